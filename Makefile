@@ -1,0 +1,54 @@
+# `make run` sets everything up and runs the main job; `make test` sets everything up and tests it;
+# `make check` is what CI runs. They need Python 3.11 or newer, git, make and a C compiler.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+DATASET ?= images
+
+.PHONY: run test check format lock clean
+
+run: .venv/run.stamp
+	@mkdir -p "$(DATASET)"
+	$(BIN)/igsearch index --dataset "$(DATASET)"
+	@echo "Add photos as $(DATASET)/<username>/photo.jpg and run 'make run' again."
+	@echo "Search with: $(BIN)/igsearch search --dataset $(DATASET) --query photo.jpg"
+
+test: .venv/dev.stamp
+	$(BIN)/python -m pytest
+
+check: .venv/dev.stamp
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(MAKE) test
+
+format: .venv/dev.stamp
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+db_init.sql: .venv/run.stamp core/storage/migrations/versions/*.py
+	$(BIN)/igsearch init-db --sql > $@
+
+# The lock files carry hashes and no registry address.
+lock: .venv/dev.stamp
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --upgrade \
+		pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --upgrade \
+		pyproject.toml --group dev -o requirements-dev.lock
+
+.venv/bin/python:
+	"$(PYTHON)" -m venv .venv
+
+.venv/run.stamp: .venv/bin/python requirements.lock pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+.venv/dev.stamp: .venv/run.stamp requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+clean:
+	rm -rf .venv
