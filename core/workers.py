@@ -1,0 +1,175 @@
+"""Worker processes that read and fingerprint pictures; each may crash, hang or be killed without harm.
+
+A picture that kills its worker costs that picture a clear error and nothing else. A worker has a limited address
+space, writes no files, leaves no core dump, and finds none of our settings in its environment: core/settings.py takes
+them out of ours before the first worker starts.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import multiprocessing
+import os
+import resource
+import signal
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.forkserver import ensure_running
+from pathlib import Path
+from typing import Self, TypeVar, cast
+
+from pebble import ProcessExpired, ProcessPool
+
+from core.errors import Crashed, TooLarge, TooSlow
+from core.fingerprinting import FileDigest, FileFingerprint, digest_file, fingerprint_bytes, fingerprint_file
+from core.model import LightFingerprint
+
+PICTURE_SECONDS = 10.0
+PICTURE_MEMORY = 1 << 30
+"""Bytes of address space above those of a fresh worker. A picture of 50 megapixels needs up to 0.81 GB (WebP)."""
+TASKS_A_WORKER = 2
+"""Handed out at a time: one in work and one waiting, so that a worker never waits for us."""
+STUCK_SECONDS = 10.0
+"""Beyond the time limits of all tasks handed out, the pool itself must be stuck: a process killed from outside can
+die with one of Pebble's locks in its hand."""
+POOLS_A_TASK = 3
+PRELOADED = ["core.workers", "pillow_heif"]
+"""Imported once, for all workers: a worker that takes the place of a crashed one is ready in 60 ms instead of 180."""
+PAGE = resource.getpagesize()
+STANDARD_ERROR = 2
+
+T = TypeVar("T")
+
+
+class PhotoWorkers:
+    """A pool of worker processes, for one event loop."""
+
+    def __init__(self, count: int, *, seconds: float = PICTURE_SECONDS, memory: int = PICTURE_MEMORY) -> None:
+        self.count = count
+        self._seconds = seconds
+        self._memory = memory
+        self._places = asyncio.Semaphore(count * TASKS_A_WORKER)
+        self._pool = self._fresh_pool()
+
+    async def fingerprint_file(self, path: bytes) -> FileFingerprint:
+        """Read a file and make its light fingerprint; raises ImageError or PathError."""
+        return await self._run(fingerprint_file, path)
+
+    async def fingerprint_bytes(self, data: bytes) -> LightFingerprint:
+        """Make the light fingerprint of a picture; raises ImageError."""
+        return await self._run(fingerprint_bytes, data)
+
+    async def digest_file(self, path: bytes) -> FileDigest:
+        """Digest a file without decoding it; raises ImageError or PathError."""
+        return await self._run(digest_file, path)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(_stop, self._pool)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def _run(self, task: Callable[[bytes], T], argument: bytes) -> T:
+        """Run a task, and again in a fresh pool where it was the pool that failed."""
+        async with self._places:
+            for _ in range(POOLS_A_TASK):
+                pool = self._pool
+                try:
+                    return await self._run_in(pool, task, argument)
+                except BrokenProcessPool:
+                    await self._replace(pool)
+            raise _crashed()
+
+    async def _run_in(self, pool: ProcessPool, task: Callable[[bytes], T], argument: bytes) -> T:
+        try:
+            async with asyncio.timeout(self._seconds * TASKS_A_WORKER + STUCK_SECONDS) as patience:
+                return await asyncio.wrap_future(_scheduled(pool, task, argument, seconds=self._seconds))
+        except TimeoutError as error:
+            if patience.expired():
+                raise BrokenProcessPool from error
+            raise TooSlow(f"Reading the picture took over {self._seconds:g} s and was stopped.") from error
+        except MemoryError as error:
+            raise TooLarge("The picture needs more memory than any photo does: send a smaller copy.") from error
+        except ProcessExpired as error:
+            if error.exitcode == -signal.SIGTERM:  # from the service manager, to all of us: not the picture's doing
+                raise BrokenProcessPool from error
+            raise _crashed() from error
+
+    async def _replace(self, broken: ProcessPool) -> None:
+        if self._pool is broken:
+            self._pool = self._fresh_pool()
+            await asyncio.to_thread(_stop, broken)
+
+    def _fresh_pool(self) -> ProcessPool:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(PRELOADED)
+        _start_fork_server()
+        return ProcessPool(self.count, initializer=_confine, initargs=[self._memory], context=context)
+
+
+def _start_fork_server() -> None:
+    """Start what workers are forked from, unless it runs: deaf to the current folder, and dumb.
+
+    It must not import a core/ of the current folder. And what decoders print on standard error (libtiff does), or a
+    worker that is stopped while it starts, is nothing for a person's terminal: errors reach us as exceptions.
+    """
+    os.putenv("PYTHONSAFEPATH", "1")
+    saved, nowhere = os.dup(STANDARD_ERROR), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, STANDARD_ERROR)
+    try:
+        ensure_running()
+    finally:
+        os.dup2(saved, STANDARD_ERROR)
+        os.close(saved)
+        os.close(nowhere)
+
+
+def _scheduled(pool: ProcessPool, task: Callable[[bytes], T], argument: bytes, *, seconds: float) -> Future[T]:
+    """Hand a task to a pool; raises BrokenProcessPool where the pool has come to its end.
+
+    An idle worker that is killed from outside, by the system that runs out of memory, ends Pebble's whole pool.
+    """
+    try:
+        return cast("Future[T]", pool.schedule(task, args=[argument], timeout=seconds))
+    except RuntimeError as error:
+        raise BrokenProcessPool from error
+
+
+def _crashed() -> Crashed:
+    return Crashed("The picture made the process that read it crash: save it again and send the copy.")
+
+
+def _stop(pool: ProcessPool) -> None:
+    pool.stop()  # type: ignore[no-untyped-call]
+    pool.join()
+
+
+def _confine(memory: int) -> None:
+    """Prepare a fresh worker process: limits, no part in the terminal's Ctrl-C, and an end with its parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # Pebble's own handler waits for the decoder, and Pebble 3 s for it
+    _die_with_parent()
+    for name in [name for name in os.environ if name.startswith("IGSEARCH_")]:
+        del os.environ[name]
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    with contextlib.suppress(ValueError):  # a lower limit set from outside stays
+        resource.setrlimit(resource.RLIMIT_AS, (pages * PAGE + memory,) * 2)
+    for limit in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE):
+        resource.setrlimit(limit, (0, 0))
+
+
+def _die_with_parent() -> None:
+    """Have the kernel kill this worker as soon as its parent is gone, even in the middle of a decoder's endless loop.
+
+    The sentinel is a pipe whose other end only the parent holds.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+    fcntl.fcntl(parent.sentinel, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(parent.sentinel, fcntl.F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(parent.sentinel, fcntl.F_SETFL, fcntl.fcntl(parent.sentinel, fcntl.F_GETFL) | os.O_ASYNC)
