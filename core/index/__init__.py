@@ -1,0 +1,1 @@
+"""In-memory search over fingerprints: add, discard, nearest, and a snapshot on disk."""
