@@ -1,0 +1,93 @@
+"""One writer at a time: GET_LOCK on MySQL, a locked file beside the database on SQLite; both die with their holder."""
+
+import asyncio
+import fcntl
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from core.errors import IndexerBusy
+from core.storage.database import Database
+
+ANSWER_SECONDS = 4.0
+
+
+class WriterLock(Protocol):
+    """A held lock."""
+
+    async def verify(self) -> None:
+        """Take the lock again if it was lost; raises IndexerBusy where another has it."""
+
+
+@asynccontextmanager
+async def writer_lock(database: Database) -> AsyncIterator[WriterLock]:
+    """Hold the writer's lock of a database; raises IndexerBusy where another holds it."""
+    if database.is_sqlite:
+        with open(database.name + ".lock", "ab") as file:  # noqa: ASYNC230 - opens at once
+            _lock_file(file.fileno(), database)
+            yield _FileLock()
+        return
+    lock = _ServerLock(database)
+    await lock.verify()
+    try:
+        yield lock
+    finally:
+        await lock.release()
+
+
+def _lock_file(descriptor: int, database: Database) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise _busy(database) from error
+
+
+class _FileLock:
+    """The kernel keeps it as long as the file is open."""
+
+    async def verify(self) -> None:
+        return
+
+
+class _ServerLock:
+    """The server keeps it as long as its connection lives; a lost connection may have given it to another."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._name = "igsearch-" + hashlib.sha256(str(database.url.database).encode()).hexdigest()[:32]
+        self._connection: AsyncConnection | None = None
+
+    async def verify(self) -> None:
+        if await self._ask("SELECT IS_USED_LOCK(:name) = CONNECTION_ID()"):
+            return
+        await self.release()
+        self._connection = await self._database.connect()
+        if not await self._ask("SELECT GET_LOCK(:name, 0)"):
+            await self.release()
+            raise _busy(self._database)
+
+    async def release(self) -> None:
+        if not await self._ask("SELECT RELEASE_LOCK(:name)") and self._connection:
+            await self._connection.invalidate()
+        if self._connection:
+            await self._connection.close()
+        self._connection = None
+
+    async def _ask(self, question: str) -> bool:
+        """Tell whether the server says yes, within its time; a lost connection does not."""
+        if self._connection is None:
+            return False
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return bool(await self._connection.scalar(text(question), {"name": self._name}))
+        except (SQLAlchemyError, OSError):
+            return False
+
+
+def _busy(database: Database) -> IndexerBusy:
+    return IndexerBusy(f"Another indexer is writing to {database.name}: let it finish or stop it, then run again.")

@@ -1,0 +1,273 @@
+"""The store: what is asked of it and what it is told, in the nouns of core/model.py."""
+
+import os
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Executable, Row, and_, func, insert, inspect, or_, select, text, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from core.errors import SchemaMismatch, StoreError
+from core.index.feed import FingerprintPage
+from core.model import (
+    FLAT_PERCENT,
+    Change,
+    Checkpoint,
+    FileStamp,
+    ImageRecord,
+    LedgerRecord,
+    LightFingerprint,
+    Place,
+    ReferenceImage,
+    ScanReport,
+    Stats,
+)
+from core.storage import tables as t
+from core.storage.database import Database
+from core.storage.lock import WriterLock, writer_lock
+from core.storage.writing import apply, naive
+
+SCHEMA_VERSION = "0001"
+"""The newest migration; a test compares them. Asking Alembic would cost every command its import."""
+UPGRADE_SECONDS = 3600.0
+PAGE_ROWS = 20_000
+"""Fingerprints read at a time when an index follows the store."""
+KEYS_A_QUERY = 500
+
+LIGHT = t.light_fingerprints.c
+IMAGE = t.images.c
+LEDGER = t.unreadable_files.c
+LIGHT_NAMES = list(LightFingerprint.__dataclass_fields__)
+STAMP_NAMES = list(FileStamp.__dataclass_fields__)
+
+CHECKPOINT = select(t.checkpoint, select(func.count()).select_from(t.users).scalar_subquery().label("users"))
+RECORD = (
+    select(IMAGE.id, IMAGE.path, *[IMAGE[name] for name in STAMP_NAMES], t.users.c.username)
+    .add_columns(LIGHT.sha256, LIGHT.version)
+    .join_from(t.images, t.users)
+    .join(t.light_fingerprints)
+)
+REFERENCES = (
+    select(LIGHT.id, LIGHT.sha256, LIGHT.pdq, IMAGE.path, t.users.c.username)
+    .join_from(t.images, t.users)
+    .join(t.light_fingerprints)
+    .order_by(IMAGE.id)
+)
+FINGERPRINTS = (
+    select(LIGHT.id, LIGHT.revision, LIGHT.pdq, LIGHT.dhash, LIGHT.flat_percent, LIGHT.version)
+    .order_by(LIGHT.revision, LIGHT.id)
+    .limit(PAGE_ROWS)
+)
+LAST_SCAN = select(t.scans.c.finished_at).order_by(t.scans.c.id.desc()).limit(1)
+
+
+class Store:
+    """One database of igsearch; close it when done. Every call raises StoreError when the database fails."""
+
+    def __init__(self, database: Database, *, light_version: int) -> None:
+        self._database = database
+        self._light_version = light_version
+        self._lock: WriterLock | None = None
+
+    @property
+    def name(self) -> str:
+        return self._database.name
+
+    async def close(self) -> None:
+        await self._database.close()
+
+    async def check_schema(self) -> None:
+        """Raise SchemaMismatch unless the tables are those of this version."""
+        found = await self.schema_version()
+        if found is None:
+            raise SchemaMismatch(
+                f"Nothing is indexed in {self.name} yet: run `igsearch index --dataset DIR` (or `igsearch init-db`)."
+            )
+        if found < SCHEMA_VERSION:
+            raise SchemaMismatch(f"The tables in {self.name} are of an older igsearch: run `igsearch init-db`.")
+        if found > SCHEMA_VERSION:
+            raise SchemaMismatch(f"The tables in {self.name} are of a newer igsearch: upgrade igsearch.")
+
+    async def schema_version(self) -> str | None:
+        """Return the version of the tables, or None for an empty database."""
+        if self._database.is_sqlite and not os.path.exists(self.name):  # noqa: ASYNC240 - answers at once
+            return None
+        return await self._database.read(lambda connection: connection.run_sync(_schema_version))
+
+    async def create_schema(self) -> None:
+        """Make the tables in an empty database; raises SchemaMismatch for tables of another version."""
+        if await self.schema_version() is None:
+            await self.upgrade_schema()
+        await self.check_schema()
+
+    async def upgrade_schema(self) -> None:
+        """Make the tables in an empty database, or bring older ones up to date."""
+        from core.storage.schema import upgrade  # noqa: PLC0415 - Alembic is for this call only
+
+        found = await self.schema_version()
+        if found is None or found < SCHEMA_VERSION:
+            await self._database.write(lambda connection: connection.run_sync(upgrade), seconds=UPGRADE_SECONDS)
+        await self.check_schema()
+
+    @asynccontextmanager
+    async def writer(self) -> AsyncIterator[None]:
+        """Hold the writer's lock; raises IndexerBusy where another indexer has it."""
+        async with writer_lock(self._database) as lock:
+            self._lock = lock
+            try:
+                yield
+            finally:
+                self._lock = None
+
+    async def write(self, changes: Sequence[Change]) -> None:
+        """Apply a batch of changes, at most one a path, as one transaction; only the holder of the lock may."""
+        if self._lock is None:
+            raise StoreError("Only the holder of the writer's lock may write to the store.")
+        await self._lock.verify()
+        await self._database.write(lambda connection: apply(connection, changes))
+
+    async def note_scan(self, report: ScanReport, finished_at: datetime) -> None:
+        """Keep the report of a finished rescan."""
+        row = {**asdict(report), "finished_at": naive(finished_at)}
+        await self._database.write(lambda connection: connection.execute(insert(t.scans), row))
+
+    async def usernames(self) -> list[str]:
+        """Return every account that has an image or an unreadable file, in order."""
+        either = select(t.users.c.username).union(select(LEDGER.username))
+        return sorted(row[0] for row in await self._rows(either))
+
+    async def record(self, username: str) -> dict[bytes, ImageRecord]:
+        """Return the rows of an account's files by path."""
+        rows = await self._rows(RECORD.where(t.users.c.username == username))
+        return {row.path: _image_record(row) for row in rows}
+
+    async def ledger(self, username: str | None = None) -> dict[bytes, LedgerRecord]:
+        """Return the unreadable files of an account, or of all, by path in order."""
+        query = select(t.unreadable_files).order_by(LEDGER.path)
+        rows = await self._rows(query if username is None else query.where(LEDGER.username == username))
+        return {row.path: _ledger_record(row) for row in rows}
+
+    async def relatives(self, stamps: Collection[FileStamp]) -> list[ImageRecord]:
+        """Return the images that may be the same file or have the same bytes: of the same inode, or the same size."""
+        wanted = list(stamps)
+        found: dict[int, ImageRecord] = {}
+        for start in range(0, len(wanted), KEYS_A_QUERY):
+            part = wanted[start : start + KEYS_A_QUERY]
+            inodes = tuple_(IMAGE.inode, IMAGE.device).in_({(stamp.inode, stamp.device) for stamp in part})
+            for condition in (inodes, IMAGE.size.in_({stamp.size for stamp in part})):
+                found |= {row.id: _image_record(row) for row in await self._rows(RECORD.where(condition))}
+        return list(found.values())
+
+    async def light(self, sha256: bytes) -> LightFingerprint | None:
+        """Return the light fingerprint of these bytes, if one of the current version is known."""
+        query = select(*[LIGHT[name] for name in LIGHT_NAMES]).where(LIGHT.sha256 == sha256)
+        rows = await self._rows(query.where(LIGHT.version == self._light_version))
+        return LightFingerprint(**rows[0]._asdict()) if rows else None
+
+    async def checkpoint(self) -> Checkpoint:
+        row = (await self._rows(CHECKPOINT))[0]
+        return Checkpoint(row.database_id, row.revision, row.images, row.users)
+
+    async def fingerprints_after(self, revision: int) -> AsyncIterator[FingerprintPage]:
+        """Yield the fingerprints written after a revision, in the order of revisions."""
+        last_revision, last_id = revision, 2**62
+        while True:
+            same = and_(LIGHT.revision == last_revision, LIGHT.id > last_id)
+            rows = await self._rows(FINGERPRINTS.where(or_(LIGHT.revision > last_revision, same)))
+            if not rows:
+                return
+            yield self._page(rows)
+            last_revision, last_id = rows[-1].revision, rows[-1].id
+
+    async def removed_after(self, revision: int) -> NDArray[np.int64]:
+        """Return the ids of the fingerprints removed after a revision."""
+        rows = await self._rows(select(t.tombstones.c.light_id).where(t.tombstones.c.revision > revision))
+        return np.array([row[0] for row in rows], dtype=np.int64)
+
+    async def light_id(self, sha256: bytes) -> int | None:
+        """Return the id of the fingerprint of these bytes."""
+        rows = await self._rows(select(LIGHT.id).where(LIGHT.sha256 == sha256))
+        return int(rows[0][0]) if rows else None
+
+    async def references(self, light_ids: Collection[int]) -> list[ReferenceImage]:
+        """Return the images that have one of these fingerprints, as the store has them now, oldest first."""
+        wanted, found = sorted(light_ids), []
+        for start in range(0, len(wanted), KEYS_A_QUERY):
+            rows = await self._rows(REFERENCES.where(LIGHT.id.in_(wanted[start : start + KEYS_A_QUERY])))
+            found += [ReferenceImage(row.id, Place(row.username, row.path), row.sha256, row.pdq) for row in rows]
+        return found
+
+    async def stats(self) -> Stats:
+        """Return the figures of the store; rows without the current version of their fingerprints are backlog."""
+        point = await self.checkpoint()
+        outdated = select(func.count()).select_from(t.light_fingerprints).where(LIGHT.version != self._light_version)
+        unreadable = select(func.count()).select_from(t.unreadable_files)
+        counts = select(outdated.scalar_subquery().label("backlog"), unreadable.scalar_subquery().label("unreadable"))
+        row = (await self._rows(counts))[0]
+        scans = await self._rows(LAST_SCAN)
+        return Stats(
+            images=point.images,
+            users=point.users,
+            backlog=row.backlog,
+            unreadable=row.unreadable,
+            revision=point.revision,
+            last_scan=_aware(scans[0].finished_at) if scans else None,
+        )
+
+    async def _rows(self, query: Executable) -> Sequence[Row[Any]]:
+        async def work(connection: AsyncConnection) -> Sequence[Row[Any]]:
+            return (await connection.execute(query)).all()
+
+        return await self._database.read(work)
+
+    def _page(self, rows: Sequence[Row[Any]]) -> FingerprintPage:
+        ids, _, pdq, dhash, flat_percent, versions = zip(*rows, strict=True)
+        return FingerprintPage(
+            ids=np.array(ids, dtype=np.int64),
+            pdq=np.frombuffer(b"".join(pdq), np.uint8).reshape(-1, 32),
+            dhash=np.frombuffer(b"".join(dhash), np.uint8).reshape(-1, 8),
+            is_searchable=(np.array(flat_percent) < FLAT_PERCENT) & (np.array(versions) == self._light_version),
+        )
+
+
+def _schema_version(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return None if found is None else str(found)
+
+
+def _image_record(row: Row[Any]) -> ImageRecord:
+    return ImageRecord(
+        image_id=row.id,
+        place=Place(row.username, row.path),
+        stamp=_stamp(row),
+        sha256=row.sha256,
+        version=row.version,
+    )
+
+
+def _ledger_record(row: Row[Any]) -> LedgerRecord:
+    return LedgerRecord(
+        place=Place(row.username, row.path),
+        stamp=_stamp(row),
+        kind=row.kind,
+        reason=row.reason,
+        attempts=row.attempts,
+        reader_version=row.reader_version,
+        failed_at=_aware(row.failed_at),
+        next_retry=_aware(row.next_retry) if row.next_retry else None,
+    )
+
+
+def _stamp(row: Row[Any]) -> FileStamp:
+    return FileStamp(row.size, row.mtime_ns, row.inode, row.device)
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC)

@@ -1,0 +1,154 @@
+"""The tables, for SQLite, MySQL and MariaDB alike.
+
+Usernames compare byte by byte (`ascii_bin`; the servers' default collations take 'abc' for 'ABC'). Paths are raw bytes
+keyed by their SHA-256, for a unique key ends at 3,072 bytes. Hashes are BINARY: no SQL ever computes with them, since
+bit operations on BINARY are wrong on MariaDB. Every table has a primary key (Galera wants one).
+"""
+
+from typing import Any
+
+from sqlalchemy import (
+    BINARY,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+)
+from sqlalchemy.dialects import mysql
+
+NAMES = {"ix": "ix_%(table_name)s_%(column_0_name)s", "fk": "fk_%(table_name)s_%(column_0_name)s"}
+metadata = MetaData(naming_convention=NAMES)
+
+Key = BigInteger().with_variant(Integer(), "sqlite")
+Username = String(30).with_variant(mysql.VARCHAR(30, charset="ascii", collation="ascii_bin"), "mysql", "mariadb")
+Word = String(32).with_variant(mysql.VARCHAR(32, charset="ascii", collation="ascii_bin"), "mysql", "mariadb")
+Sentence = String(500).with_variant(mysql.VARCHAR(500, charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb")
+PathBytes = LargeBinary(4096).with_variant(mysql.VARBINARY(4096), "mysql", "mariadb")
+Codes = LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
+Moment = DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
+Digest = BINARY(32).with_variant(LargeBinary(32), "sqlite")
+ShortHash = BINARY(8).with_variant(LargeBinary(8), "sqlite")
+
+OPTIONS: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
+NEVER_TWICE: dict[str, Any] = {**OPTIONS, "sqlite_autoincrement": True}
+"""SQLite, too, must not use an id twice: a tombstone names it."""
+
+
+def _stamp_columns() -> list[Column[int]]:
+    return [Column(name, BigInteger, nullable=False) for name in ("size", "mtime_ns", "inode", "device")]
+
+
+checkpoint = Table(
+    "checkpoint",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("database_id", Word, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("images", BigInteger, nullable=False),
+    CheckConstraint("id = 1", name="ck_checkpoint_one_row"),
+    **OPTIONS,
+)
+"""One row. Every writing transaction locks it first and takes the next revision from it, so that revisions are in the
+order of commits (AUTO_INCREMENT is not), and `images` is counted along."""
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("username", Username, nullable=False, unique=True),
+    **NEVER_TWICE,
+)
+"""The accounts that have an image."""
+
+light_fingerprints = Table(
+    "light_fingerprints",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("sha256", Digest, nullable=False, unique=True),
+    Column("dhash", ShortHash, nullable=False),
+    Column("pdq", Digest, nullable=False),
+    Column("pdq_quality", SmallInteger, nullable=False),
+    Column("flat_percent", SmallInteger, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("version", SmallInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False, index=True),
+    **NEVER_TWICE,
+)
+"""One row a distinct file content: byte-identical photos of several accounts share it."""
+
+deep_fingerprints = Table(
+    "deep_fingerprints",
+    metadata,
+    Column("light_id", Key, ForeignKey("light_fingerprints.id", ondelete="CASCADE"), primary_key=True),
+    Column("codes", Codes, nullable=False),
+    Column("thumbnail", Codes, nullable=False),
+    Column("version", SmallInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False, index=True),
+    **OPTIONS,
+)
+"""Local features and a small grey picture; nothing writes it before the deep tier is there."""
+
+images = Table(
+    "images",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("user_id", Key, ForeignKey("users.id"), nullable=False, index=True),
+    Column("light_id", Key, ForeignKey("light_fingerprints.id"), nullable=False, index=True),
+    Column("path", PathBytes, nullable=False),
+    Column("path_sha256", Digest, nullable=False, unique=True),
+    *_stamp_columns(),
+    Index("ix_images_inode", "inode", "device"),
+    Index("ix_images_size", "size"),
+    **NEVER_TWICE,
+)
+"""One row a file of the dataset."""
+
+unreadable_files = Table(
+    "unreadable_files",
+    metadata,
+    Column("path_sha256", Digest, primary_key=True),
+    Column("path", PathBytes, nullable=False),
+    Column("username", Username, nullable=False, index=True),
+    *_stamp_columns(),
+    Column("kind", Word, nullable=False),
+    Column("reason", Sentence, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("reader_version", SmallInteger, nullable=False),
+    Column("failed_at", Moment, nullable=False),
+    Column("next_retry", Moment, nullable=True),
+    **OPTIONS,
+)
+"""The ledger."""
+
+tombstones = Table(
+    "tombstones",
+    metadata,
+    Column("light_id", Key, primary_key=True, autoincrement=False),
+    Column("revision", BigInteger, nullable=False, index=True),
+    **OPTIONS,
+)
+"""Removed fingerprints, so that an index that follows by revision hears of it."""
+
+scans = Table(
+    "scans",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("finished_at", Moment, nullable=False),
+    *[
+        Column(name, BigInteger, nullable=False)
+        for name in ("added", "updated", "moved", "removed", "unchanged", "unreadable", "ignored")
+    ],
+    Column("seconds", Double, nullable=False),
+    **NEVER_TWICE,
+)
+"""One row a finished rescan."""

@@ -1,0 +1,205 @@
+"""One batch of changes as one transaction.
+
+Running the same batch again changes nothing, so a transaction whose commit may or may not have arrived can be repeated.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from sqlalchemy import ColumnElement, Table, and_, bindparam, delete, insert, not_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from core.model import Change, FileStamp, Forget, LedgerRecord, LightFingerprint, Place, Reject, Relocate, Remember
+from core.storage.tables import checkpoint, images, light_fingerprints, tombstones, unreadable_files, users
+
+Row = dict[str, object]
+C = TypeVar("C", Remember, Relocate, Reject, Forget)
+
+REASON_LENGTH = 500
+
+
+def path_key(path: bytes) -> bytes:
+    return hashlib.sha256(path).digest()
+
+
+def naive(moment: datetime) -> datetime:
+    """Return the moment as the databases keep it: in UTC, without saying so."""
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+async def apply(connection: AsyncConnection, changes: Sequence[Change]) -> None:
+    """Apply changes, at most one a path, in the caller's transaction."""
+    batch = _Batch(connection, await _next_revision(connection))
+    await batch.relocate(_only(Relocate, changes))
+    await batch.remember(_only(Remember, changes))
+    await batch.reject([change.entry for change in _only(Reject, changes)])
+    await batch.forget([change.path for change in _only(Forget, changes)])
+    await batch.bury_what_nobody_has()
+    await batch.count()
+
+
+async def _next_revision(connection: AsyncConnection) -> int:
+    """Lock the checkpoint and take the next revision: whoever commits later has the higher one."""
+    await connection.execute(update(checkpoint).values(revision=checkpoint.c.revision + 1))
+    return int(await connection.scalar(select(checkpoint.c.revision)) or 0)
+
+
+def _only(kind: type[C], changes: Sequence[Change]) -> list[C]:
+    return [change for change in changes if isinstance(change, kind)]
+
+
+class _Batch:
+    """The steps of one transaction; fingerprints and users that may have lost their last image are noted on the way."""
+
+    def __init__(self, connection: AsyncConnection, revision: int) -> None:
+        self._connection = connection
+        self._revision = revision
+        self._left_lights: set[int] = set()
+        self._left_users: set[int] = set()
+        self._more_images = 0
+
+    async def relocate(self, changes: Sequence[Relocate]) -> None:
+        """Let rows stand for other paths; a row that stood for such a path goes."""
+        if not changes:
+            return
+        ids = [change.image_id for change in changes]
+        keys = [path_key(change.place.path) for change in changes]
+        await self._leave(images.c.id.in_(ids))
+        await self._drop(and_(images.c.path_sha256.in_(keys), images.c.id.not_in(ids)))
+        accounts = await self._user_ids(change.place for change in changes)
+        rows = [{"image_id": change.image_id, **_file_row(change.place, change.stamp, accounts)} for change in changes]
+        # Through paths that nobody has, for the rows may exchange theirs.
+        detached = [{"image_id": image_id, "path_sha256": path_key(b"\0%d" % image_id)} for image_id in ids]
+        await self._update_images(detached)
+        await self._update_images(rows)
+        await self._settle(keys)
+
+    async def remember(self, changes: Sequence[Remember]) -> None:
+        """Put the rows of files whose content is known, and their fingerprints."""
+        if not changes:
+            return
+        lights = await self._light_ids([change.light for change in changes])
+        accounts = await self._user_ids(change.place for change in changes)
+        rows = {
+            path_key(change.place.path): {
+                "light_id": lights[change.light.sha256],
+                **_file_row(change.place, change.stamp, accounts),
+            }
+            for change in changes
+        }
+        await self._leave(images.c.path_sha256.in_(list(rows)))
+        known = await self._pairs(images.c.path_sha256, images.c.id, list(rows))
+        await self._update_images([{"image_id": known[key], **row} for key, row in rows.items() if key in known])
+        new = [row for key, row in rows.items() if key not in known]
+        await self._insert(images, new)
+        self._more_images += len(new)
+        await self._settle(list(rows))
+
+    async def reject(self, entries: Sequence[LedgerRecord]) -> None:
+        """Put files in the ledger; an image of older content at such a path goes."""
+        if not entries:
+            return
+        keys = [path_key(entry.place.path) for entry in entries]
+        for key, entry in zip(keys, entries, strict=True):
+            same_file = and_(*(images.c[name] == value for name, value in asdict(entry.stamp).items()))
+            await self._drop(and_(images.c.path_sha256 == key, not_(same_file)))
+        await self._settle(keys)
+        await self._insert(unreadable_files, [_ledger_row(entry) for entry in entries])
+
+    async def forget(self, paths: Sequence[bytes]) -> None:
+        """Remove images and ledger entries."""
+        if not paths:
+            return
+        keys = [path_key(path) for path in paths]
+        await self._drop(images.c.path_sha256.in_(keys))
+        await self._settle(keys)
+
+    async def bury_what_nobody_has(self) -> None:
+        """Remove fingerprints and users without an image; a fingerprint leaves a tombstone."""
+        owned = select(images.c.light_id).where(images.c.light_id.in_(self._left_lights))
+        orphans = self._left_lights.difference(await self._connection.scalars(owned))
+        await self._insert(tombstones, [{"light_id": light, "revision": self._revision} for light in sorted(orphans)])
+        await self._connection.execute(delete(light_fingerprints).where(light_fingerprints.c.id.in_(orphans)))
+        active = select(images.c.user_id).where(images.c.user_id.in_(self._left_users)).distinct()
+        idle = self._left_users.difference(await self._connection.scalars(active))
+        await self._connection.execute(delete(users).where(users.c.id.in_(idle)))
+
+    async def count(self) -> None:
+        await self._connection.execute(update(checkpoint).values(images=checkpoint.c.images + self._more_images))
+
+    async def _light_ids(self, lights: Sequence[LightFingerprint]) -> dict[bytes, int]:
+        """Return the row ids of fingerprints by SHA-256; those missing or of another version are written."""
+        wanted = {light.sha256: light for light in lights}
+        table = light_fingerprints
+        found = await self._connection.execute(
+            select(table.c.sha256, table.c.id, table.c.version).where(table.c.sha256.in_(wanted))
+        )
+        versions = {sha256: (light_id, version) for sha256, light_id, version in found}
+        rows = {sha256: {**asdict(light), "revision": self._revision} for sha256, light in wanted.items()}
+        await self._insert(table, [row for sha256, row in rows.items() if sha256 not in versions])
+        for sha256, (light_id, version) in versions.items():
+            if version != wanted[sha256].version:
+                await self._connection.execute(update(table).where(table.c.id == light_id).values(rows[sha256]))
+        return await self._pairs(table.c.sha256, table.c.id, list(wanted))
+
+    async def _user_ids(self, places: Iterable[Place]) -> dict[str, int]:
+        names = {place.username for place in places}
+        known = await self._pairs(users.c.username, users.c.id, list(names))
+        await self._insert(users, [{"username": name} for name in sorted(names.difference(known))])
+        return await self._pairs(users.c.username, users.c.id, list(names))
+
+    async def _pairs(self, key: ColumnElement[C], value: ColumnElement[int], keys: Sequence[C]) -> dict[C, int]:
+        rows = await self._connection.execute(select(key, value).where(key.in_(keys)))
+        return {found: int(number) for found, number in rows}
+
+    async def _leave(self, which: ColumnElement[bool]) -> None:
+        """Note the fingerprints and users of images that are about to change."""
+        for light_id, user_id in await self._connection.execute(
+            select(images.c.light_id, images.c.user_id).where(which)
+        ):
+            self._left_lights.add(light_id)
+            self._left_users.add(user_id)
+
+    async def _drop(self, which: ColumnElement[bool]) -> None:
+        await self._leave(which)
+        gone = await self._connection.execute(delete(images).where(which))
+        self._more_images -= gone.rowcount
+
+    async def _settle(self, keys: Sequence[bytes]) -> None:
+        """Take paths off the ledger."""
+        await self._connection.execute(delete(unreadable_files).where(unreadable_files.c.path_sha256.in_(keys)))
+
+    async def _insert(self, table: Table, rows: Sequence[Row]) -> None:
+        if rows:
+            await self._connection.execute(insert(table), rows)
+
+    async def _update_images(self, rows: Sequence[Row]) -> None:
+        if rows:
+            await self._connection.execute(update(images).where(images.c.id == bindparam("image_id")), rows)
+
+
+def _file_row(place: Place, stamp: FileStamp, accounts: dict[str, int]) -> Row:
+    return {
+        "user_id": accounts[place.username],
+        "path": place.path,
+        "path_sha256": path_key(place.path),
+        **asdict(stamp),
+    }
+
+
+def _ledger_row(entry: LedgerRecord) -> Row:
+    return {
+        "path_sha256": path_key(entry.place.path),
+        "path": entry.place.path,
+        "username": entry.place.username,
+        **asdict(entry.stamp),
+        "kind": entry.kind,
+        "reason": entry.reason[:REASON_LENGTH],
+        "attempts": entry.attempts,
+        "reader_version": entry.reader_version,
+        "failed_at": naive(entry.failed_at),
+        "next_retry": naive(entry.next_retry) if entry.next_retry else None,
+    }

@@ -1,0 +1,123 @@
+-- The whole schema of igsearch for an empty MySQL or MariaDB database, made from the migrations by `make db_init.sql`.
+-- `igsearch init-db` does the same, and upgrades.
+
+CREATE TABLE alembic_version (
+    version_num VARCHAR(32) NOT NULL, 
+    CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+);
+
+-- Running upgrade  -> 0001
+
+CREATE TABLE checkpoint (
+    id INTEGER NOT NULL, 
+    database_id VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, 
+    revision BIGINT NOT NULL, 
+    images BIGINT NOT NULL, 
+    PRIMARY KEY (id), 
+    CONSTRAINT ck_checkpoint_one_row CHECK (id = 1)
+)ENGINE=InnoDB CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+
+INSERT INTO checkpoint (id, database_id, revision, images) VALUES (1, REPLACE(UUID(), '-', ''), 0, 0);
+
+CREATE TABLE users (
+    id BIGINT NOT NULL AUTO_INCREMENT, 
+    username VARCHAR(30) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, 
+    PRIMARY KEY (id), 
+    UNIQUE (username)
+)ENGINE=InnoDB CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+
+CREATE TABLE light_fingerprints (
+    id BIGINT NOT NULL AUTO_INCREMENT, 
+    sha256 BINARY(32) NOT NULL, 
+    dhash BINARY(8) NOT NULL, 
+    pdq BINARY(32) NOT NULL, 
+    pdq_quality SMALLINT NOT NULL, 
+    flat_percent SMALLINT NOT NULL, 
+    width INTEGER NOT NULL, 
+    height INTEGER NOT NULL, 
+    version SMALLINT NOT NULL, 
+    revision BIGINT NOT NULL, 
+    PRIMARY KEY (id), 
+    UNIQUE (sha256)
+)ENGINE=InnoDB CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+
+CREATE INDEX ix_light_fingerprints_revision ON light_fingerprints (revision);
+
+CREATE TABLE deep_fingerprints (
+    light_id BIGINT NOT NULL, 
+    codes MEDIUMBLOB NOT NULL, 
+    thumbnail MEDIUMBLOB NOT NULL, 
+    version SMALLINT NOT NULL, 
+    revision BIGINT NOT NULL, 
+    PRIMARY KEY (light_id), 
+    CONSTRAINT fk_deep_fingerprints_light_id FOREIGN KEY(light_id) REFERENCES light_fingerprints (id) ON DELETE CASCADE
+)ENGINE=InnoDB CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+
+CREATE INDEX ix_deep_fingerprints_revision ON deep_fingerprints (revision);
+
+CREATE TABLE tombstones (
+    light_id BIGINT NOT NULL, 
+    revision BIGINT NOT NULL, 
+    PRIMARY KEY (light_id)
+)ENGINE=InnoDB CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+
+CREATE INDEX ix_tombstones_revision ON tombstones (revision);
+
+CREATE TABLE images (
+    id BIGINT NOT NULL AUTO_INCREMENT, 
+    user_id BIGINT NOT NULL, 
+    light_id BIGINT NOT NULL, 
+    path VARBINARY(4096) NOT NULL, 
+    path_sha256 BINARY(32) NOT NULL, 
+    size BIGINT NOT NULL, 
+    mtime_ns BIGINT NOT NULL, 
+    inode BIGINT NOT NULL, 
+    device BIGINT NOT NULL, 
+    PRIMARY KEY (id), 
+    CONSTRAINT fk_images_user_id FOREIGN KEY(user_id) REFERENCES users (id), 
+    CONSTRAINT fk_images_light_id FOREIGN KEY(light_id) REFERENCES light_fingerprints (id), 
+    UNIQUE (path_sha256)
+)ENGINE=InnoDB CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+
+CREATE INDEX ix_images_user_id ON images (user_id);
+
+CREATE INDEX ix_images_light_id ON images (light_id);
+
+CREATE INDEX ix_images_inode ON images (inode, device);
+
+CREATE INDEX ix_images_size ON images (size);
+
+CREATE TABLE unreadable_files (
+    path_sha256 BINARY(32) NOT NULL, 
+    path VARBINARY(4096) NOT NULL, 
+    username VARCHAR(30) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, 
+    size BIGINT NOT NULL, 
+    mtime_ns BIGINT NOT NULL, 
+    inode BIGINT NOT NULL, 
+    device BIGINT NOT NULL, 
+    kind VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, 
+    reason VARCHAR(500) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL, 
+    attempts INTEGER NOT NULL, 
+    reader_version SMALLINT NOT NULL, 
+    failed_at DATETIME(6) NOT NULL, 
+    next_retry DATETIME(6), 
+    PRIMARY KEY (path_sha256)
+)ENGINE=InnoDB CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+
+CREATE INDEX ix_unreadable_files_username ON unreadable_files (username);
+
+CREATE TABLE scans (
+    id BIGINT NOT NULL AUTO_INCREMENT, 
+    finished_at DATETIME(6) NOT NULL, 
+    added BIGINT NOT NULL, 
+    updated BIGINT NOT NULL, 
+    moved BIGINT NOT NULL, 
+    removed BIGINT NOT NULL, 
+    unchanged BIGINT NOT NULL, 
+    unreadable BIGINT NOT NULL, 
+    ignored BIGINT NOT NULL, 
+    seconds DOUBLE NOT NULL, 
+    PRIMARY KEY (id)
+)ENGINE=InnoDB CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+
+INSERT INTO alembic_version (version_num) VALUES ('0001');

@@ -1,0 +1,42 @@
+"""What tests share: a private MariaDB for the whole run, and an empty database of either kind."""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from core.hashing import LIGHT_VERSION
+from core.storage.database import Database
+from core.storage.store import Store
+from tests.mariadb import HOW_TO_INSTALL, MariaDB, is_installed, private_mariadb
+
+NUMBERS = count()
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDB]:
+    """A running server; without one its tests are skipped, but on CI they fail."""
+    if not is_installed():
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(HOW_TO_INSTALL)
+    with private_mariadb() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "mariadb"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database, once of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'store.db'}"
+    server: MariaDB = request.getfixturevalue("mariadb")
+    return server.create_database(f"test_{next(NUMBERS)}")
+
+
+@pytest.fixture
+async def store(database_url: str) -> AsyncIterator[Store]:
+    """A store with its tables made."""
+    store = Store(Database(database_url), light_version=LIGHT_VERSION)
+    await store.create_schema()
+    yield store
+    await store.close()

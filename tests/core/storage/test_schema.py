@@ -1,0 +1,120 @@
+"""The schema: one history of migrations, the same tables on every way, and db_init.sql made from it."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from core.errors import SchemaMismatch
+from core.hashing import LIGHT_VERSION
+from core.storage.database import Database
+from core.storage.schema import MIGRATIONS, mysql_script
+from core.storage.store import SCHEMA_VERSION, Store
+from core.storage.tables import metadata
+from tests.mariadb import MariaDB
+
+DB_INIT = Path(__file__).parents[3] / "db_init.sql"
+
+
+def test_the_store_knows_the_newest_migration() -> None:
+    """SCHEMA_VERSION is the head of the migrations."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+
+    assert ScriptDirectory.from_config(config).get_current_head() == SCHEMA_VERSION
+
+
+def test_db_init_sql_is_made_from_the_migrations() -> None:
+    """db_init.sql is what `make db_init.sql` writes, to the letter."""
+    assert DB_INIT.read_text(encoding="utf-8") == mysql_script()
+
+
+async def test_the_migrations_make_the_tables_of_the_code(store: Store, database_url: str) -> None:
+    """Alembic finds no difference between the migrated database and core/storage/tables.py."""
+    await store.check_schema()
+    database = Database(database_url)
+
+    differences = await database.read(
+        lambda connection: connection.run_sync(
+            lambda sync: compare_metadata(MigrationContext.configure(sync), metadata)
+        )
+    )
+
+    assert [one for one in differences if "alembic_version" not in str(one)] == []
+    await database.close()
+
+
+async def test_db_init_sql_makes_the_same_database(mariadb: MariaDB) -> None:
+    """Running db_init.sql by the server's own client and `init-db` give the same tables, and the store accepts both."""
+    by_script, by_program = mariadb.create_database("by_script"), mariadb.create_database("by_program")
+    with DB_INIT.open("rb") as script:
+        subprocess.run(
+            ["mariadb", "--no-defaults", f"--socket={mariadb.socket}", "--user=root", "by_script"],
+            stdin=script,
+            check=True,
+        )
+    stores = [Store(Database(url), light_version=LIGHT_VERSION) for url in (by_script, by_program)]
+    await stores[1].create_schema()
+
+    for store in stores:
+        await store.check_schema()
+        await store.close()
+    tables = [name for (name,) in mariadb.execute("SHOW TABLES FROM by_program")]
+    for name in tables:
+        one, other = (
+            mariadb.execute(f"SHOW CREATE TABLE {database}.{name}") for database in ("by_script", "by_program")
+        )
+        assert one == other
+
+
+async def test_every_table_has_a_primary_key_and_a_named_collation(mariadb: MariaDB) -> None:
+    """No table hangs on the server's defaults."""
+    mariadb.create_database("collations")
+    mariadb.execute("ALTER DATABASE collations CHARACTER SET latin1 COLLATE latin1_general_ci")
+    store = Store(Database(mariadb.url("collations")), light_version=LIGHT_VERSION)
+    await store.create_schema()
+    await store.close()
+
+    columns = mariadb.execute(
+        "SELECT COLUMN_NAME, COLLATION_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 'collations'"
+        " AND COLLATION_NAME IS NOT NULL AND TABLE_NAME <> 'alembic_version'"
+    )
+    without_key = mariadb.execute(
+        "SELECT t.TABLE_NAME FROM information_schema.TABLES t LEFT JOIN information_schema.TABLE_CONSTRAINTS c"
+        " ON c.TABLE_SCHEMA = t.TABLE_SCHEMA AND c.TABLE_NAME = t.TABLE_NAME AND c.CONSTRAINT_TYPE = 'PRIMARY KEY'"
+        " WHERE t.TABLE_SCHEMA = 'collations' AND c.CONSTRAINT_NAME IS NULL"
+    )
+
+    assert {collation for _, collation in columns} <= {"ascii_bin", "utf8mb4_bin"}
+    assert without_key == ()
+
+
+@pytest.mark.parametrize(("version", "remedy"), [("0000", "igsearch init-db"), ("9999", "upgrade igsearch")])
+async def test_another_version_says_what_to_do(store: Store, database_url: str, version: str, remedy: str) -> None:
+    """Tables of an older or newer igsearch are refused with the remedy and exit code 69."""
+    database = Database(database_url)
+
+    async def pretend(connection: AsyncConnection) -> None:
+        await connection.execute(text("UPDATE alembic_version SET version_num = :v"), {"v": version})
+
+    await database.write(pretend)
+    await database.close()
+
+    with pytest.raises(SchemaMismatch, match=remedy) as refusal:
+        await store.check_schema()
+    assert refusal.value.exit_code == 69
+
+
+async def test_an_empty_database_says_how_to_begin(database_url: str) -> None:
+    """A database without our tables names the command that fills it."""
+    store = Store(Database(database_url), light_version=LIGHT_VERSION)
+
+    with pytest.raises(SchemaMismatch, match="igsearch index"):
+        await store.check_schema()
+    await store.close()
