@@ -1,0 +1,129 @@
+"""Answers in writing: the JSON that programs read, whose shape is a contract, and the lines that people read."""
+
+import json
+import os
+from dataclasses import asdict
+
+from core.model import Checkpoint, LedgerRecord, Match, ScanReport, SearchResult, Stats
+
+
+def search_json(query: str, result: SearchResult) -> str:
+    """Write the answer to one query image."""
+    return json.dumps(
+        {
+            "query": query,
+            "verdict": result.verdict,
+            "matches": [_match(match) for match in result.matches],
+            "similar": [_match(match) for match in result.similar],
+            "searched": _scope(result.searched),
+            "milliseconds": round(result.milliseconds, 3),
+            "error": None,
+        }
+    )
+
+
+def error_json(query: str, searched: Checkpoint, error: str) -> str:
+    """Write the answer to a query image that cannot be searched."""
+    return json.dumps(
+        {
+            "query": query,
+            "verdict": "error",
+            "matches": [],
+            "similar": [],
+            "searched": _scope(searched),
+            "milliseconds": 0.0,
+            "error": error,
+        }
+    )
+
+
+def failure_json(entry: LedgerRecord) -> str:
+    """Write one line of the ledger."""
+    return json.dumps(
+        {
+            "path": str(entry.place),
+            "kind": entry.kind,
+            "reason": entry.reason,
+            "attempts": entry.attempts,
+            "next_retry": entry.next_retry.isoformat() if entry.next_retry else None,
+        }
+    )
+
+
+def stats_json(stats: Stats) -> str:
+    """Write the figures of the store."""
+    last_scan = stats.last_scan.isoformat() if stats.last_scan else None
+    return json.dumps({**asdict(stats), "last_scan": last_scan})
+
+
+def scan_json(report: ScanReport) -> str:
+    """Write the counts of a rescan."""
+    return json.dumps(asdict(report))
+
+
+def _scope(searched: Checkpoint) -> dict[str, int]:
+    return {"images": searched.images, "users": searched.users, "revision": searched.revision}
+
+
+def _match(match: Match) -> dict[str, object]:
+    return {
+        "username": match.username,
+        "confidence": match.confidence,
+        "how": list(match.how),
+        "images": [asdict(image) for image in match.images],
+    }
+
+
+def search_lines(result: SearchResult, *, is_verbose: bool) -> list[str]:
+    """Return the usernames, a line each; verbose, with how sure it is, how it matched, and the best image."""
+    return [_verbose_line(match) if is_verbose else match.username for match in result.matches]
+
+
+def search_remark(query: str, result: SearchResult) -> str | None:
+    """Say what a person should know beside the usernames, or None."""
+    if result.verdict == "match":
+        return None
+    if result.verdict == "unsearchable":
+        return f"{query}: too little detail to search. Send a picture that shows more."
+    scope = f"{result.searched.images:,} photos of {result.searched.users:,} accounts"
+    if result.verdict == "similar":
+        names = ", ".join(match.username for match in result.similar)
+        return f"{query}: nothing found for sure among {scope}; similar, perhaps another picture: {names}."
+    return f"{query}: nothing found among {scope}. Crop to the photo itself and try again."
+
+
+def stats_text(stats: Stats) -> str:
+    """Return the figures of the store, a line each."""
+    last_scan = f"{stats.last_scan:%Y-%m-%d %H:%M:%S} UTC" if stats.last_scan else "never"
+    rows = {
+        "images": f"{stats.images:,}",
+        "users": f"{stats.users:,}",
+        "backlog": f"{stats.backlog:,}",
+        "unreadable": f"{stats.unreadable:,}",
+        "revision": str(stats.revision),
+        "last scan": last_scan,
+    }
+    return "\n".join(f"{name:<11} {value}" for name, value in rows.items())
+
+
+def failure_text(entry: LedgerRecord) -> str:
+    """Return one line of the ledger."""
+    retry = f"tried again after {entry.next_retry:%Y-%m-%d %H:%M} UTC" if entry.next_retry else "until the file changes"
+    return f"{printable(entry.place.path)}: {entry.reason} ({entry.kind}, {entry.attempts} attempt(s), {retry})"
+
+
+def scan_text(report: ScanReport) -> str:
+    """Return the counts of a rescan in one line."""
+    counts = asdict(report)
+    seconds = counts.pop("seconds")
+    return ", ".join(f"{number:,} {name}" for name, number in counts.items()) + f", {seconds:.1f} s"
+
+
+def printable(name: bytes) -> str:
+    """Show a name in a terminal or log: control characters and foreign bytes as escapes."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in os.fsdecode(name))
+
+
+def _verbose_line(match: Match) -> str:
+    path = printable(os.fsencode(match.images[0].path))
+    return f"{match.username}\t{100 * match.confidence:.1f} %\t{', '.join(match.how)}\t{path}"

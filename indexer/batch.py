@@ -1,0 +1,52 @@
+"""Changes on their way to the store, written 200 at a time."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+from core.model import Change, LightFingerprint, Remember
+
+BATCH_FILES = 200
+"""A transaction of 200 files takes 25 ms; what a crash can lose is one batch."""
+
+
+class Writes(Protocol):
+    """The store, as a batch sees it."""
+
+    async def write(self, changes: Sequence[Change]) -> None: ...
+
+
+class Batch:
+    """Gathers changes; `flush` writes what is left."""
+
+    def __init__(self, store: Writes) -> None:
+        self._store = store
+        self._waiting: list[Change] = []
+        self._lights: dict[bytes, LightFingerprint] = {}
+        self._writing = asyncio.Lock()
+
+    def light(self, sha256: bytes) -> LightFingerprint | None:
+        """Return the fingerprint of these bytes if it is on its way."""
+        return self._lights.get(sha256)
+
+    async def add(self, change: Change) -> None:
+        """Take a change, and write the batch when it is full; raises StoreError."""
+        self._waiting.append(change)
+        if isinstance(change, Remember):
+            self._lights[change.light.sha256] = change.light
+        async with self._writing:
+            if len(self._waiting) >= BATCH_FILES:
+                await self._write_some()
+
+    async def flush(self) -> None:
+        """Write everything that waits; raises StoreError."""
+        async with self._writing:
+            while self._waiting:
+                await self._write_some()
+
+    async def _write_some(self) -> None:
+        part, self._waiting = self._waiting[:BATCH_FILES], self._waiting[BATCH_FILES:]
+        await self._store.write(part)
+        for change in part:
+            if isinstance(change, Remember):
+                self._lights.pop(change.light.sha256, None)

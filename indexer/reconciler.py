@@ -1,0 +1,176 @@
+"""Make the record agree with the disk about one file, opening it only when nothing cheaper can tell.
+
+1. The ledger says it cannot be read, and nothing changed since: leave it.
+2. The same inode, size and time at another path: the same file. If that path is empty now, it moved.
+3. Another image has the same size: digest the file. The same bytes are never fingerprinted twice; if the path of an
+   image with these bytes is empty now, it moved.
+4. Otherwise read and fingerprint it.
+"""
+
+import asyncio
+import logging
+import os
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from pathlib import Path
+from typing import Protocol
+
+from core.errors import ImageError, PathError
+from core.fingerprinting import FileDigest, FileFingerprint
+from core.model import (
+    Change,
+    FileStamp,
+    ImageRecord,
+    LedgerRecord,
+    LightFingerprint,
+    Place,
+    Reject,
+    Relocate,
+    Remember,
+)
+from core.photos import READER_VERSION
+from indexer.batch import Batch
+
+FIRST_RETRY = timedelta(hours=1)
+MAX_ATTEMPTS = 6
+"""What may pass (a crash, a slow disk, missing rights) is tried again after 1, 2, 4, 8 and 16 hours; from then on, as
+all else, when the file changes."""
+
+logger = logging.getLogger(__name__)
+
+
+class Outcome(Enum):
+    """What became of a file; the names are those of the counts in ScanReport."""
+
+    ADDED = "added"
+    UPDATED = "updated"
+    MOVED = "moved"
+    UNCHANGED = "unchanged"
+    UNREADABLE = "unreadable"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file as listed, what the record says of its path, and the images that may be the same file or bytes."""
+
+    place: Place
+    stamp: FileStamp
+    known: ImageRecord | None
+    failed: LedgerRecord | None
+    relatives: Sequence[ImageRecord]
+
+
+class Reader(Protocol):
+    """What opens files."""
+
+    async def digest_file(self, path: bytes) -> FileDigest: ...
+
+    async def fingerprint_file(self, path: bytes) -> FileFingerprint: ...
+
+
+class Lights(Protocol):
+    """What knows the fingerprints of bytes."""
+
+    async def light(self, sha256: bytes) -> LightFingerprint | None: ...
+
+
+class Reconciler:
+    """Reconciles files one by one, many at a time; for one rescan."""
+
+    def __init__(
+        self, root: Path, *, reader: Reader, store: Lights, batch: Batch, clock: Callable[[], datetime]
+    ) -> None:
+        self._root = os.fsencode(root)
+        self._reader = reader
+        self._store = store
+        self._batch = batch
+        self._clock = clock
+        self._same_size: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._sizes_read: set[int] = set()
+        self.relocated: set[int] = set()
+        """Images that were found at another path."""
+
+    async def reconcile(self, file: Found) -> Outcome:
+        """Make the record agree with the disk about one file; raises StoreError."""
+        if file.failed and not self._is_due(file.failed, file.stamp):
+            return Outcome.UNREADABLE
+        try:
+            async with self._same_size[file.stamp.size]:  # twins wait for each other, so that one is fingerprinted
+                outcome, change = await self._decide(file)
+        except PathError:
+            return Outcome.GONE
+        except ImageError as error:
+            outcome, change = Outcome.UNREADABLE, self._rejection(file, error)
+        await self._batch.add(change)
+        logger.debug("%s %s", outcome.value, file.place)
+        return outcome
+
+    async def _decide(self, file: Found) -> tuple[Outcome, Change]:
+        new = Outcome.UPDATED if file.known else Outcome.ADDED
+        if (twin := self._same_inode(file)) and (light := await self._light(twin.sha256)):
+            if self._has_left(twin):
+                return Outcome.MOVED, self._relocation(twin, file.place, file.stamp)
+            return new, Remember(file.place, file.stamp, light)
+        if file.stamp.size in self._sizes_read or any(twin.stamp.size == file.stamp.size for twin in file.relatives):
+            digest = await self._reader.digest_file(self._path(file.place.path))
+            if light := await self._light(digest.sha256):
+                return self._known_bytes(file, digest.stamp, light, new)
+        self._sizes_read.add(file.stamp.size)
+        read = await self._reader.fingerprint_file(self._path(file.place.path))
+        return new, Remember(file.place, read.stamp, read.light)
+
+    def _known_bytes(
+        self, file: Found, stamp: FileStamp, light: LightFingerprint, new: Outcome
+    ) -> tuple[Outcome, Change]:
+        """Decide about a file whose bytes have a fingerprint already."""
+        if file.known and file.known.sha256 == light.sha256:
+            return Outcome.UNCHANGED, Remember(file.place, stamp, light)
+        for twin in file.relatives:
+            if twin.sha256 == light.sha256 and not file.known and self._has_left(twin):
+                return Outcome.MOVED, self._relocation(twin, file.place, stamp)
+        return new, Remember(file.place, stamp, light)
+
+    def _same_inode(self, file: Found) -> ImageRecord | None:
+        return next((one for one in file.relatives if one.stamp == file.stamp and one.place != file.place), None)
+
+    def _has_left(self, image: ImageRecord) -> bool:
+        """Tell whether nothing lies at an image's path, and no other file was taken for it."""
+        return image.image_id not in self.relocated and not os.path.lexists(self._path(image.place.path))
+
+    def _relocation(self, image: ImageRecord, place: Place, stamp: FileStamp) -> Relocate:
+        self.relocated.add(image.image_id)
+        return Relocate(image.image_id, place, stamp)
+
+    async def _light(self, sha256: bytes) -> LightFingerprint | None:
+        return self._batch.light(sha256) or await self._store.light(sha256)
+
+    def _path(self, path: bytes) -> bytes:
+        return os.path.join(self._root, path)
+
+    def _is_due(self, failed: LedgerRecord, stamp: FileStamp) -> bool:
+        if failed.stamp != stamp or failed.reader_version != READER_VERSION:
+            return True
+        return failed.next_retry is not None and failed.next_retry <= self._clock()
+
+    def _rejection(self, file: Found, error: ImageError) -> Reject:
+        again = file.failed is not None and file.failed.stamp == file.stamp
+        attempts = file.failed.attempts + 1 if file.failed and again else 1
+        now = self._clock()
+        may_pass = error.is_transient and attempts < MAX_ATTEMPTS
+        logger.info("unreadable (%s) %s: %s", error.kind, file.place, error)
+        return Reject(
+            LedgerRecord(
+                place=file.place,
+                stamp=file.stamp,
+                kind=error.kind,
+                reason=str(error),
+                attempts=attempts,
+                reader_version=READER_VERSION,
+                failed_at=now,
+                next_retry=now + FIRST_RETRY * 2 ** (attempts - 1) if may_pass else None,
+            )
+        )

@@ -1,0 +1,449 @@
+"""A rescan makes the record equal the disk: real files, real workers, a real database."""
+
+import asyncio
+import os
+import shutil
+import socket
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from core.errors import PathError, TooSlow
+from core.fingerprinting import FileDigest, FileFingerprint
+from core.hashing import LIGHT_VERSION
+from core.model import Remember, ScanReport
+from core.storage.database import Database, sqlite_url
+from core.storage.store import Store
+from core.workers import PhotoWorkers
+from indexer.reconciler import Outcome
+from indexer.rescan import Orders, Rescan
+from tests.pictures import photo_bytes
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Eyes:
+    """Real workers that count what they open."""
+
+    def __init__(self, workers: PhotoWorkers) -> None:
+        self._workers = workers
+        self.digested: list[bytes] = []
+        self.fingerprinted: list[bytes] = []
+
+    async def digest_file(self, path: bytes) -> FileDigest:
+        self.digested.append(path)
+        return await self._workers.digest_file(path)
+
+    async def fingerprint_file(self, path: bytes) -> FileFingerprint:
+        self.fingerprinted.append(path)
+        return await self._workers.fingerprint_file(path)
+
+
+class SlowDisk(Eyes):
+    """A reader for which every picture takes too long."""
+
+    def __init__(self) -> None:
+        self.digested, self.fingerprinted = [], []
+
+    async def fingerprint_file(self, path: bytes) -> FileFingerprint:
+        raise TooSlow("It took too long.")
+
+
+class Ears:
+    """Hears what a rescan says; may do something at the first file."""
+
+    def __init__(self, at_first_file: Callable[[], None] | None = None) -> None:
+        self.sentences: list[str] = []
+        self._at_first_file = at_first_file
+
+    def expect(self, files: int) -> None: ...
+
+    def advance(self, outcome: Outcome, files: int) -> None:
+        if self._at_first_file and files and outcome is not Outcome.UNCHANGED:
+            self._at_first_file()
+
+    def say(self, sentence: str) -> None:
+        self.sentences.append(sentence)
+
+
+class Bench:
+    """A dataset on disk, its store, and one rescan after another."""
+
+    def __init__(self, root: Path, store: Store, workers: PhotoWorkers) -> None:
+        self.root = root
+        self.store = store
+        self.eyes = Eyes(workers)
+        self.ears = Ears()
+        self.now = START
+
+    def put(self, path: str, content: bytes) -> Path:
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+        return file
+
+    async def rescan(self, *, remove_missing: bool = False) -> ScanReport:
+        self.eyes.digested.clear()
+        self.eyes.fingerprinted.clear()
+        self.ears.sentences.clear()
+        orders = Orders(
+            root=self.root, workers=2, settle_seconds=0, clock=lambda: self.now, remove_missing=remove_missing
+        )
+        async with self.store.writer():
+            report = await Rescan(orders, store=self.store, reader=self.eyes, progress=self.ears).run()
+        return replace(report, seconds=0.0)
+
+    async def record(self) -> dict[bytes, str]:
+        """Return the paths on record with the username each is filed under."""
+        records = [await self.store.record(name) for name in await self.store.usernames()]
+        return {path: one.place.username for record in records for path, one in record.items()}
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    root = tmp_path / "images"
+    root.mkdir()
+    store = Store(Database(sqlite_url(tmp_path / "store.db")), light_version=LIGHT_VERSION)
+    await store.create_schema()
+    async with PhotoWorkers(2) as workers:
+        yield Bench(root, store, workers)
+    await store.close()
+
+
+PICTURES = [photo_bytes(seed) for seed in range(8)]
+
+
+async def test_photos_are_added_once(bench: Bench) -> None:
+    """The first rescan adds every photo; the second opens none."""
+    bench.put("anna/a.jpg", PICTURES[0])
+    bench.put("bob/deep/down/b", PICTURES[1])
+
+    first, second = await bench.rescan(), await bench.rescan()
+
+    assert first == ScanReport(added=2)
+    assert second == ScanReport(unchanged=2)
+    assert (bench.eyes.digested, bench.eyes.fingerprinted) == ([], [])
+    assert await bench.record() == {b"anna/a.jpg": "anna", b"bob/deep/down/b": "bob"}
+
+
+async def test_folders_of_one_name_are_one_account(bench: Bench) -> None:
+    """Folders that differ in case only belong to the same username, each with its own paths."""
+    bench.put("Anna/a.jpg", PICTURES[0])
+    bench.put("anna/a.jpg", PICTURES[1])
+
+    await bench.rescan()
+
+    assert await bench.record() == {b"Anna/a.jpg": "anna", b"anna/a.jpg": "anna"}
+
+
+async def test_a_changed_photo_is_updated(bench: Bench) -> None:
+    """A file with new bytes is fingerprinted again under its path."""
+    file = bench.put("anna/a.jpg", PICTURES[0])
+    await bench.rescan()
+    file.write_bytes(PICTURES[1])
+
+    report = await bench.rescan()
+
+    assert report == ScanReport(updated=1)
+    assert (await bench.store.stats()).images == 1
+
+
+async def test_a_touched_photo_is_not_fingerprinted(bench: Bench) -> None:
+    """A file whose time alone changed is digested, and known from then on."""
+    file = bench.put("anna/a.jpg", PICTURES[0])
+    await bench.rescan()
+    os.utime(file, ns=(1, 1))
+
+    report = await bench.rescan()
+    fingerprinted = list(bench.eyes.fingerprinted)
+    again = await bench.rescan()
+
+    assert report == again == ScanReport(unchanged=1)
+    assert fingerprinted == []
+    assert bench.eyes.digested == []
+
+
+async def test_a_renamed_folder_moves_its_rows_unopened(bench: Bench) -> None:
+    """When a user folder is renamed its photos move to the new account and no file is opened."""
+    for number in range(6):
+        bench.put(f"anna/{number}.jpg", PICTURES[number])
+    await bench.rescan()
+    (bench.root / "anna").rename(bench.root / "bob")
+
+    report = await bench.rescan()
+
+    assert report == ScanReport(moved=6)
+    assert (bench.eyes.digested, bench.eyes.fingerprinted) == ([], [])
+    assert set((await bench.record()).values()) == {"bob"}
+
+
+async def test_a_photo_moved_by_copy_is_not_fingerprinted(bench: Bench) -> None:
+    """A photo that comes back under another path, inode and time moves by its bytes."""
+    file = bench.put("anna/a.jpg", PICTURES[0])
+    bench.put("carl/c.jpg", PICTURES[1])
+    await bench.rescan()
+    bench.put("bob/b.jpg", PICTURES[0])
+    file.unlink()
+
+    report = await bench.rescan()
+
+    assert report == ScanReport(moved=1, unchanged=1)
+    assert bench.eyes.fingerprinted == []
+
+
+async def test_identical_bytes_are_fingerprinted_once(bench: Bench) -> None:
+    """Twins in one rescan and copies made later share one fingerprint, and every owner is on record."""
+    bench.put("anna/a.jpg", PICTURES[0])
+    bench.put("bob/b.jpg", PICTURES[0])
+    await bench.rescan()
+    first = list(bench.eyes.fingerprinted)
+    bench.put("carl/c.jpg", PICTURES[0])
+    os.link(bench.root / "anna/a.jpg", bench.root / "anna/link.jpg")
+
+    report = await bench.rescan()
+
+    assert len(first) == 1
+    assert report == ScanReport(added=2, unchanged=2)
+    assert bench.eyes.fingerprinted == []
+    assert sorted((await bench.record()).values()) == ["anna", "anna", "bob", "carl"]
+
+
+async def test_two_photos_that_change_places_stay_two(bench: Bench) -> None:
+    """When two files exchange their names each path gets the other's bytes."""
+    one, two = bench.put("anna/1.jpg", PICTURES[0]), bench.put("anna/2.jpg", PICTURES[1])
+    await bench.rescan()
+    before = await bench.store.record("anna")
+    aside = bench.root / "aside"
+    one.rename(aside)
+    two.rename(one)
+    aside.rename(two)
+
+    report = await bench.rescan()
+
+    after = await bench.store.record("anna")
+    assert report == ScanReport(updated=2)
+    assert after[b"anna/1.jpg"].sha256 == before[b"anna/2.jpg"].sha256
+    assert after[b"anna/2.jpg"].sha256 == before[b"anna/1.jpg"].sha256
+    assert bench.eyes.fingerprinted == []
+
+
+async def test_removed_photos_go(bench: Bench) -> None:
+    """A few deleted files are removed while others are there."""
+    for number in range(4):
+        bench.put(f"anna/{number}.jpg", PICTURES[number])
+    await bench.rescan()
+    (bench.root / "anna/0.jpg").unlink()
+    (bench.root / "anna/1.jpg").unlink()
+
+    report = await bench.rescan()
+
+    assert report == ScanReport(removed=2, unchanged=2)
+    assert set(await bench.record()) == {b"anna/2.jpg", b"anna/3.jpg"}
+
+
+@pytest.mark.parametrize("remains", ["empty", "most gone"])
+async def test_a_suspicious_root_removes_nothing(bench: Bench, remains: str) -> None:
+    """An emptied dataset, or one of which a fifth and more is gone, keeps every row and says why and what to do."""
+    for number in range(8):
+        bench.put(f"user{number}/a.jpg", PICTURES[number])
+    await bench.rescan()
+    for number in range(8 if remains == "empty" else 6):
+        shutil.rmtree(bench.root / f"user{number}")
+
+    report = await bench.rescan()
+    [sentence] = bench.ears.sentences
+    kept = (await bench.store.stats()).images
+    meant = await bench.rescan(remove_missing=True)
+
+    assert report.removed == 0
+    assert kept == 8
+    assert "Root suspicious" in sentence
+    assert "--remove-missing" in sentence
+    assert meant.removed == (8 if remains == "empty" else 6)
+
+
+async def test_an_absent_root_is_an_error_and_removes_nothing(bench: Bench) -> None:
+    """A dataset folder that is not there ends the rescan with exit code 66; when it is back nothing was lost."""
+    bench.put("anna/a.jpg", PICTURES[0])
+    await bench.rescan()
+    aside = bench.root.rename(bench.root.with_name("aside"))
+
+    with pytest.raises(PathError) as fault:
+        await bench.rescan()
+    aside.rename(bench.root)
+
+    assert fault.value.exit_code == 66
+    assert await bench.rescan() == ScanReport(unchanged=1)
+
+
+async def test_what_the_rule_leaves_out_is_not_indexed(bench: Bench) -> None:
+    """Names that don't fit are reported once each, the usual clutter without a word; none of it is on record."""
+    bench.put("anna/a.jpg", PICTURES[0])
+    for path in ("two words/a.jpg", "two words/b.jpg", "loose.jpg"):
+        bench.put(path, PICTURES[1])
+    for path in (
+        ".hidden/a.jpg",
+        "anna/.a.jpg.x8Fg2",
+        "anna/@eaDir/a.jpg",
+        "anna/:tagged/a.jpg",
+        "anna/a.jpg.part",
+        "anna/a.jpg.crdownload",
+        "anna/a.tmp",
+        "anna/a.jpg~",
+        "anna/a.json",
+        "anna/a.json.xz",
+        "anna/a.txt",
+        "anna/id",
+        "anna/Thumbs.db",
+        "anna/clip.mp4",
+        "lost+found/a.jpg",
+        "__MACOSX/a.jpg",
+        "#recycle/a.jpg",
+        "README.md",
+    ):
+        bench.put(path, PICTURES[2])
+
+    report = await bench.rescan()
+
+    assert report.added == 1
+    assert await bench.record() == {b"anna/a.jpg": "anna"}
+    assert len(bench.ears.sentences) == 2
+    assert any("'two words'" in sentence for sentence in bench.ears.sentences)
+    assert any("loose.jpg" in sentence for sentence in bench.ears.sentences)
+
+
+async def test_nothing_but_regular_files_is_opened(bench: Bench) -> None:
+    """Symbolic links, FIFOs and sockets are left alone, and so is what links point to."""
+    target = bench.put("anna/a.jpg", PICTURES[0])
+    (bench.root / "anna/link.jpg").symlink_to(target)
+    (bench.root / "bob").symlink_to(bench.root / "anna")
+    os.mkfifo(bench.root / "anna/pipe.jpg")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(bench.root / "anna/sock.jpg"))
+        report = await bench.rescan()
+
+    assert report == ScanReport(added=1, ignored=4)
+
+
+async def test_any_name_comes_back(bench: Bench) -> None:
+    """Names of any bytes are indexed and found unchanged by the next rescan."""
+    names = [b"\xff\xfe", b"new\nline", b"quote'\"", "😀".encode(), "é".encode(), "e\u0301".encode(), b"x" * 255]
+    folder = bench.root / "anna"
+    folder.mkdir()
+    for number, name in enumerate(names):
+        Path(os.fsdecode(os.fsencode(folder) + b"/" + name)).write_bytes(PICTURES[number])
+
+    first, second = await bench.rescan(), await bench.rescan()
+
+    assert first.added == second.unchanged == len(names)
+    assert set(await bench.record()) == {b"anna/" + name for name in names}
+
+
+async def test_unreadable_files_are_in_the_ledger_and_left_alone(bench: Bench) -> None:
+    """A broken file is recorded with its reason, not opened again, and read when it changes."""
+    broken = bench.put("anna/broken.jpg", PICTURES[0][:2000])
+    bench.put("anna/notes.jpg", b"no picture")
+    first = await bench.rescan()
+    second = await bench.rescan()
+    opened = bench.eyes.fingerprinted + bench.eyes.digested
+    ledger = await bench.store.ledger()
+    broken.write_bytes(PICTURES[0])
+
+    third = await bench.rescan()
+
+    assert (first.unreadable, second.unreadable) == (2, 2)
+    assert opened == []
+    assert {path: entry.kind for path, entry in ledger.items()} == {
+        b"anna/broken.jpg": "corrupt",
+        b"anna/notes.jpg": "type",
+    }
+    assert all(entry.attempts == 1 and entry.next_retry is None for entry in ledger.values())
+    assert third == ScanReport(added=1, unreadable=1)
+
+
+async def test_a_passing_fault_is_tried_again_later_and_not_for_ever(bench: Bench) -> None:
+    """A file that could not be read for a passing reason is tried again when its time has come, six times at most."""
+    bench.put("anna/a.jpg", PICTURES[0])
+    bench.eyes = SlowDisk()
+    attempts = []
+    for _ in range(10):
+        await bench.rescan()
+        [entry] = (await bench.store.ledger()).values()
+        attempts.append((entry.attempts, bench.now - START))
+        bench.now = entry.next_retry or bench.now + timedelta(days=30)
+
+    hours = [moment / timedelta(hours=1) for _, moment in attempts[:6]]
+    assert [number for number, _ in attempts] == [1, 2, 3, 4, 5, 6, 6, 6, 6, 6]
+    assert hours == [0, 1, 3, 7, 15, 31]
+    assert entry.next_retry is None
+
+
+async def test_a_deleted_unreadable_file_leaves_the_ledger(bench: Bench) -> None:
+    """The ledger lists no file that is gone."""
+    broken = bench.put("anna/broken.jpg", b"no picture")
+    bench.put("anna/a.jpg", PICTURES[0])
+    await bench.rescan()
+    broken.unlink()
+
+    report = await bench.rescan()
+
+    assert report == ScanReport(unchanged=1)
+    assert await bench.store.ledger() == {}
+
+
+async def test_a_stopped_rescan_is_continued_by_the_next(bench: Bench) -> None:
+    """After a stop what was finished is on record, and the next rescan adds just the rest."""
+    for number in range(8):
+        bench.put(f"anna/{number}.jpg", PICTURES[number])
+    for number in range(40):
+        bench.put(f"bob/{number}.jpg", PICTURES[number % 8] + bytes(number + 1))
+    orders = Orders(root=bench.root, workers=2, settle_seconds=0, clock=lambda: START)
+    ears = Ears(at_first_file=lambda: rescan.stop())  # noqa: PLW0108 - it is made below
+    rescan = Rescan(orders, store=bench.store, reader=bench.eyes, progress=ears)
+    async with bench.store.writer():
+        stopped = await rescan.run()
+    noted = (await bench.store.stats()).last_scan
+
+    rest = await bench.rescan()
+
+    assert 0 < stopped.added < 48
+    assert noted is None
+    assert rest == ScanReport(added=48 - stopped.added, unchanged=stopped.added)
+
+
+async def test_an_outdated_fingerprint_is_made_again(bench: Bench) -> None:
+    """A row of another light version is fingerprinted again although the file did not change."""
+    bench.put("anna/a.jpg", PICTURES[0])
+    await bench.rescan()
+    [image] = (await bench.store.record("anna")).values()
+    light = await bench.store.light(image.sha256)
+    assert light
+    async with bench.store.writer():
+        await bench.store.write([Remember(image.place, image.stamp, replace(light, version=LIGHT_VERSION + 1))])
+
+    report = await bench.rescan()
+
+    assert report == ScanReport(updated=1)
+    assert (await bench.store.stats()).backlog == 0
+
+
+async def test_a_file_that_is_being_written_is_taken_by_the_next_rescan(bench: Bench) -> None:
+    """Bytes read amid a change are never recorded under a stamp that is not theirs."""
+    file = bench.put("anna/a.jpg", PICTURES[0])
+    reports = []
+
+    async def keep_writing() -> None:
+        for _ in range(200):
+            os.utime(file)
+            await asyncio.sleep(0)
+
+    writing = asyncio.create_task(keep_writing())
+    reports.append(await bench.rescan())
+    await writing
+    reports.append(await bench.rescan())
+
+    [image] = (await bench.store.record("anna")).values()
+    assert image.stamp.mtime_ns == file.stat().st_mtime_ns
