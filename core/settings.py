@@ -1,0 +1,163 @@
+"""The settings: one object, the only reader of the environment.
+
+Each IGSEARCH_X may also be given as IGSEARCH_X_FILE, a path whose content is the value. The environment wins over
+`.env` in the current folder. Reading takes the variables out of the environment, so that no process started later
+(workers decode hostile files) finds a token or password there.
+"""
+
+import os
+import re
+from collections.abc import Mapping, MutableMapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from dotenv import dotenv_values
+from pydantic import Field, PositiveInt, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from core.errors import SettingsError
+
+PREFIX = "IGSEARCH_"
+FILE_SUFFIX = "_FILE"
+INTERVAL = re.compile(r"[1-9]\d*[smhd]")
+CRON_FIELD = r"[0-9A-Za-z*/,\-]+"
+CRON = re.compile(rf"{CRON_FIELD}(?: {CRON_FIELD}){{4}}")
+ADMIN = re.compile(r"(?:telegram|discord):\d+")
+
+Ids = Annotated[tuple[int, ...], NoDecode]
+Words = Annotated[tuple[str, ...], NoDecode]
+
+
+class Settings(BaseSettings):
+    """Every setting with its default; the names are those of the variables without IGSEARCH_, in lower case."""
+
+    model_config = SettingsConfigDict(frozen=True, validate_default=False, hide_input_in_errors=True)
+
+    dataset: Path = Path("images")
+    database_url: SecretStr | None = None
+    telegram_token: SecretStr | None = None
+    telegram_api_url: str = "https://api.telegram.org"
+    discord_token: SecretStr | None = None
+    settle_seconds: float = Field(default=2.0, ge=0, le=3600)
+    rescan: str = "15m"
+    allowed_chats: Ids = ()
+    allowed_guilds: Ids = ()
+    admins: Words = ()
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["text", "json"] = "text"
+    workers: PositiveInt = Field(default_factory=lambda: len(os.sched_getaffinity(0)))
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is pydantic's
+        init_settings: PydanticBaseSettingsSource,
+        *_others: PydanticBaseSettingsSource,
+        **_more: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take nothing but what `load_settings` hands over."""
+        return (init_settings,)
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, url: SecretStr | None) -> SecretStr | None:
+        if url and not url.get_secret_value().startswith(("mysql://", "mariadb://", "sqlite:///")):
+            raise ValueError("write mysql://user:password@host:port/name or sqlite:///path")
+        return url
+
+    @field_validator("telegram_api_url")
+    @classmethod
+    def _web_address(cls, url: str) -> str:
+        if not re.match(r"https?://[^/]", url):
+            raise ValueError("write an address such as http://host:8081")
+        return url.rstrip("/")
+
+    @field_validator("rescan")
+    @classmethod
+    def _interval_or_cron(cls, rescan: str) -> str:
+        if not INTERVAL.fullmatch(rescan) and not CRON.fullmatch(rescan):
+            raise ValueError("write an interval such as 15m or 2h, or a cron expression of five fields")
+        return rescan
+
+    @field_validator("allowed_chats", "allowed_guilds", mode="before")
+    @classmethod
+    def _ids(cls, text: str) -> tuple[int, ...]:
+        if text.strip() == "*":
+            return ()
+        if not all(re.fullmatch(r"-?\d+", part) for part in _parts(text)):
+            raise ValueError("write ids separated by commas, such as 123,-456")
+        return tuple(map(int, _parts(text)))
+
+    @field_validator("admins", mode="before")
+    @classmethod
+    def _admin_words(cls, text: str) -> tuple[str, ...]:
+        if not all(ADMIN.fullmatch(part) for part in _parts(text)):
+            raise ValueError("write telegram:ID or discord:ID, separated by commas")
+        return tuple(_parts(text))
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper_case(cls, level: str) -> str:
+        return level.upper()
+
+
+def default_database(dataset: Path) -> Path:
+    """Return the SQLite file that serves where no database is set: beside the dataset folder, never in it."""
+    return Path(os.path.abspath(dataset) + ".igsearch.db")
+
+
+def load_settings(environment: MutableMapping[str, str] = os.environ, env_file: Path = Path(".env")) -> Settings:
+    """Read the settings, and take them out of the environment.
+
+    Raises SettingsError with every fault, each naming its variable.
+    """
+    faults: list[str] = []
+    values = _values(_from_file(env_file, faults), faults) | _values(environment, faults)
+    for name in [name for name in environment if name.startswith(PREFIX)]:
+        del environment[name]
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        faults += [f"{PREFIX}{str(fault['loc'][0]).upper()}: {_reason(fault['msg'])}" for fault in error.errors()]
+    if faults:
+        raise SettingsError("Wrong settings. " + "; ".join(faults) + ".")
+    return settings
+
+
+def _from_file(env_file: Path, faults: list[str]) -> Mapping[str, str]:
+    try:
+        return {name: value for name, value in dotenv_values(env_file).items() if value is not None}
+    except (OSError, UnicodeDecodeError) as error:
+        faults.append(f"{env_file}: it cannot be read ({error})")
+        return {}
+
+
+def _values(variables: Mapping[str, str], faults: list[str]) -> dict[str, str]:
+    """Return the values of our variables by field, reading those given as files; empty ones count as not set."""
+    values: dict[str, str] = {}
+    for field in Settings.model_fields:
+        name = PREFIX + field.upper()
+        direct, file = variables.get(name, ""), variables.get(name + FILE_SUFFIX, "")
+        if direct and file:
+            faults.append(f"{name}: {name}{FILE_SUFFIX} is set too, set only one")
+        if file and not direct:
+            direct = _content(name + FILE_SUFFIX, file, faults)
+        if direct:
+            values[field] = direct
+    return values
+
+
+def _content(name: str, path: str, faults: list[str]) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        faults.append(f"{name}: the file {path} cannot be read ({getattr(error, 'strerror', None) or 'no text'})")
+        return ""
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _reason(message: str) -> str:
+    return message.removeprefix("Value error, ")
