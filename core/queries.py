@@ -1,0 +1,104 @@
+"""Query images named on a command line: files, folders and standard input, searched ahead and answered in order."""
+
+import asyncio
+import os
+import sys
+from collections import deque
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+
+from core.dataset import is_ignored_file, is_ignored_folder
+from core.errors import ImageError, PathError
+from core.model import Checkpoint, SearchResult
+from core.photos import read_file, read_limited
+from core.search import SearchEngine
+
+STANDARD_INPUT = "-"
+FOUND, NOTHING_FOUND = 0, 1
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of one query: a result, or why it could not be searched."""
+
+    query: str
+    searched: Checkpoint
+    result: SearchResult | None
+    error: PathError | ImageError | None
+
+
+def expand(query: str) -> list[str]:
+    """Return the query images that a path stands for, those of a folder in the order of their names.
+
+    Raises PathError for a folder without any.
+    """
+    if query == STANDARD_INPUT or not os.path.isdir(query):
+        return [query]
+    if files := sorted(_files(query)):
+        return files
+    raise PathError(f"The folder {query} holds no picture: name a photo or a folder of photos.")
+
+
+def _files(folder: str) -> Iterator[str]:
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not is_ignored_folder(os.fsencode(name))]
+        yield from (os.path.join(parent, name) for name in names if not is_ignored_file(os.fsencode(name)))
+
+
+class Answers:
+    """Searches several queries at a time and yields the answers in the order of the queries."""
+
+    def __init__(self, engine: SearchEngine, *, ahead: int) -> None:
+        self._engine = engine
+        self._ahead = ahead
+        self._is_stopped = False
+        self._has_found = False
+        self._first_fault: int | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """0 if any query was found or the search was stopped, else that of the first fault, else 1."""
+        if self._has_found or self._is_stopped:
+            return FOUND
+        return NOTHING_FOUND if self._first_fault is None else self._first_fault
+
+    def stop(self) -> None:
+        """Finish the queries in hand and begin no other."""
+        self._is_stopped = True
+
+    async def to(self, queries: Sequence[str]) -> AsyncIterator[Answer]:
+        """Answer each query; raises StoreError when the database fails."""
+        searched = await self._engine.refresh()
+        waiting: deque[asyncio.Task[Answer]] = deque()
+        try:
+            for query in queries:
+                if self._is_stopped:
+                    break
+                waiting.append(asyncio.create_task(self._answer(query, searched)))
+                if len(waiting) > self._ahead:
+                    yield self._noted(await waiting.popleft())
+            while waiting:
+                yield self._noted(await waiting.popleft())
+        finally:
+            for task in waiting:
+                task.cancel()
+
+    async def _answer(self, query: str, searched: Checkpoint) -> Answer:
+        try:
+            result = await self._engine.search(await asyncio.to_thread(_read, query))
+        except (PathError, ImageError) as error:
+            return Answer(query, searched, None, error)
+        return Answer(query, result.searched, result, None)
+
+    def _noted(self, answer: Answer) -> Answer:
+        self._has_found |= answer.result is not None and answer.result.verdict == "match"
+        if answer.error and self._first_fault is None:
+            self._first_fault = answer.error.exit_code
+        return answer
+
+
+def _read(query: str) -> bytes:
+    """Read a query image; a person may name it by a symbolic link."""
+    if query == STANDARD_INPUT:
+        return read_limited(sys.stdin.buffer)
+    return read_file(query, follow_links=True).data

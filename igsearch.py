@@ -1,0 +1,293 @@
+"""igsearch tells which Instagram account posted a photo.
+
+The front door: the commands, the wiring, the exit codes. Each command imports what it needs when it runs.
+"""
+
+import asyncio
+import io
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from core.queries import Answer
+    from core.search import SearchEngine
+    from core.settings import Settings
+    from core.storage.store import Store
+    from core.workers import PhotoWorkers
+
+# ruff: noqa: PLC0415 - imports stand in the commands: --help must not wait for numpy and SQLAlchemy
+
+UNEXPECTED, INTERRUPTED = 70, 130
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+DatasetOption = Annotated[
+    Path | None, typer.Option("--dataset", metavar="DIR", help="The folder of <username>/ folders. [default: images]")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but results and errors.")]
+
+
+@app.command()
+def index(
+    dataset: DatasetOption = None,
+    *,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    light: Annotated[  # noqa: ARG001 - part of the contract; the deep tier comes with the next release
+        bool, typer.Option("--light", help="Only light fingerprints. (For now there are no others.)")
+    ] = False,
+    remove_missing: Annotated[
+        bool, typer.Option("--remove-missing", help="Believe it when a large part of the photos is gone.")
+    ] = False,
+) -> int:
+    """Bring the index in line with the dataset folder, once."""
+    return asyncio.run(_index(dataset, as_json=json, is_quiet=quiet, remove_missing=remove_missing))
+
+
+@app.command()
+def search(
+    query: Annotated[list[str], typer.Option("--query", metavar="PATH", help="A photo, a folder of photos, or -.")],
+    dataset: DatasetOption = None,
+    *,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Also print how sure it is, how it matched, and the path.")
+    ] = False,
+) -> int:
+    """Print the usernames that posted a photo, the surest first."""
+    show = _show_json if json else partial(_show_text, is_quiet=quiet, is_verbose=verbose)
+    return asyncio.run(_search(query, dataset, show))
+
+
+@app.command()
+def init_db(
+    dataset: DatasetOption = None,
+    *,
+    sql: Annotated[bool, typer.Option("--sql", help="Print the schema as SQL for MySQL and change nothing.")] = False,
+) -> int:
+    """Make the tables in the database, or bring older ones up to date."""
+    if sql:
+        from core.storage.schema import mysql_script
+
+        sys.stdout.write(mysql_script())
+        return 0
+    return asyncio.run(_init_db(dataset))
+
+
+@app.command()
+def stats(dataset: DatasetOption = None, *, json: JsonOption = False) -> int:
+    """Print how much is indexed, what waits, and when the dataset was last scanned."""
+    return asyncio.run(_stats(dataset, as_json=json))
+
+
+@app.command()
+def failures(dataset: DatasetOption = None, *, json: JsonOption = False) -> int:
+    """List the files that could not be read, with the reason."""
+    return asyncio.run(_failures(dataset, as_json=json))
+
+
+def main() -> None:
+    """Run a command and exit with its code; whatever goes wrong is one line on standard error."""
+    from core.errors import IgSearchError
+
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # names are bytes, print them as such
+    try:
+        code = typer.main.get_command(app)(standalone_mode=False)
+    except IgSearchError as error:
+        code = _fail(str(error), error.exit_code)
+    except typer.TyperException as error:
+        code = _fail(f"{error.format_message()} See `igsearch --help`.", error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        code = _fail("Interrupted; what was finished is kept.", INTERRUPTED)
+    except BrokenPipeError:  # the reader of our output has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except Exception as error:  # noqa: BLE001 - the last door: nobody meets a traceback
+        code = _fail(f"Unexpected {type(error).__name__}: {error}. This is a fault in igsearch: report it.", UNEXPECTED)
+    sys.exit(code)
+
+
+def _fail(sentence: str, code: int) -> int:
+    _say("igsearch: " + " ".join(sentence.split()))
+    return code
+
+
+def _say(sentence: str) -> None:
+    print(sentence, file=sys.stderr)
+
+
+async def _index(dataset: Path | None, *, as_json: bool, is_quiet: bool, remove_missing: bool) -> int:
+    from core.answers import scan_json, scan_text
+    from core.workers import PhotoWorkers
+    from indexer.progress import shown_progress
+    from indexer.rescan import Orders, Rescan
+    from indexer.sweep import root_identity
+
+    settings, root = _prepare(dataset)
+    root_identity(root)
+    orders = Orders(
+        root=root,
+        workers=settings.workers,
+        settle_seconds=settings.settle_seconds,
+        clock=lambda: datetime.now(UTC),
+        remove_missing=remove_missing,
+    )
+    async with _store(settings, root) as store, store.writer():
+        await store.create_schema()
+        with shown_progress(is_quiet=is_quiet or as_json) as progress:
+            async with PhotoWorkers(settings.workers) as reader:
+                rescan = Rescan(orders, store=store, reader=reader, progress=progress)
+                with _stopping(rescan.stop):
+                    report = await rescan.run()
+    if as_json:
+        print(scan_json(report))
+    elif not is_quiet:
+        print(scan_text(report))
+    return 0
+
+
+async def _search(queries: list[str], dataset: Path | None, show: "Callable[[Answer], None]") -> int:
+    from core.queries import Answers, expand
+    from core.workers import PhotoWorkers
+
+    settings, root = _prepare(dataset)
+    paths = [path for query in queries for path in expand(query)]
+    async with _store(settings, root) as store:
+        await store.check_schema()
+        async with PhotoWorkers(min(settings.workers, len(paths))) as reader:
+            answers = Answers(_engine(store, reader), ahead=2 * settings.workers)
+            with _stopping(answers.stop):
+                async for answer in answers.to(paths):
+                    show(answer)
+    return answers.exit_code
+
+
+def _show_json(answer: "Answer") -> None:
+    from core.answers import error_json, search_json
+
+    if answer.result:
+        print(search_json(answer.query, answer.result), flush=True)
+    else:
+        print(error_json(answer.query, answer.searched, str(answer.error)), flush=True)
+        _say(f"igsearch: {answer.query}: {answer.error}")
+
+
+def _show_text(answer: "Answer", *, is_quiet: bool, is_verbose: bool) -> None:
+    from core.answers import search_lines, search_remark
+
+    if answer.result is None:
+        _say(f"igsearch: {answer.query}: {answer.error}")
+        return
+    remark = search_remark(answer.query, answer.result)
+    if remark and not is_quiet:
+        _say(remark)
+    for line in search_lines(answer.result, is_verbose=is_verbose):
+        print(line, flush=True)
+
+
+async def _init_db(dataset: Path | None) -> int:
+    settings, root = _prepare(dataset)
+    async with _store(settings, root) as store:
+        await store.upgrade_schema()
+        print(f"The tables in {store.name} are up to date.")
+    return 0
+
+
+async def _stats(dataset: Path | None, *, as_json: bool) -> int:
+    from core.answers import stats_json, stats_text
+
+    settings, root = _prepare(dataset)
+    async with _store(settings, root) as store:
+        await store.check_schema()
+        figures = await store.stats()
+    print(stats_json(figures) if as_json else stats_text(figures))
+    return 0
+
+
+async def _failures(dataset: Path | None, *, as_json: bool) -> int:
+    from core.answers import failure_json, failure_text
+
+    settings, root = _prepare(dataset)
+    async with _store(settings, root) as store:
+        await store.check_schema()
+        entries = await store.ledger()
+    for entry in entries.values():
+        print(failure_json(entry) if as_json else failure_text(entry))
+    return 0
+
+
+def _prepare(dataset: Path | None) -> "tuple[Settings, Path]":
+    """Read the settings, start the log, and return both the settings and the dataset folder."""
+    from core.logs import start_logging
+    from core.settings import load_settings
+
+    settings = load_settings()
+    is_chosen = "log_level" in settings.model_fields_set
+    start_logging(settings.log_level if is_chosen else "WARNING", settings.log_format)
+    return settings, dataset or settings.dataset
+
+
+@asynccontextmanager
+async def _store(settings: "Settings", root: Path) -> "AsyncIterator[Store]":
+    from core.hashing import LIGHT_VERSION
+    from core.settings import default_database
+    from core.storage.database import Database, sqlite_url
+    from core.storage.store import Store
+
+    url = settings.database_url.get_secret_value() if settings.database_url else sqlite_url(default_database(root))
+    store = Store(Database(url), light_version=LIGHT_VERSION)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def _engine(store: "Store", reader: "PhotoWorkers") -> "SearchEngine":
+    from platformdirs import user_cache_path
+
+    from core.hashing import LIGHT_VERSION
+    from core.index.photo_index import PhotoIndex
+    from core.ranking import DHASH_RADIUS, PDQ_RADIUS
+    from core.search import SearchEngine
+
+    radii = {"pdq_radius": PDQ_RADIUS, "dhash_radius": DHASH_RADIUS}
+    index = PhotoIndex(user_cache_path("igsearch"), light_version=LIGHT_VERSION, **radii)
+    return SearchEngine(reader, store, index)
+
+
+@contextmanager
+def _stopping(stop: Callable[[], None]) -> Iterator[None]:
+    """Call `stop` on the first SIGINT or SIGTERM; the second one ends the process."""
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+
+    def on_signal() -> None:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+        stop()
+
+    for number in numbers:
+        loop.add_signal_handler(number, on_signal)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+
+
+if __name__ == "__main__":
+    # `python -m igsearch` puts the current folder first on the path, and that may hold another `core`.
+    sys.path.insert(0, str(Path(__file__).parent))
+    main()

@@ -1,0 +1,348 @@
+"""The command line as a person and a program meet it: real processes, exit codes, what is printed and what is not."""
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tests.mariadb import MariaDB
+from tests.pictures import encode, photo, photo_bytes
+
+COUNTS = ["added", "updated", "moved", "removed", "unchanged", "unreadable", "ignored", "seconds"]
+FIRST, SECOND, UNKNOWN = (photo_bytes(seed) for seed in (1, 2, 3))
+
+
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        return self.out.splitlines()
+
+    @property
+    def objects(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.lines]
+
+
+@dataclass(frozen=True)
+class Shell:
+    """A folder with a dataset, and igsearch run in it with nothing in the environment but what is given."""
+
+    folder: Path
+
+    def environment(self, variables: dict[str, str]) -> dict[str, str]:
+        return {"PATH": os.environ["PATH"], "HOME": str(self.folder / "home"), **variables}
+
+    def igsearch(self, *arguments: str, stdin: bytes = b"", variables: dict[str, str] | None = None) -> Ended:
+        ended = subprocess.run(
+            [sys.executable, "-m", "igsearch", *arguments],
+            cwd=self.folder,
+            env=self.environment(variables or {}),
+            input=stdin,
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+        assert b"Traceback" not in ended.stderr, ended.stderr.decode()
+        return Ended(ended.returncode, ended.stdout.decode(), ended.stderr.decode())
+
+    def put(self, path: str, content: bytes) -> Path:
+        file = self.folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+        return file
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    shell = Shell(tmp_path)
+    shell.put("images/anna/a.jpg", FIRST)
+    shell.put("images/bob/b.jpg", SECOND)
+    return shell
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    """A dataset of two photos, indexed once for all tests of this file."""
+    shell = Shell(tmp_path_factory.mktemp("template"))
+    shell.put("images/anna/a.jpg", FIRST)
+    shell.put("images/bob/b.jpg", SECOND)
+    assert shell.igsearch("index").code == 0
+    return shell
+
+
+@pytest.fixture
+def indexed(template: Shell, tmp_path: Path) -> Shell:
+    """A copy of the indexed dataset and its database."""
+    shutil.copytree(template.folder, tmp_path, dirs_exist_ok=True)
+    return Shell(tmp_path)
+
+
+def test_index_then_search_names_the_account(shell: Shell) -> None:
+    """The README's two commands: index a dataset, search a photo, read the username."""
+    shell.put("query.jpg", FIRST)
+
+    index = shell.igsearch("index", "--dataset", "images")
+    search = shell.igsearch("search", "--dataset", "images", "--query", "query.jpg")
+
+    assert (index.code, search.code) == (0, 0)
+    assert index.lines[-1].startswith("2 added, 0 updated, 0 moved, 0 removed, 0 unchanged, 0 unreadable, 0 ignored")
+    assert search.out == "anna\n"
+    assert search.err == ""
+    assert sorted(path.name for path in (shell.folder / "images").rglob("*")) == ["a.jpg", "anna", "b.jpg", "bob"]
+
+
+def test_index_json_ends_with_the_counts(shell: Shell) -> None:
+    """The last line of `index --json` is one object of the counts; nothing else is on standard output."""
+    shell.put("images/bob/broken.jpg", FIRST[:999])
+
+    first, second = shell.igsearch("index", "--json", "--light"), shell.igsearch("index", "--json")
+
+    assert list(first.objects[-1]) == COUNTS
+    assert len(first.lines) == 1
+    assert (first.objects[0]["added"], first.objects[0]["unreadable"]) == (2, 1)
+    assert (second.objects[0]["unchanged"], second.objects[0]["unreadable"]) == (2, 1)
+
+
+def test_search_json_is_the_contract(indexed: Shell) -> None:
+    """A search prints one object a query with the agreed keys, in the order of the queries."""
+    for name, content in {"q/1.jpg": FIRST, "q/2.png": UNKNOWN, "q/3": b"no picture"}.items():
+        indexed.put(name, content)
+
+    ended = indexed.igsearch("search", "--json", "--query", "q", "--query", "images/bob/b.jpg")
+
+    found, unknown, broken, other = ended.objects
+    assert ended.code == 0
+    assert [one["query"] for one in ended.objects] == ["q/1.jpg", "q/2.png", "q/3", "images/bob/b.jpg"]
+    keys = ["query", "verdict", "matches", "similar", "searched", "milliseconds", "error"]
+    assert all(list(one) == keys for one in ended.objects)
+    assert found["verdict"] == "match"
+    assert found["matches"] == [
+        {
+            "username": "anna",
+            "confidence": 1.0,
+            "how": ["identical"],
+            "images": [{"path": "anna/a.jpg", "confidence": 1.0}],
+        }
+    ]
+    assert found["searched"] == {"images": 2, "users": 2, "revision": found["searched"]["revision"]}
+    assert (unknown["verdict"], unknown["matches"], unknown["error"]) == ("none", [], None)
+    assert (broken["verdict"], broken["matches"]) == ("error", [])
+    assert "no picture of a supported type" in broken["error"]
+    assert other["matches"][0]["username"] == "bob"
+
+
+def test_standard_input_is_a_query(indexed: Shell) -> None:
+    """`-` reads the photo from standard input."""
+    assert indexed.igsearch("search", "--query", "-", stdin=SECOND).out == "bob\n"
+
+
+def test_verbose_tells_how(indexed: Shell) -> None:
+    """`--verbose` adds how sure it is, how it matched, and the path."""
+    ended = indexed.igsearch("search", "--verbose", "--query", "images/anna/a.jpg")
+
+    assert ended.out == "anna\t100.0 %\tidentical\tanna/a.jpg\n"
+
+
+def test_a_link_to_a_query_is_followed(indexed: Shell) -> None:
+    """A person may name a query by a symbolic link."""
+    (indexed.folder / "link").symlink_to("images/anna/a.jpg")
+
+    assert indexed.igsearch("search", "--query", "link").out == "anna\n"
+
+
+def test_nothing_found_is_said_with_what_was_searched(indexed: Shell) -> None:
+    """An unknown photo exits 1, prints no username, and says on standard error what was searched; quietly, nothing."""
+    indexed.put("unknown.jpg", UNKNOWN)
+
+    ended = indexed.igsearch("search", "--query", "unknown.jpg")
+    quiet = indexed.igsearch("search", "--quiet", "--query", "unknown.jpg")
+
+    assert (ended.code, ended.out) == (1, "")
+    assert "nothing found among 2 photos of 2 accounts" in ended.err
+    assert (quiet.code, quiet.out, quiet.err) == (1, "", "")
+
+
+def test_a_blank_query_is_unsearchable(indexed: Shell) -> None:
+    """A blank picture exits 1 and says that it shows too little."""
+    indexed.put("white.png", encode(Image.new("RGB", (64, 64), "white"), "PNG"))
+
+    ended = indexed.igsearch("search", "--query", "white.png")
+
+    assert (ended.code, ended.out) == (1, "")
+    assert "too little detail" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "code", "words"),
+    [
+        ([], {}, 2, ""),
+        (["nonsense"], {}, 2, "nonsense"),
+        (["search"], {}, 2, "--query"),
+        (["search", "--query", "missing.jpg"], {}, 66, "No such file"),
+        (["search", "--query", "empty"], {}, 66, "holds no picture"),
+        (["search", "--query", "images/notes.pdf"], {}, 65, "no picture of a supported type"),
+        (["index", "--dataset", "missing"], {}, 66, "missing"),
+        (["index", "--dataset", "images/notes.pdf"], {}, 66, "no folder"),
+        (["stats", "--dataset", "elsewhere"], {}, 69, "igsearch index"),
+        (["stats"], {"IGSEARCH_DATABASE_URL": "mysql://u:hush@127.0.0.1:1/x"}, 69, "unavailable"),
+        (["stats"], {"IGSEARCH_DATABASE_URL": "oracle://u:hush@h/x"}, 78, "IGSEARCH_DATABASE_URL"),
+        (["index"], {"IGSEARCH_WORKERS": "many", "IGSEARCH_RESCAN": "never"}, 78, "IGSEARCH_RESCAN"),
+    ],
+)
+def test_a_fault_is_one_line_and_its_exit_code(
+    indexed: Shell, arguments: list[str], variables: dict[str, str], code: int, words: str
+) -> None:
+    """Whatever is wrong: the agreed exit code, one line on standard error that says it, and no secret."""
+    indexed.put("images/notes.pdf", b"%PDF-1.7")
+    (indexed.folder / "empty").mkdir()
+
+    ended = indexed.igsearch(*arguments, variables=variables)
+
+    assert ended.code == code
+    assert words in ended.err
+    assert "hush" not in ended.err
+    if arguments:
+        assert len(ended.err.splitlines()) == 1
+
+
+def test_any_found_query_makes_success(indexed: Shell) -> None:
+    """Of several queries one that is found gives exit code 0, whatever became of the others."""
+    ended = indexed.igsearch("search", "--query", "missing.jpg", "--query", "images/anna/a.jpg")
+
+    assert (ended.code, ended.out) == (0, "anna\n")
+
+
+def test_stats_and_failures_are_the_contract(indexed: Shell) -> None:
+    """`stats --json` and `failures --json` have the agreed keys; names that are not UTF-8 are escaped."""
+    bad = os.path.join(os.fsencode(indexed.folder), b"images/anna/\xff\n.jpg")
+    with open(bad, "wb") as file:
+        file.write(b"no picture")
+    indexed.igsearch("index")
+
+    stats, failures = indexed.igsearch("stats", "--json"), indexed.igsearch("failures", "--json")
+    text = indexed.igsearch("failures")
+
+    [figures], [failure] = stats.objects, failures.objects
+    assert {"images", "users", "backlog", "unreadable", "revision", "last_scan"} <= figures.keys()
+    assert (figures["images"], figures["users"], figures["unreadable"], figures["backlog"]) == (2, 2, 1, 0)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d.*\+00:00", figures["last_scan"])
+    assert os.fsencode(failure["path"]) == b"anna/\xff\n.jpg"
+    assert (failure["kind"], failure["attempts"], failure["next_retry"]) == ("type", 1, None)
+    assert len(text.lines) == 1
+    assert text.lines[0].startswith(r"anna/\udcff\n.jpg: This is no picture")
+
+
+def test_another_indexer_is_refused(indexed: Shell) -> None:
+    """While the writer's lock is held a second `index` exits 75, and searches go on."""
+    with (indexed.folder / "images.igsearch.db.lock").open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        refused = indexed.igsearch("index")
+        search = indexed.igsearch("search", "--query", "images/anna/a.jpg")
+
+    assert refused.code == 75
+    assert "Another indexer" in refused.err
+    assert search.out == "anna\n"
+
+
+def test_an_interrupted_index_ends_well_and_is_continued(shell: Shell) -> None:
+    """SIGINT amid indexing exits 0 within its time without a traceback; the next run adds exactly the rest."""
+    for number in range(300):
+        shell.put(f"images/carl/{number:03}.jpg", FIRST + bytes(number))
+    command = [sys.executable, "-m", "igsearch", "index", "--json"]
+    process = subprocess.Popen(
+        command, cwd=shell.folder, env=shell.environment({}), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    database = shell.folder / "images.igsearch.db-wal"
+    while process.poll() is None and not (database.exists() and database.stat().st_size > 200_000):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.01)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=10)
+
+    first = json.loads(out)
+    rest = shell.igsearch("index", "--json").objects[0]
+
+    assert process.returncode == 0
+    assert err == b""
+    assert first["added"] + rest["added"] == 302
+    assert rest["unchanged"] == first["added"]
+
+
+def test_another_core_folder_in_the_way_is_harmless(indexed: Shell) -> None:
+    """A folder named core/ in the current folder is never imported."""
+    indexed.put("core/__init__.py", b"raise SystemExit('the wrong core')")
+    indexed.put("core/errors.py", b"raise SystemExit('the wrong core')")
+
+    assert indexed.igsearch("search", "--query", "images/anna/a.jpg").out == "anna\n"
+
+
+@pytest.mark.parametrize("name", ["with a space", "p?#%41 odd", "ü😀"])
+def test_odd_folders_work(shell: Shell, name: str) -> None:
+    """Dataset folders of any name can be indexed and searched."""
+    (shell.folder / "images").rename(shell.folder / name)
+
+    shell.igsearch("index", "--dataset", name)
+    search = shell.igsearch("search", "--dataset", name, "--query", f"{name}/anna/a.jpg")
+
+    assert search.out == "anna\n"
+    assert (shell.folder / f"{name}.igsearch.db").exists()
+
+
+def test_plain_lines_carry_no_colour(indexed: Shell) -> None:
+    """What goes to a pipe or file has no terminal codes, also under FORCE_COLOR with NO_COLOR."""
+    for command in (["index"], ["stats"], ["--help"]):
+        ended = indexed.igsearch(*command, variables={"NO_COLOR": "1"})
+
+        assert "\x1b" not in ended.out + ended.err
+
+
+def test_help_names_every_command_quickly() -> None:
+    """`--help` lists the commands without importing numpy, SQLAlchemy or Pillow."""
+    code = "import sys, igsearch; sys.argv = ['igsearch', '--help']\ntry: igsearch.main()\nexcept SystemExit: pass\n"
+    code += "print({'numpy', 'sqlalchemy', 'PIL'} & set(sys.modules))"
+
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert all(name in ended.stdout for name in ("index", "search", "init-db", "stats", "failures"))
+    assert ended.stdout.splitlines()[-1] == "set()"
+
+
+@pytest.fixture
+def urls(mariadb: MariaDB, tmp_path: Path) -> list[str]:
+    return [f"sqlite:///{tmp_path / 'same.db'}", mariadb.create_database("cli")]
+
+
+def test_both_databases_give_the_same_answers(shell: Shell, urls: list[str]) -> None:
+    """SQLite and MariaDB answer the same queries alike."""
+    shell.put("images/carl/a.jpg", encode(photo(1), "JPEG", quality=30))
+    shell.put("q/unknown.jpg", UNKNOWN)
+    answers = []
+    for url in urls:
+        there = {"IGSEARCH_DATABASE_URL": url}
+        index = shell.igsearch("index", variables=there)
+        ended = shell.igsearch("search", "--json", "--query", "images", "--query", "q", variables=there)
+        answers.append([{**one, "milliseconds": 0} for one in ended.objects])
+        assert (index.code, ended.code) == (0, 0)
+
+    assert answers[0] == answers[1]
+    assert [[match["username"] for match in one["matches"]] for one in answers[0]] == [
+        ["anna", "carl"],
+        ["bob"],
+        ["carl", "anna"],
+        [],
+    ]
