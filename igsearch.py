@@ -101,10 +101,10 @@ def main() -> None:
     """Run a command and exit with its code; whatever goes wrong is one line on standard error."""
     from core.errors import IgSearchError
 
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="surrogateescape")  # names are bytes, print them as such
+    _prepare_output()
     try:
         code = typer.main.get_command(app)(standalone_mode=False)
+        sys.stdout.flush()
     except IgSearchError as error:
         code = _fail(str(error), error.exit_code)
     except typer.TyperException as error:
@@ -112,8 +112,11 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         code = _fail("Interrupted; what was finished is kept.", INTERRUPTED)
     except BrokenPipeError:  # the reader of our output has gone, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         code = 0
+    except OSError as error:
+        code = _fail(f"{error}: mend that and run again; what was finished is kept.", UNEXPECTED)
+        _discard_output()
     except Exception as error:  # noqa: BLE001 - the last door: nobody meets a traceback
         code = _fail(f"Unexpected {type(error).__name__}: {error}. This is a fault in igsearch: report it.", UNEXPECTED)
     sys.exit(code)
@@ -122,6 +125,19 @@ def main() -> None:
 def _fail(sentence: str, code: int) -> int:
     _say("igsearch: " + " ".join(sentence.split()))
     return code
+
+
+def _prepare_output() -> None:
+    """Print names as the bytes they are; print nothing where standard output is closed."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - open to the end
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")
+
+
+def _discard_output() -> None:
+    """Let what is still to be printed go nowhere, for the interpreter prints it at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say(sentence: str) -> None:

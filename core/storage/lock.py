@@ -3,15 +3,16 @@
 import asyncio
 import fcntl
 import hashlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Protocol
 
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.errors import IndexerBusy
+from core.errors import IndexerBusy, StoreError
 from core.storage.database import Database
 
 ANSWER_SECONDS = 4.0
@@ -28,8 +29,7 @@ class WriterLock(Protocol):
 async def writer_lock(database: Database) -> AsyncIterator[WriterLock]:
     """Hold the writer's lock of a database; raises IndexerBusy where another holds it."""
     if database.is_sqlite:
-        with open(database.name + ".lock", "ab") as file:  # noqa: ASYNC230 - opens at once
-            _lock_file(file.fileno(), database)
+        with _locked_file(database):
             yield _FileLock()
         return
     lock = _ServerLock(database)
@@ -40,7 +40,24 @@ async def writer_lock(database: Database) -> AsyncIterator[WriterLock]:
         await lock.release()
 
 
-def _lock_file(descriptor: int, database: Database) -> None:
+@contextmanager
+def _locked_file(database: Database) -> Iterator[None]:
+    path = database.name + ".lock"
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise StoreError(
+            f"The lock file {path} cannot be opened ({error.strerror}): give its folder rights,"
+            " or set IGSEARCH_DATABASE_URL to sqlite:///another/path."
+        ) from error
+    try:
+        _lock(descriptor, database)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, database: Database) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Executable, Row, and_, func, insert, inspect, or_, select, text, tuple_
+from sqlalchemy import Connection, Executable, Row, and_, func, insert, inspect, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.errors import SchemaMismatch, StoreError
@@ -153,13 +153,13 @@ class Store:
         return {row.path: _ledger_record(row) for row in rows}
 
     async def relatives(self, stamps: Collection[FileStamp]) -> list[ImageRecord]:
-        """Return the images that may be the same file or have the same bytes: of the same inode, or the same size."""
+        """Return the images that may be the same file or have the same bytes: of one inode number, or of one size."""
         wanted = list(stamps)
         found: dict[int, ImageRecord] = {}
         for start in range(0, len(wanted), KEYS_A_QUERY):
             part = wanted[start : start + KEYS_A_QUERY]
-            inodes = tuple_(IMAGE.inode, IMAGE.device).in_({(stamp.inode, stamp.device) for stamp in part})
-            for condition in (inodes, IMAGE.size.in_({stamp.size for stamp in part})):
+            same_inode = IMAGE.inode.in_({stamp.inode for stamp in part})
+            for condition in (same_inode, IMAGE.size.in_({stamp.size for stamp in part})):
                 found |= {row.id: _image_record(row) for row in await self._rows(RECORD.where(condition))}
         return list(found.values())
 
