@@ -171,6 +171,8 @@ async def _index(dataset: Path | None, *, as_json: bool, is_quiet: bool, remove_
         print(scan_json(report))
     elif not is_quiet:
         print(scan_text(report))
+        if report.unreadable:
+            _say(f"{report.unreadable:,} file(s) cannot be read: `igsearch failures` lists them with the reason.")
     return 0
 
 

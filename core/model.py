@@ -74,7 +74,7 @@ class LightFingerprint:
 
     @property
     def is_sparse(self) -> bool:
-        """Tell whether near hashes are no proof for this picture: only the same file is."""
+        """Tell whether the picture has too little detail for near hashes to be proof."""
         return self.flat_percent >= SPARSE_PERCENT or self.pdq_quality < MIN_PDQ_QUALITY
 
 
@@ -210,7 +210,5 @@ Change = Remember | Relocate | Reject | Forget
 class ReferenceImage:
     """An indexed image as a search result needs it."""
 
-    light_id: int
     place: Place
-    sha256: bytes
-    pdq: bytes
+    light: LightFingerprint

@@ -1,7 +1,7 @@
 """Candidates -> one match a username, best first: what counts as a match, how sure it is, and how it matched. Pure.
 
-The light tier knows two proofs: the same file, and a PDQ hash within its published radius between pictures that have
-detail enough to be told apart by it. Everything nearer than chance but short of that is "similar", never a match.
+The light tier knows two proofs: the same file, and a PDQ hash within its published radius of a picture that has detail
+enough to be told apart by it. Everything nearer than chance but short of that is "similar", never a match.
 """
 
 from collections.abc import Iterable
@@ -52,7 +52,8 @@ def grade(query: LightFingerprint, likeness: Likeness) -> Graded | None:
     if likeness.is_identical:
         return Graded(likeness.image, "match", IDENTICAL_CONFIDENCE, ("identical",))
     how = likeness.transformation or ("recompressed",)
-    if likeness.pdq_distance <= PDQ_RADIUS and not query.is_sparse:
+    is_drawn = query.is_sparse and likeness.image.light.is_sparse
+    if likeness.pdq_distance <= PDQ_RADIUS and not is_drawn:
         return Graded(likeness.image, "match", confidence_at(likeness.pdq_distance), how)
     if likeness.pdq_distance <= SIMILAR_RADIUS:
         return Graded(likeness.image, "similar", SIMILAR_CONFIDENCE, how)

@@ -73,7 +73,7 @@ def _likenesses(query: LightFingerprint, images: Sequence[ReferenceImage]) -> li
     """Compare the query, in its eight orientations, with reference images."""
     if not images:
         return []
-    theirs = np.frombuffer(b"".join(image.pdq for image in images), np.uint64).reshape(-1, 1, 4)
+    theirs = np.frombuffer(b"".join(image.light.pdq for image in images), np.uint64).reshape(-1, 1, 4)
     distances = np.bitwise_count(theirs ^ dihedral(query.pdq).view(np.uint64)[None, :, :]).sum(axis=2)
     nearest = distances.argmin(axis=1)
     return [
@@ -81,7 +81,7 @@ def _likenesses(query: LightFingerprint, images: Sequence[ReferenceImage]) -> li
             image=image,
             pdq_distance=int(distances[row, variant]),
             transformation=VARIANTS[variant],
-            is_identical=image.sha256 == query.sha256,
+            is_identical=image.light.sha256 == query.sha256,
         )
         for row, (image, variant) in enumerate(zip(images, nearest.tolist(), strict=True))
     ]

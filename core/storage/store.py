@@ -53,7 +53,7 @@ RECORD = (
     .join(t.light_fingerprints)
 )
 REFERENCES = (
-    select(LIGHT.id, LIGHT.sha256, LIGHT.pdq, IMAGE.path, t.users.c.username)
+    select(IMAGE.path, t.users.c.username, *[LIGHT[name] for name in LIGHT_NAMES])
     .join_from(t.images, t.users)
     .join(t.light_fingerprints)
     .order_by(IMAGE.id)
@@ -167,7 +167,7 @@ class Store:
         """Return the light fingerprint of these bytes, if one of the current version is known."""
         query = select(*[LIGHT[name] for name in LIGHT_NAMES]).where(LIGHT.sha256 == sha256)
         rows = await self._rows(query.where(LIGHT.version == self._light_version))
-        return LightFingerprint(**rows[0]._asdict()) if rows else None
+        return _light(rows[0]) if rows else None
 
     async def checkpoint(self) -> Checkpoint:
         row = (await self._rows(CHECKPOINT))[0]
@@ -199,7 +199,7 @@ class Store:
         wanted, found = sorted(light_ids), []
         for start in range(0, len(wanted), KEYS_A_QUERY):
             rows = await self._rows(REFERENCES.where(LIGHT.id.in_(wanted[start : start + KEYS_A_QUERY])))
-            found += [ReferenceImage(row.id, Place(row.username, row.path), row.sha256, row.pdq) for row in rows]
+            found += [ReferenceImage(Place(row.username, row.path), _light(row)) for row in rows]
         return found
 
     async def stats(self) -> Stats:
@@ -263,6 +263,11 @@ def _ledger_record(row: Row[Any]) -> LedgerRecord:
         failed_at=_aware(row.failed_at),
         next_retry=_aware(row.next_retry) if row.next_retry else None,
     )
+
+
+def _light(row: Row[Any]) -> LightFingerprint:
+    values = row._asdict()
+    return LightFingerprint(**{name: values[name] for name in LIGHT_NAMES})
 
 
 def _stamp(row: Row[Any]) -> FileStamp:

@@ -16,12 +16,18 @@ usernames = st.sampled_from(["amber", "basil", "cedar"])
 confidences = st.sampled_from([0.3, 0.97, 0.98, 1.0])
 
 
-def image(username: str = "amber", name: str = "1.jpg") -> ReferenceImage:
-    return ReferenceImage(1, Place(username, f"{username}/{name}".encode()), bytes(32), bytes(32))
+def image(username: str = "amber", name: str = "1.jpg", light: LightFingerprint = QUERY) -> ReferenceImage:
+    return ReferenceImage(Place(username, f"{username}/{name}".encode()), light)
 
 
-def likeness(pdq_distance: int, *, transformation: tuple[str, ...] = (), is_identical: bool = False) -> Likeness:
-    return Likeness(image(), pdq_distance, transformation, is_identical)
+def likeness(
+    pdq_distance: int,
+    *,
+    transformation: tuple[str, ...] = (),
+    is_identical: bool = False,
+    light: LightFingerprint = QUERY,
+) -> Likeness:
+    return Likeness(image(light=light), pdq_distance, transformation, is_identical)
 
 
 @pytest.mark.parametrize("query", [QUERY, *SPARSE])
@@ -42,12 +48,22 @@ def test_distance_decides(distance):
 
 
 @pytest.mark.parametrize("query", SPARSE)
+@pytest.mark.parametrize("reference", SPARSE)
 @given(distance=st.integers(0, 256))
-def test_a_picture_without_detail_never_matches_by_looks(query, distance):
-    """A near hash of a flat, drawn or blurred picture is no proof against anyone."""
-    graded = grade(query, likeness(distance))
+def test_pictures_without_detail_never_match_by_looks(query, reference, distance):
+    """Near hashes of two drawn or blurred pictures are no proof against anyone."""
+    graded = grade(query, likeness(distance, light=reference))
 
     assert graded is None or graded.grade == "similar"
+
+
+@pytest.mark.parametrize("query", SPARSE)
+def test_a_darkened_copy_of_a_detailed_picture_matches(query):
+    """A query that lost its detail on the way matches the picture that has it."""
+    graded = grade(query, likeness(PDQ_RADIUS))
+
+    assert graded is not None
+    assert graded.grade == "match"
 
 
 @given(distances=st.tuples(st.integers(0, PDQ_RADIUS), st.integers(0, PDQ_RADIUS)))
