@@ -8,7 +8,7 @@ import io
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -26,12 +26,19 @@ if TYPE_CHECKING:
 
 # ruff: noqa: PLC0415 - imports stand in the commands: --help must not wait for numpy and SQLAlchemy
 
-UNEXPECTED, INTERRUPTED = 70, 130
+UNEXPECTED = 70
+HELP = "Which Instagram account posted this photo? Index a folder of photos, then search with any copy of one."
 
-app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+Job = Callable[[], Coroutine[None, None, int]]
+"""What a command has to do, and the exit code it comes to; `main` runs it when the command line is understood."""
+
+app = typer.Typer(help=HELP, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 DatasetOption = Annotated[
-    Path | None, typer.Option("--dataset", metavar="DIR", help="The folder of <username>/ folders. [default: images]")
+    Path | None,
+    typer.Option(
+        "--dataset", metavar="DIR", readable=False, help="The folder of <username>/ folders. [default: images]"
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but results and errors.")]
@@ -49,9 +56,9 @@ def index(
     remove_missing: Annotated[
         bool, typer.Option("--remove-missing", help="Believe it when a large part of the photos is gone.")
     ] = False,
-) -> int:
+) -> Job:
     """Bring the index in line with the dataset folder, once."""
-    return asyncio.run(_index(dataset, as_json=json, is_quiet=quiet, remove_missing=remove_missing))
+    return partial(_index, dataset, as_json=json, is_quiet=quiet, remove_missing=remove_missing)
 
 
 @app.command()
@@ -64,10 +71,10 @@ def search(
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Also print how sure it is, how it matched, and the path.")
     ] = False,
-) -> int:
+) -> Job:
     """Print the usernames that posted a photo, the surest first."""
     show = _show_json if json else partial(_show_text, is_quiet=quiet, is_verbose=verbose)
-    return asyncio.run(_search(query, dataset, show))
+    return partial(_search, query, dataset, show)
 
 
 @app.command()
@@ -75,26 +82,21 @@ def init_db(
     dataset: DatasetOption = None,
     *,
     sql: Annotated[bool, typer.Option("--sql", help="Print the schema as SQL for MySQL and change nothing.")] = False,
-) -> int:
+) -> Job:
     """Make the tables in the database, or bring older ones up to date."""
-    if sql:
-        from core.storage.schema import mysql_script
-
-        sys.stdout.write(mysql_script())
-        return 0
-    return asyncio.run(_init_db(dataset))
+    return _print_schema if sql else partial(_init_db, dataset)
 
 
 @app.command()
-def stats(dataset: DatasetOption = None, *, json: JsonOption = False) -> int:
+def stats(dataset: DatasetOption = None, *, json: JsonOption = False) -> Job:
     """Print how much is indexed, what waits, and when the dataset was last scanned."""
-    return asyncio.run(_stats(dataset, as_json=json))
+    return partial(_stats, dataset, as_json=json)
 
 
 @app.command()
-def failures(dataset: DatasetOption = None, *, json: JsonOption = False) -> int:
+def failures(dataset: DatasetOption = None, *, json: JsonOption = False) -> Job:
     """List the files that could not be read, with the reason."""
-    return asyncio.run(_failures(dataset, as_json=json))
+    return partial(_failures, dataset, as_json=json)
 
 
 def main() -> None:
@@ -102,15 +104,17 @@ def main() -> None:
     from core.errors import IgSearchError
 
     _prepare_output()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        code = typer.main.get_command(app)(standalone_mode=False)
+        job = typer.main.get_command(app)(standalone_mode=False)
+        code = asyncio.run(job()) if callable(job) else int(job or 0)
         sys.stdout.flush()
     except IgSearchError as error:
         code = _fail(str(error), error.exit_code)
     except typer.TyperException as error:
         code = _fail(f"{error.format_message()} See `igsearch --help`.", error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        code = _fail("Interrupted; what was finished is kept.", INTERRUPTED)
+        code = _fail("Interrupted; what was finished is kept.", 0)
     except BrokenPipeError:  # the reader of our output has gone, as `head` does
         _discard_output()
         code = 0
@@ -141,7 +145,8 @@ def _discard_output() -> None:
 
 
 def _say(sentence: str) -> None:
-    print(sentence, file=sys.stderr)
+    if sys.stderr is not None:
+        print(sentence, file=sys.stderr)
 
 
 async def _index(dataset: Path | None, *, as_json: bool, is_quiet: bool, remove_missing: bool) -> int:
@@ -159,6 +164,7 @@ async def _index(dataset: Path | None, *, as_json: bool, is_quiet: bool, remove_
         settle_seconds=settings.settle_seconds,
         clock=lambda: datetime.now(UTC),
         remove_missing=remove_missing,
+        is_asked=True,
     )
     async with _store(settings, root) as store, store.writer():
         await store.create_schema()
@@ -167,6 +173,8 @@ async def _index(dataset: Path | None, *, as_json: bool, is_quiet: bool, remove_
                 rescan = Rescan(orders, store=store, reader=reader, progress=progress)
                 with _stopping(rescan.stop):
                     report = await rescan.run()
+    if rescan.is_stopped:
+        _say("Interrupted; what was finished is kept: run again to go on.")
     if as_json:
         print(scan_json(report))
     elif not is_quiet:
@@ -217,9 +225,16 @@ def _show_text(answer: "Answer", *, is_quiet: bool, is_verbose: bool) -> None:
 
 async def _init_db(dataset: Path | None) -> int:
     settings, root = _prepare(dataset)
-    async with _store(settings, root) as store:
+    async with _store(settings, root) as store, store.writer():
         await store.upgrade_schema()
         print(f"The tables in {store.name} are up to date.")
+    return 0
+
+
+async def _print_schema() -> int:
+    from core.storage.schema import mysql_script
+
+    sys.stdout.write(mysql_script())
     return 0
 
 
@@ -263,9 +278,16 @@ async def _store(settings: "Settings", root: Path) -> "AsyncIterator[Store]":
     from core.settings import default_database
     from core.storage.database import Database, sqlite_url
     from core.storage.store import Store
+    from indexer.sweep import root_identity
 
-    url = settings.database_url.get_secret_value() if settings.database_url else sqlite_url(default_database(root))
-    store = Store(Database(url), light_version=LIGHT_VERSION)
+    if settings.database_url:
+        database = Database(settings.database_url.get_secret_value())
+    else:
+        path = default_database(root)
+        if not path.exists():
+            root_identity(root)
+        database = Database(sqlite_url(path))
+    store = Store(database, light_version=LIGHT_VERSION)
     try:
         yield store
     finally:

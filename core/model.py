@@ -191,9 +191,16 @@ class Relocate:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A change of the record: the file cannot be read; an image of older content at its place goes."""
+    """A change of the record: the file cannot be read; an image of older content at its place goes.
+
+    Unless the fault may pass: then it says nothing about the bytes, and the image stays.
+    """
 
     entry: LedgerRecord
+
+    @property
+    def may_pass(self) -> bool:
+        return self.entry.next_retry is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,9 +40,13 @@ def expand(query: str) -> list[str]:
 
 
 def _files(folder: str) -> Iterator[str]:
-    for parent, folders, names in os.walk(folder):
+    for parent, folders, names in os.walk(folder, onerror=_cannot_list):
         folders[:] = [name for name in folders if not is_ignored_folder(os.fsencode(name))]
         yield from (os.path.join(parent, name) for name in names if not is_ignored_file(os.fsencode(name)))
+
+
+def _cannot_list(error: OSError) -> None:
+    raise PathError(f"The folder {error.filename} cannot be listed ({error.strerror}): check its rights.") from error
 
 
 class Answers:
@@ -100,5 +104,7 @@ class Answers:
 def _read(query: str) -> bytes:
     """Read a query image; a person may name it by a symbolic link."""
     if query == STANDARD_INPUT:
+        if sys.stdin is None:
+            raise PathError("Standard input is closed: name a file, or pipe a picture in.")
         return read_limited(sys.stdin.buffer)
     return read_file(query, follow_links=True).data

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import parse_qsl, urlsplit
 
 from dotenv import dotenv_values
 from pydantic import Field, PositiveInt, SecretStr, ValidationError, field_validator
@@ -61,8 +62,8 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _known_database(cls, url: SecretStr | None) -> SecretStr | None:
-        if url and not url.get_secret_value().startswith(("mysql://", "mariadb://", "sqlite:///")):
-            raise ValueError("write mysql://user:password@host:port/name or sqlite:///path")
+        if url and (fault := _url_fault(url.get_secret_value())):
+            raise ValueError(f"{fault}; write mysql://user:password@host:port/name or sqlite:///path")
         return url
 
     @field_validator("telegram_api_url")
@@ -157,6 +158,25 @@ def _content(name: str, path: str, faults: list[str]) -> str:
 
 def _parts(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _url_fault(url: str) -> str | None:
+    """Say what is wrong with the URL of a database, without showing it: it holds a password."""
+    try:
+        parts = urlsplit(url)
+        options = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
+        _ = parts.port  # raises ValueError for one that is none
+    except ValueError:
+        return "it is no URL"
+    if parts.scheme == "sqlite":
+        return None if url.startswith("sqlite:///") and len(parts.path) > 1 and not options else "it names no file"
+    if parts.scheme not in {"mysql", "mariadb"}:
+        return "it is of no known kind"
+    if not parts.hostname and "unix_socket" not in options:
+        return "it names no host"
+    if not parts.path.strip("/"):
+        return "it names no database"
+    return None if options.keys() <= {"unix_socket"} else "its only option is ?unix_socket="
 
 
 def _reason(message: str) -> str:

@@ -24,6 +24,7 @@ from pebble import ProcessExpired, ProcessPool
 from core.errors import Crashed, TooLarge, TooSlow
 from core.fingerprinting import FileDigest, FileFingerprint, digest_file, fingerprint_bytes, fingerprint_file
 from core.model import LightFingerprint
+from core.photos import MAX_BYTES, too_many_bytes
 
 PICTURE_SECONDS = 10.0
 PICTURE_MEMORY = 1 << 30
@@ -38,6 +39,8 @@ PRELOADED = ["core.workers", "pillow_heif"]
 """Imported once, for all workers: a worker that takes the place of a crashed one is ready in 60 ms instead of 180."""
 PAGE = resource.getpagesize()
 STANDARD_ERROR = 2
+ENDED_FROM_OUTSIDE = frozenset((-signal.SIGTERM, 255))
+"""Exit codes that no picture causes: a service manager ends all of us, or the fork server before the worker (255)."""
 
 T = TypeVar("T")
 
@@ -58,6 +61,8 @@ class PhotoWorkers:
 
     async def fingerprint_bytes(self, data: bytes) -> LightFingerprint:
         """Make the light fingerprint of a picture; raises ImageError."""
+        if len(data) > MAX_BYTES:
+            raise too_many_bytes(len(data))
         return await self._run(fingerprint_bytes, data)
 
     async def digest_file(self, path: bytes) -> FileDigest:
@@ -95,7 +100,7 @@ class PhotoWorkers:
         except MemoryError as error:
             raise TooLarge("The picture needs more memory than any photo does: send a smaller copy.") from error
         except ProcessExpired as error:
-            if error.exitcode == -signal.SIGTERM:  # from the service manager, to all of us: not the picture's doing
+            if error.exitcode in ENDED_FROM_OUTSIDE:
                 raise BrokenProcessPool from error
             raise _crashed() from error
 

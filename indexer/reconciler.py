@@ -34,10 +34,9 @@ from core.model import (
 from core.photos import READER_VERSION
 from indexer.batch import Batch
 
-FIRST_RETRY = timedelta(hours=1)
-MAX_ATTEMPTS = 6
-"""What may pass (a crash, a slow disk, missing rights) is tried again after 1, 2, 4, 8 and 16 hours; from then on, as
-all else, when the file changes."""
+FIRST_RETRY, LONGEST_RETRY = timedelta(hours=1), timedelta(hours=16)
+"""What may pass (a crash, a slow disk, missing rights) is tried again after 1, 2, 4, 8 and then every 16 hours, or when
+the file changes; all else when the file changes."""
 
 logger = logging.getLogger(__name__)
 
@@ -82,8 +81,16 @@ class Reconciler:
     """Reconciles files one by one, many at a time; for one rescan."""
 
     def __init__(
-        self, root: Path, *, reader: Reader, store: Lights, batch: Batch, clock: Callable[[], datetime]
+        self,
+        root: Path,
+        *,
+        reader: Reader,
+        store: Lights,
+        batch: Batch,
+        clock: Callable[[], datetime],
+        is_asked: bool,
     ) -> None:
+        self._is_asked = is_asked
         self._root = os.fsencode(root)
         self._reader = reader
         self._store = store
@@ -154,13 +161,13 @@ class Reconciler:
     def _is_due(self, failed: LedgerRecord, stamp: FileStamp) -> bool:
         if failed.stamp != stamp or failed.reader_version != READER_VERSION:
             return True
-        return failed.next_retry is not None and failed.next_retry <= self._clock()
+        return failed.next_retry is not None and (self._is_asked or failed.next_retry <= self._clock())
 
     def _rejection(self, file: Found, error: ImageError) -> Reject:
         again = file.failed is not None and file.failed.stamp == file.stamp
         attempts = file.failed.attempts + 1 if file.failed and again else 1
         now = self._clock()
-        may_pass = error.is_transient and attempts < MAX_ATTEMPTS
+        pause = min(FIRST_RETRY * 2 ** min(attempts - 1, 10), LONGEST_RETRY)
         logger.info("unreadable (%s) %s: %s", error.kind, file.place, error)
         return Reject(
             LedgerRecord(
@@ -171,6 +178,6 @@ class Reconciler:
                 attempts=attempts,
                 reader_version=READER_VERSION,
                 failed_at=now,
-                next_retry=now + FIRST_RETRY * 2 ** (attempts - 1) if may_pass else None,
+                next_retry=now + pause if error.is_transient else None,
             )
         )

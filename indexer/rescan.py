@@ -66,6 +66,8 @@ class Orders:
     settle_seconds: float
     clock: Callable[[], datetime]
     remove_missing: bool = False
+    is_asked: bool = False
+    """A person asked for it: what may pass is tried again now."""
 
 
 class Rescan:
@@ -76,7 +78,14 @@ class Rescan:
         self._store = store
         self._progress = progress
         self._batch = Batch(store)
-        self._reconciler = Reconciler(orders.root, reader=reader, store=store, batch=self._batch, clock=orders.clock)
+        self._reconciler = Reconciler(
+            orders.root,
+            reader=reader,
+            store=store,
+            batch=self._batch,
+            clock=orders.clock,
+            is_asked=orders.is_asked,
+        )
         self._counts: Counter[Outcome] = Counter()
         self._recorded = 0
         self._missing: list[ImageRecord] = []

@@ -198,7 +198,8 @@ def test_a_blank_query_is_unsearchable(indexed: Shell) -> None:
         (["search", "--query", "images/notes.pdf"], {}, 65, "no picture of a supported type"),
         (["index", "--dataset", "missing"], {}, 66, "missing"),
         (["index", "--dataset", "images/notes.pdf"], {}, 66, "no folder"),
-        (["stats", "--dataset", "elsewhere"], {}, 69, "igsearch index"),
+        (["stats", "--dataset", "elsewhere"], {}, 66, "no dataset folder"),
+        (["stats", "--dataset", "empty"], {}, 69, "igsearch index"),
         (["stats"], {"IGSEARCH_DATABASE_URL": "mysql://u:hush@127.0.0.1:1/x"}, 69, "unavailable"),
         (["stats"], {"IGSEARCH_DATABASE_URL": "oracle://u:hush@h/x"}, 78, "IGSEARCH_DATABASE_URL"),
         (["index"], {"IGSEARCH_WORKERS": "many", "IGSEARCH_RESCAN": "never"}, 78, "IGSEARCH_RESCAN"),
@@ -278,9 +279,43 @@ def test_an_interrupted_index_ends_well_and_is_continued(shell: Shell) -> None:
     rest = shell.igsearch("index", "--json").objects[0]
 
     assert process.returncode == 0
-    assert err == b""
+    assert err.startswith(b"Interrupted")
+    assert len(err.splitlines()) == 1
     assert first["added"] + rest["added"] == 302
     assert rest["unchanged"] == first["added"]
+
+
+def test_sigterm_to_all_processes_blames_no_photo(shell: Shell) -> None:
+    """When a service manager ends the whole process group, no photo is put in the ledger for it."""
+    for number in range(300):
+        shell.put(f"images/carl/{number:03}.jpg", FIRST + bytes(number))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "igsearch", "index"],
+        cwd=shell.folder,
+        env=shell.environment({}),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    database = shell.folder / "images.igsearch.db-wal"
+    while process.poll() is None and not (database.exists() and database.stat().st_size > 200_000):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.01)
+    os.killpg(process.pid, signal.SIGTERM)
+
+    assert process.wait(10) == 0
+    assert shell.igsearch("failures").out == ""
+
+
+def test_a_reader_that_leaves_is_no_fault(indexed: Shell) -> None:
+    """When the reader of the output goes away, as `head` does, nothing is complained about."""
+    command = f"'{sys.executable}' -m igsearch search --query images | true; exit ${{PIPESTATUS[0]}}"
+
+    ended = subprocess.run(
+        ["bash", "-c", command], cwd=indexed.folder, env=indexed.environment({}), capture_output=True, check=False
+    )
+
+    assert (ended.returncode, ended.stderr) == (0, b"")
 
 
 def test_another_core_folder_in_the_way_is_harmless(indexed: Shell) -> None:

@@ -25,7 +25,7 @@ WRITE_SECONDS = 30.0
 CONNECT_SECONDS = 3
 ATTEMPTS = 5
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 1.0
-SQLITE_BUSY_SECONDS = 20.0
+SQLITE_BUSY_SECONDS = 5.0
 
 DRIVERS = {"mysql": "mysql+aiomysql", "mariadb": "mysql+aiomysql", "sqlite": "sqlite+aiosqlite"}
 

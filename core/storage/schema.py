@@ -5,7 +5,10 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect, text
+
+from core.errors import StoreError
+from core.storage.tables import metadata
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 PREAMBLE = """\
@@ -16,7 +19,12 @@ PREAMBLE = """\
 
 
 def upgrade(connection: Connection) -> None:
-    """Run the migrations that the database lacks; an empty database gets every table."""
+    """Run the migrations that the database lacks; an empty database gets every table.
+
+    MySQL commits each CREATE TABLE by itself, so a process killed amid them leaves some without a version: these are
+    made again. Raises StoreError where tables of our names are somebody else's.
+    """
+    _clear_half_made(connection)
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
@@ -27,6 +35,17 @@ def mysql_script() -> str:
     script = io.StringIO()
     command.upgrade(_config(script), "head", sql=True)
     return PREAMBLE + script.getvalue().strip() + "\n"
+
+
+def _clear_half_made(connection: Connection) -> None:
+    names = set(inspect(connection).get_table_names())
+    ours = [table for table in metadata.sorted_tables if table.name in names]
+    if "alembic_version" not in names and ours:
+        raise StoreError(
+            f"The database already has a table '{ours[0].name}' that is not igsearch's: use an empty database."
+        )
+    if ours and connection.scalar(text("SELECT COUNT(*) FROM alembic_version")) == 0:
+        metadata.drop_all(connection, tables=ours)
 
 
 def _config(output: io.StringIO | None = None) -> Config:

@@ -35,7 +35,7 @@ async def apply(connection: AsyncConnection, changes: Sequence[Change]) -> None:
     batch = _Batch(connection, await _next_revision(connection))
     await batch.relocate(_only(Relocate, changes))
     await batch.remember(_only(Remember, changes))
-    await batch.reject([change.entry for change in _only(Reject, changes)])
+    await batch.reject(_only(Reject, changes))
     await batch.forget([change.path for change in _only(Forget, changes)])
     await batch.bury_what_nobody_has()
     await batch.count()
@@ -98,16 +98,17 @@ class _Batch:
         self._more_images += len(new)
         await self._settle(list(rows))
 
-    async def reject(self, entries: Sequence[LedgerRecord]) -> None:
-        """Put files in the ledger; an image of older content at such a path goes."""
-        if not entries:
+    async def reject(self, changes: Sequence[Reject]) -> None:
+        """Put files in the ledger; an image of older content at such a path goes, unless the fault may pass."""
+        if not changes:
             return
-        keys = [path_key(entry.place.path) for entry in entries]
-        for key, entry in zip(keys, entries, strict=True):
-            same_file = and_(*(images.c[name] == value for name, value in asdict(entry.stamp).items()))
-            await self._drop(and_(images.c.path_sha256 == key, not_(same_file)))
+        keys = [path_key(change.entry.place.path) for change in changes]
+        for key, change in zip(keys, changes, strict=True):
+            if not change.may_pass:
+                same_file = and_(*(images.c[name] == value for name, value in asdict(change.entry.stamp).items()))
+                await self._drop(and_(images.c.path_sha256 == key, not_(same_file)))
         await self._settle(keys)
-        await self._insert(unreadable_files, [_ledger_row(entry) for entry in entries])
+        await self._insert(unreadable_files, [_ledger_row(change.entry) for change in changes])
 
     async def forget(self, paths: Sequence[bytes]) -> None:
         """Remove images and ledger entries."""

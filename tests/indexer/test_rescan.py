@@ -78,6 +78,7 @@ class Bench:
         self.eyes = Eyes(workers)
         self.ears = Ears()
         self.now = START
+        self.is_asked = False
 
     def put(self, path: str, content: bytes) -> Path:
         file = self.root / path
@@ -90,7 +91,12 @@ class Bench:
         self.eyes.fingerprinted.clear()
         self.ears.sentences.clear()
         orders = Orders(
-            root=self.root, workers=2, settle_seconds=0, clock=lambda: self.now, remove_missing=remove_missing
+            root=self.root,
+            workers=2,
+            settle_seconds=0,
+            clock=lambda: self.now,
+            remove_missing=remove_missing,
+            is_asked=self.is_asked,
         )
         async with self.store.writer():
             report = await Rescan(orders, store=self.store, reader=self.eyes, progress=self.ears).run()
@@ -364,21 +370,38 @@ async def test_unreadable_files_are_in_the_ledger_and_left_alone(bench: Bench) -
     assert third == ScanReport(added=1, unreadable=1)
 
 
-async def test_a_passing_fault_is_tried_again_later_and_not_for_ever(bench: Bench) -> None:
-    """A file that could not be read for a passing reason is tried again when its time has come, six times at most."""
+async def test_a_passing_fault_is_tried_again_later(bench: Bench) -> None:
+    """A file that could not be read for a passing reason is tried again after growing pauses, never in a loop."""
     bench.put("anna/a.jpg", PICTURES[0])
     bench.eyes = SlowDisk()
     attempts = []
-    for _ in range(10):
+    for _ in range(7):
+        await bench.rescan()
         await bench.rescan()
         [entry] = (await bench.store.ledger()).values()
-        attempts.append((entry.attempts, bench.now - START))
-        bench.now = entry.next_retry or bench.now + timedelta(days=30)
+        attempts.append((entry.attempts, (bench.now - START) / timedelta(hours=1)))
+        assert entry.next_retry
+        bench.now = entry.next_retry
 
-    hours = [moment / timedelta(hours=1) for _, moment in attempts[:6]]
-    assert [number for number, _ in attempts] == [1, 2, 3, 4, 5, 6, 6, 6, 6, 6]
-    assert hours == [0, 1, 3, 7, 15, 31]
-    assert entry.next_retry is None
+    assert attempts == [(1, 0), (2, 1), (3, 3), (4, 7), (5, 15), (6, 31), (7, 47)]
+
+
+async def test_a_passing_fault_keeps_what_is_known(bench: Bench) -> None:
+    """A photo that cannot be opened just now stays on record, and is read when a person asks again."""
+    file = bench.put("anna/a.jpg", PICTURES[0])
+    await bench.rescan()
+    workers, bench.eyes = bench.eyes, SlowDisk()
+    file.write_bytes(PICTURES[1])
+    failed = await bench.rescan()
+    kept = (await bench.store.stats()).images
+
+    bench.eyes = workers
+    bench.is_asked = True
+    asked = await bench.rescan()
+
+    assert failed == ScanReport(unreadable=1)
+    assert kept == 1
+    assert asked == ScanReport(updated=1)
 
 
 async def test_a_deleted_unreadable_file_leaves_the_ledger(bench: Bench) -> None:

@@ -11,7 +11,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.errors import SchemaMismatch
+from core.errors import SchemaMismatch, StoreError
 from core.hashing import LIGHT_VERSION
 from core.storage.database import Database
 from core.storage.schema import MIGRATIONS, mysql_script
@@ -118,3 +118,39 @@ async def test_an_empty_database_says_how_to_begin(database_url: str) -> None:
     with pytest.raises(SchemaMismatch, match="igsearch index"):
         await store.check_schema()
     await store.close()
+
+
+@pytest.mark.parametrize("statements", [0, 1, 3, 6])
+async def test_a_killed_creation_is_made_good(mariadb: MariaDB, statements: int) -> None:
+    """Tables that a process killed amid their creation left without a version are made again."""
+    url = mariadb.create_database("half")
+    script = [part for part in mysql_script().split(";") if "CREATE TABLE" in part][: statements + 1]
+    mariadb.execute("USE half", *script)
+    store = Store(Database(url), light_version=LIGHT_VERSION)
+
+    await store.create_schema()
+
+    assert (await store.checkpoint()).revision == 0
+    await store.close()
+
+
+async def test_tables_of_others_are_left_alone(database_url: str) -> None:
+    """A database that holds somebody else's table of one of our names is refused, again and again, and kept."""
+    database = Database(database_url)
+
+    async def settle(connection: AsyncConnection) -> None:
+        await connection.execute(text("CREATE TABLE users (name INT)"))
+        await connection.execute(text("INSERT INTO users VALUES (7)"))
+
+    async def look(connection: AsyncConnection) -> int:
+        return int(await connection.scalar(text("SELECT name FROM users")) or 0)
+
+    await database.write(settle)
+    store = Store(Database(database_url), light_version=LIGHT_VERSION)
+    for _ in range(2):
+        with pytest.raises(StoreError, match="use an empty database"):
+            await store.create_schema()
+
+    assert await database.read(look) == 7
+    await store.close()
+    await database.close()
