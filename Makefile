@@ -11,7 +11,7 @@ run: .venv/run.stamp
 	@mkdir -p "$(DATASET)"
 	$(BIN)/igsearch index --dataset "$(DATASET)"
 	@echo "Add photos as $(DATASET)/<username>/photo.jpg and run 'make run' again."
-	@echo "Search with: $(BIN)/igsearch search --dataset $(DATASET) --query photo.jpg"
+	@echo "Search with: $(BIN)/igsearch search --dataset '$(DATASET)' --query photo.jpg"
 
 test: .venv/dev.stamp
 	$(BIN)/python -m pytest

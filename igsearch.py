@@ -166,13 +166,12 @@ async def _index(dataset: Path | None, *, as_json: bool, is_quiet: bool, remove_
         remove_missing=remove_missing,
         is_asked=True,
     )
-    async with _store(settings, root) as store, store.writer():
+    async with PhotoWorkers(settings.workers) as reader, _store(settings, root) as store, store.writer():
         await store.create_schema()
         with shown_progress(is_quiet=is_quiet or as_json) as progress:
-            async with PhotoWorkers(settings.workers) as reader:
-                rescan = Rescan(orders, store=store, reader=reader, progress=progress)
-                with _stopping(rescan.stop):
-                    report = await rescan.run()
+            rescan = Rescan(orders, store=store, reader=reader, progress=progress)
+            with _stopping(rescan.stop):
+                report = await rescan.run()
     if rescan.is_stopped:
         _say("Interrupted; what was finished is kept: run again to go on.")
     if as_json:
@@ -190,13 +189,12 @@ async def _search(queries: list[str], dataset: Path | None, show: "Callable[[Ans
 
     settings, root = _prepare(dataset)
     paths = [path for query in queries for path in expand(query)]
-    async with _store(settings, root) as store:
+    async with PhotoWorkers(min(settings.workers, len(paths))) as reader, _store(settings, root) as store:
         await store.check_schema()
-        async with PhotoWorkers(min(settings.workers, len(paths))) as reader:
-            answers = Answers(_engine(store, reader), ahead=2 * settings.workers)
-            with _stopping(answers.stop):
-                async for answer in answers.to(paths):
-                    show(answer)
+        answers = Answers(_engine(store, reader), ahead=2 * settings.workers)
+        with _stopping(answers.stop):
+            async for answer in answers.to(paths):
+                show(answer)
     return answers.exit_code
 
 

@@ -158,8 +158,6 @@ def _confine(memory: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # Pebble's own handler waits for the decoder, and Pebble 3 s for it
     _die_with_parent()
-    for name in [name for name in os.environ if name.startswith("IGSEARCH_")]:
-        del os.environ[name]
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
     with contextlib.suppress(ValueError):  # a lower limit set from outside stays
         resource.setrlimit(resource.RLIMIT_AS, (pages * PAGE + memory,) * 2)

@@ -12,7 +12,7 @@ from pathlib import Path
 from core.answers import printable
 from core.dataset import is_ignored_file, is_ignored_folder, username_fault, username_of
 from core.errors import PathError
-from core.model import FileStamp, is_regular
+from core.model import FileStamp, Place, is_regular
 
 
 @dataclass(slots=True)
@@ -29,11 +29,11 @@ class Sweep:
     def file_count(self) -> int:
         return sum(map(len, self.users.values()))
 
-    def lacks(self, username: str, path: bytes) -> bool:
+    def lacks(self, place: Place) -> bool:
         """Tell whether a file was not there; in a folder that could not be listed every file may be."""
-        if path in self.users.get(username, ()):
+        if place.path in self.users.get(place.username, ()):
             return False
-        return not any(path.startswith(folder + b"/") for folder in self.unlisted)
+        return not any(place.path.startswith(folder + b"/") for folder in self.unlisted)
 
 
 def root_identity(root: Path) -> tuple[int, int]:

@@ -141,15 +141,14 @@ class Store:
         either = select(t.users.c.username).union(select(LEDGER.username))
         return sorted(row[0] for row in await self._rows(either))
 
-    async def record(self, username: str) -> dict[bytes, ImageRecord]:
-        """Return the rows of an account's files by path."""
-        rows = await self._rows(RECORD.where(t.users.c.username == username))
+    async def record(self, *usernames: str) -> dict[bytes, ImageRecord]:
+        """Return the rows of the files of some accounts by path."""
+        rows = await self._rows(RECORD.where(t.users.c.username.in_(usernames)))
         return {row.path: _image_record(row) for row in rows}
 
-    async def ledger(self, username: str | None = None) -> dict[bytes, LedgerRecord]:
-        """Return the unreadable files of an account, or of all, by path in order."""
-        query = select(t.unreadable_files).order_by(LEDGER.path)
-        rows = await self._rows(query if username is None else query.where(LEDGER.username == username))
+    async def ledger(self) -> dict[bytes, LedgerRecord]:
+        """Return the unreadable files by path in order."""
+        rows = await self._rows(select(t.unreadable_files).order_by(LEDGER.path))
         return {row.path: _ledger_record(row) for row in rows}
 
     async def relatives(self, stamps: Collection[FileStamp]) -> list[ImageRecord]:

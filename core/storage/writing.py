@@ -5,7 +5,6 @@ Running the same batch again changes nothing, so a transaction whose commit may 
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -105,7 +104,7 @@ class _Batch:
         keys = [path_key(change.entry.place.path) for change in changes]
         for key, change in zip(keys, changes, strict=True):
             if not change.may_pass:
-                same_file = and_(*(images.c[name] == value for name, value in asdict(change.entry.stamp).items()))
+                same_file = and_(*(images.c[name] == value for name, value in _fields(change.entry.stamp).items()))
                 await self._drop(and_(images.c.path_sha256 == key, not_(same_file)))
         await self._settle(keys)
         await self._insert(unreadable_files, [_ledger_row(change.entry) for change in changes])
@@ -139,7 +138,7 @@ class _Batch:
             select(table.c.sha256, table.c.id, table.c.version).where(table.c.sha256.in_(wanted))
         )
         versions = {sha256: (light_id, version) for sha256, light_id, version in found}
-        rows = {sha256: {**asdict(light), "revision": self._revision} for sha256, light in wanted.items()}
+        rows = {sha256: {**_fields(light), "revision": self._revision} for sha256, light in wanted.items()}
         await self._insert(table, [row for sha256, row in rows.items() if sha256 not in versions])
         for sha256, (light_id, version) in versions.items():
             if version != wanted[sha256].version:
@@ -182,12 +181,17 @@ class _Batch:
             await self._connection.execute(update(images).where(images.c.id == bindparam("image_id")), rows)
 
 
+def _fields(value: FileStamp | LightFingerprint) -> Row:
+    """Return the fields of a value by name; `dataclasses.asdict` copies them deeply, and takes ten times as long."""
+    return {name: getattr(value, name) for name in value.__dataclass_fields__}
+
+
 def _file_row(place: Place, stamp: FileStamp, accounts: dict[str, int]) -> Row:
     return {
         "user_id": accounts[place.username],
         "path": place.path,
         "path_sha256": path_key(place.path),
-        **asdict(stamp),
+        **_fields(stamp),
     }
 
 
@@ -196,7 +200,7 @@ def _ledger_row(entry: LedgerRecord) -> Row:
         "path_sha256": path_key(entry.place.path),
         "path": entry.place.path,
         "username": entry.place.username,
-        **asdict(entry.stamp),
+        **_fields(entry.stamp),
         "kind": entry.kind,
         "reason": entry.reason[:REASON_LENGTH],
         "attempts": entry.attempts,
