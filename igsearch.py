@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from core.settings import Settings
     from core.storage.store import Store
     from core.workers import PhotoWorkers
+    from indexer.rescan import Orders
 
 # ruff: noqa: PLC0415 - imports stand in the commands: --help must not wait for numpy and SQLAlchemy
 
@@ -50,15 +51,15 @@ def index(
     *,
     json: JsonOption = False,
     quiet: QuietOption = False,
-    light: Annotated[  # noqa: ARG001 - part of the contract; the deep tier comes with the next release
-        bool, typer.Option("--light", help="Only light fingerprints. (For now there are no others.)")
+    light: Annotated[
+        bool, typer.Option("--light", help="Only light fingerprints: quick, but crops and screenshots are not found.")
     ] = False,
     remove_missing: Annotated[
         bool, typer.Option("--remove-missing", help="Believe it when a large part of the photos is gone.")
     ] = False,
 ) -> Job:
     """Bring the index in line with the dataset folder, once."""
-    return partial(_index, dataset, as_json=json, is_quiet=quiet, remove_missing=remove_missing)
+    return partial(_index, dataset, as_json=json, is_quiet=quiet, is_light=light, remove_missing=remove_missing)
 
 
 @app.command()
@@ -149,7 +150,7 @@ def _say(sentence: str) -> None:
         print(sentence, file=sys.stderr)
 
 
-async def _index(dataset: Path | None, *, as_json: bool, is_quiet: bool, remove_missing: bool) -> int:
+async def _index(dataset: Path | None, *, as_json: bool, is_quiet: bool, is_light: bool, remove_missing: bool) -> int:
     from core.answers import scan_json, scan_text
     from core.workers import PhotoWorkers
     from indexer.progress import shown_progress
@@ -168,11 +169,14 @@ async def _index(dataset: Path | None, *, as_json: bool, is_quiet: bool, remove_
     )
     async with PhotoWorkers(settings.workers) as reader, _store(settings, root) as store, store.writer():
         await store.create_schema()
-        with shown_progress(is_quiet=is_quiet or as_json) as progress:
+        with shown_progress("indexing", is_quiet=is_quiet or as_json) as progress:
             rescan = Rescan(orders, store=store, reader=reader, progress=progress)
             with _stopping(rescan.stop):
                 report = await rescan.run()
-    if rescan.is_stopped:
+        is_stopped = rescan.is_stopped
+        if not is_light and not is_stopped:
+            is_stopped = await _deepen(orders, store, reader, is_quiet=is_quiet or as_json)
+    if is_stopped:
         _say("Interrupted; what was finished is kept: run again to go on.")
     if as_json:
         print(scan_json(report))
@@ -181,6 +185,21 @@ async def _index(dataset: Path | None, *, as_json: bool, is_quiet: bool, remove_
         if report.unreadable:
             _say(f"{report.unreadable:,} file(s) cannot be read: `igsearch failures` lists them with the reason.")
     return 0
+
+
+async def _deepen(orders: "Orders", store: "Store", reader: "PhotoWorkers", *, is_quiet: bool) -> bool:
+    """Make the deep fingerprints that are missing; return whether that was stopped."""
+    from indexer.deepening import Deepening
+    from indexer.progress import shown_progress
+
+    waiting = (await store.stats()).backlog
+    with shown_progress("looking deeper", is_quiet=is_quiet) as progress:
+        deepening = Deepening(orders.root, workers=orders.workers, store=store, reader=reader, progress=progress)
+        with _stopping(deepening.stop):
+            done = await deepening.run(waiting)
+    if done < waiting and not deepening.is_stopped:
+        _say(f"{waiting - done:,} photo(s) have no deep fingerprint, as they could not be read again: run again.")
+    return deepening.is_stopped
 
 
 async def _search(queries: list[str], dataset: Path | None, show: "Callable[[Answer], None]") -> int:
@@ -272,7 +291,7 @@ def _prepare(dataset: Path | None) -> "tuple[Settings, Path]":
 
 @asynccontextmanager
 async def _store(settings: "Settings", root: Path) -> "AsyncIterator[Store]":
-    from core.hashing import LIGHT_VERSION
+    from core.fingerprinting import VERSIONS
     from core.settings import default_database
     from core.storage.database import Database, sqlite_url
     from core.storage.store import Store
@@ -285,7 +304,7 @@ async def _store(settings: "Settings", root: Path) -> "AsyncIterator[Store]":
         if not path.exists():
             root_identity(root)
         database = Database(sqlite_url(path))
-    store = Store(database, light_version=LIGHT_VERSION)
+    store = Store(database, VERSIONS)
     try:
         yield store
     finally:
@@ -295,14 +314,15 @@ async def _store(settings: "Settings", root: Path) -> "AsyncIterator[Store]":
 def _engine(store: "Store", reader: "PhotoWorkers") -> "SearchEngine":
     from platformdirs import user_cache_path
 
-    from core.hashing import LIGHT_VERSION
+    from core.fingerprinting import VERSIONS
+    from core.index.deep_index import DeepIndex
     from core.index.photo_index import PhotoIndex
     from core.ranking import DHASH_RADIUS, PDQ_RADIUS
     from core.search import SearchEngine
 
-    radii = {"pdq_radius": PDQ_RADIUS, "dhash_radius": DHASH_RADIUS}
-    index = PhotoIndex(user_cache_path("igsearch"), light_version=LIGHT_VERSION, **radii)
-    return SearchEngine(reader, store, index)
+    cache = user_cache_path("igsearch")
+    index = PhotoIndex(cache, pdq_radius=PDQ_RADIUS, dhash_radius=DHASH_RADIUS, light_version=VERSIONS.light)
+    return SearchEngine(reader, store, index, DeepIndex(cache, deep_version=VERSIONS.deep))
 
 
 @contextmanager

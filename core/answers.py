@@ -70,7 +70,7 @@ def _match(match: Match) -> dict[str, object]:
         "username": match.username,
         "confidence": match.confidence,
         "how": list(match.how),
-        "images": [asdict(image) for image in match.images],
+        "images": [{"path": image.path, "confidence": image.confidence} for image in match.images],
     }
 
 

@@ -1,10 +1,18 @@
-"""What a worker process does with one picture: read, digest, decode, fingerprint."""
+"""What a worker process does with one picture: read, digest, decode, fingerprint, compare."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core.hashing import fingerprint
-from core.model import FileStamp, LightFingerprint
+import numpy as np
+from numpy.typing import NDArray
+
+from core.features import DEEP_VERSION, Pass, QueryFeatures, deep_fingerprint, query_features
+from core.hashing import LIGHT_VERSION, fingerprint
+from core.model import DeepFingerprint, Evidence, FileStamp, LightFingerprint, Versions
 from core.photos import decode, read_file, sha256_of
+from core.verification import verify
+
+VERSIONS = Versions(LIGHT_VERSION, DEEP_VERSION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +31,31 @@ class FileDigest:
     sha256: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class FileDeepFingerprint:
+    """The deep fingerprint of a file, and the SHA-256 of the bytes it was made from."""
+
+    sha256: bytes
+    deep: DeepFingerprint
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Description:
+    """A query image as the deep search sees it: grey pixels (rows, columns) uint8, and their features."""
+
+    pixels: NDArray[np.uint8]
+    features: QueryFeatures
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Question:
+    """Which of these candidates (id, deep fingerprint) are in the query, or in its mirror image?"""
+
+    description: Description
+    candidates: Sequence[tuple[int, DeepFingerprint]]
+    is_mirrored: bool
+
+
 def fingerprint_file(path: bytes) -> FileFingerprint:
     """Read a file and make its light fingerprint; raises ImageError or PathError."""
     file = read_file(path)
@@ -38,3 +71,22 @@ def digest_file(path: bytes) -> FileDigest:
     """Digest a file without decoding it; raises ImageError or PathError."""
     file = read_file(path)
     return FileDigest(file.stamp, sha256_of(file.data))
+
+
+def deepen_file(path: bytes) -> FileDeepFingerprint:
+    """Read a file and make its deep fingerprint; raises ImageError or PathError."""
+    file = read_file(path)
+    return FileDeepFingerprint(sha256_of(file.data), deep_fingerprint(decode(file.data)))
+
+
+def describe(data: bytes, sizes: Pass) -> Description:
+    """Find the features of a query image; raises ImageError."""
+    photo = decode(data, side=max(side for side, _ in sizes))
+    return Description(photo.pixels, query_features(photo.pixels, sizes))
+
+
+def answer(question: Question) -> list[Evidence]:
+    """Examine the candidates of a query, the best aligned first."""
+    features = question.description.features
+    chosen = features.mirrored if question.is_mirrored else features.plain
+    return verify(question.description.pixels, chosen, question.candidates, is_mirrored=question.is_mirrored)

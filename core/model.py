@@ -78,6 +78,86 @@ class LightFingerprint:
         return self.flat_percent >= SPARSE_PERCENT or self.pdq_quality < MIN_PDQ_QUALITY
 
 
+CODE_BYTES, FEATURE_BYTES = 32, 38
+
+
+@dataclass(frozen=True, slots=True)
+class DeepFingerprint:
+    """The local features of a picture and a small grey copy of it, as core/features.py packs them."""
+
+    codes: bytes  # FEATURE_BYTES a feature, of which the first CODE_BYTES are its code
+    thumbnail: bytes
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """The versions of the two fingerprints that are current; rows with others wait in the backlog."""
+
+    light: int
+    deep: int
+
+
+Corners = tuple[tuple[float, float], ...]
+"""Four places, clockwise from the top left corner of the picture they belong to, in shares of the other one's width and
+height; outside of 0 to 1 they lie beyond its edges."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a query and a reference image lie in each other, and what was done to the reference image to come there.
+
+    It was mirrored or not, then turned clockwise by `turn` degrees; `visible` is the share of it that the query shows,
+    `covered` the share of the query that it fills.
+    """
+
+    in_query: Corners
+    in_reference: Corners
+    turn: int
+    visible: float
+    covered: float
+    is_mirrored: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What speaks for and against one candidate, as core/verification.py measures it; shares are 0 to 1.
+
+    Of the feature pairs: how many agree at distinct places, the mean bits between their codes, how far they miss the
+    map (in long sides) and its scale (logarithm), the share with nearly the same code. Of the blocks that are visible:
+    the side in pixels at which they were compared, how many there are, how many have texture; of these the share that
+    agrees, that agrees strongly, the median and mean correlation, and the shares of small blocks; of all blocks, the
+    share where both have texture and disagree, where the brightness is as expected, where anything contradicts. Of the
+    small blocks: how many are bold in both pictures, the share of these that disagrees, the shares that are bold in one
+    only, and that are as smooth as drawings are.
+    """
+
+    light_id: int
+    placement: Placement
+    inliers: int
+    hamming: float
+    error: float
+    scale_error: float
+    exact: float
+    side: int
+    blocks: int
+    textured: int
+    agreeing: float
+    strong: float
+    median: float
+    mean: float
+    detail: float
+    fine_detail: float
+    clashing: float
+    level: float
+    contradicted: float
+    bold: int
+    bold_clashing: float
+    hidden: float
+    added: float
+    smooth: float
+
+
 @dataclass(frozen=True, slots=True)
 class ImageRecord:
     """What the store holds about one file."""
@@ -148,6 +228,7 @@ class MatchedImage:
 
     path: str  # below the dataset; bytes that are not UTF-8 as surrogate escapes
     confidence: float
+    placement: Placement | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,12 +291,30 @@ class Forget:
     path: bytes
 
 
-Change = Remember | Relocate | Reject | Forget
+@dataclass(frozen=True, slots=True)
+class Deepen:
+    """A change of the record: the bytes with this light fingerprint have this deep one."""
+
+    light_id: int
+    deep: DeepFingerprint
+
+
+Change = Remember | Relocate | Reject | Forget | Deepen
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An entry of the backlog: bytes without a current deep fingerprint, and a file that has them."""
+
+    light_id: int
+    sha256: bytes
+    place: Place
 
 
 @dataclass(frozen=True, slots=True)
 class ReferenceImage:
     """An indexed image as a search result needs it."""
 
+    light_id: int
     place: Place
     light: LightFingerprint

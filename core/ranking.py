@@ -1,7 +1,8 @@
 """Candidates -> one match a username, best first: what counts as a match, how sure it is, and how it matched. Pure.
 
-The light tier knows two proofs: the same file, and a PDQ hash within its published radius of a picture that has detail
-enough to be told apart by it. Everything nearer than chance but short of that is "similar", never a match.
+There are three proofs: the same file; a PDQ hash within its published radius of a picture that has detail enough to be
+told apart by it; and a deep search whose evidence is as strong as that of true copies. Everything nearer than chance but
+short of that is "similar", never a match.
 """
 
 from collections.abc import Iterable
@@ -10,7 +11,11 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Literal
 
-from core.model import LightFingerprint, Match, MatchedImage, ReferenceImage
+import numpy as np
+
+from core.calibration import confidence
+from core.model import Evidence, LightFingerprint, Match, MatchedImage, Placement, ReferenceImage
+from core.placement import words
 
 PDQ_RADIUS = 31
 """Of 256 bits, from PDQ's authors. Of 1,696 photos no two lie nearer than 52."""
@@ -23,6 +28,12 @@ IDENTICAL_CONFIDENCE = 1.0
 NEAREST_CONFIDENCE, FARTHEST_CONFIDENCE = 0.999, 0.97
 """At PDQ distance 0 and 31: 0 wrong answers to 3,101 unknown photos at 31 or less bound the error to 0.1 %."""
 SIMILAR_CONFIDENCE = 0.3
+
+ACCEPTED_CONFIDENCE = 0.7
+SAME_SCENE_INLIERS = 15
+"""So many feature pairs agree by chance in none of 4,000 pairs of photos of different scenes."""
+
+SAME_PHOTO_CONFIDENCE, LIKELY_CONFIDENCE = 0.97, 0.9
 
 Grade = Literal["match", "similar"]
 
@@ -39,12 +50,13 @@ class Likeness:
 
 @dataclass(frozen=True, slots=True)
 class Graded:
-    """A likeness with its verdict."""
+    """A candidate with its verdict; the placement is known where the deep search found it."""
 
     image: ReferenceImage
     grade: Grade
     confidence: float
     how: tuple[str, ...]
+    placement: Placement | None = None
 
 
 def grade(query: LightFingerprint, likeness: Likeness) -> Graded | None:
@@ -58,6 +70,29 @@ def grade(query: LightFingerprint, likeness: Likeness) -> Graded | None:
     if likeness.pdq_distance <= SIMILAR_RADIUS:
         return Graded(likeness.image, "similar", SIMILAR_CONFIDENCE, how)
     return None
+
+
+def grade_evidence(image: ReferenceImage, evidence: Evidence) -> Graded | None:
+    """Decide about one candidate of the deep search; None where not even the scene is the same."""
+    how, sureness = words(evidence.placement), round(confidence(evidence), 4)
+    if sureness >= ACCEPTED_CONFIDENCE:
+        return Graded(image, "match", sureness, how, evidence.placement)
+    if evidence.inliers >= SAME_SCENE_INLIERS:
+        return Graded(image, "similar", min(sureness, SIMILAR_CONFIDENCE), ("same scene",), evidence.placement)
+    return None
+
+
+def is_same_photo(one: LightFingerprint, other: LightFingerprint) -> bool:
+    """Tell whether two reference images are copies of one photo, by their PDQ."""
+    words_apart = np.frombuffer(one.pdq, np.uint64) ^ np.frombuffer(other.pdq, np.uint64)
+    return not (one.is_sparse or other.is_sparse) and int(np.bitwise_count(words_apart).sum()) <= PDQ_RADIUS
+
+
+def word_for(sureness: float) -> str:
+    """Say how sure a match is, in one of three words."""
+    if sureness >= SAME_PHOTO_CONFIDENCE:
+        return "same photo"
+    return "likely" if sureness >= LIKELY_CONFIDENCE else "possible"
 
 
 def confidence_at(pdq_distance: int) -> float:
@@ -77,5 +112,5 @@ def rank(candidates: Iterable[Graded]) -> tuple[Match, ...]:
 
 
 def _match(username: str, best_first: list[Graded]) -> Match:
-    images = tuple(MatchedImage(str(one.image.place), one.confidence) for one in best_first)
+    images = tuple(MatchedImage(str(one.image.place), one.confidence, one.placement) for one in best_first)
     return Match(username, best_first[0].confidence, best_first[0].how, images)

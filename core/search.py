@@ -1,9 +1,11 @@
 """The search, for every front end: the bytes of a query image -> SearchResult.
 
 1. The query is read and fingerprinted in a worker process, while the index follows the store.
-2. Candidates: the same file by its SHA-256; fingerprints near by PDQ in eight orientations, or by dhash.
-3. Who has them is asked of the store, so that a name is right as of now.
-4. Each candidate is graded, and the matches are ranked: one a username, best first.
+2. Candidates: the same file by its SHA-256; fingerprints near by PDQ in eight orientations, or by dhash. A match among
+   them ends the search.
+3. The deep search looks for reference images in parts of the query, and lays the query over each.
+4. Whoever has the same photo as a match is a match too.
+Who has a fingerprint is asked of the store, so that a name is right as of now.
 """
 
 import asyncio
@@ -13,20 +15,21 @@ from typing import Protocol
 
 import numpy as np
 
+from core.deep_search import DeepSearch, Describer, Shelf
 from core.hashing import VARIANTS, dihedral
-from core.index.feed import Feed
+from core.index.deep_index import DeepIndex
 from core.index.photo_index import PhotoIndex
 from core.model import MIN_PDQ_QUALITY, Checkpoint, LightFingerprint, ReferenceImage, SearchResult, Verdict
-from core.ranking import Graded, Likeness, grade, rank
+from core.ranking import Graded, Likeness, grade, grade_evidence, is_same_photo, rank
 
 
-class Reader(Protocol):
+class Reader(Describer, Protocol):
     """What reads a query image."""
 
     async def fingerprint_bytes(self, data: bytes) -> LightFingerprint: ...
 
 
-class Catalogue(Feed, Protocol):
+class Catalogue(Shelf, Protocol):
     """The store, as the search sees it."""
 
     async def light_id(self, sha256: bytes) -> int | None: ...
@@ -37,14 +40,15 @@ class Catalogue(Feed, Protocol):
 class SearchEngine:
     """Search for photos by their looks; for one event loop."""
 
-    def __init__(self, reader: Reader, store: Catalogue, index: PhotoIndex) -> None:
+    def __init__(self, reader: Reader, store: Catalogue, index: PhotoIndex, deep_index: DeepIndex) -> None:
         self._reader = reader
         self._store = store
         self._index = index
+        self._deep = DeepSearch(reader, store, deep_index)
         self._following = asyncio.Lock()
 
     async def refresh(self) -> Checkpoint:
-        """Let the index follow the store; raises StoreError."""
+        """Let the index of whole pictures follow the store; raises StoreError."""
         async with self._following:
             return await self._index.follow(self._store)
 
@@ -53,20 +57,50 @@ class SearchEngine:
         started = time.perf_counter()
         query = await self._reader.fingerprint_bytes(data)
         searched = await self.refresh()
-        graded = [] if query.is_flat else await self._graded(query)
+        graded = [] if query.is_flat else await self._graded(query, data)
         matches = rank(one for one in graded if one.grade == "match")
         named = {match.username for match in matches}
         similar = rank(one for one in graded if one.grade == "similar" and one.image.place.username not in named)
         verdict: Verdict = "match" if matches else "similar" if similar else _empty_verdict(query)
         return SearchResult(verdict, matches, similar, searched, 1000 * (time.perf_counter() - started))
 
-    async def _graded(self, query: LightFingerprint) -> list[Graded]:
+    async def _graded(self, query: LightFingerprint, data: bytes) -> list[Graded]:
         candidates = self._index.near(dihedral(query.pdq), np.frombuffer(query.dhash, np.uint8)[None, :])
         identical = await self._store.light_id(query.sha256)
         if identical is not None:
             candidates.add(identical)
         likenesses = _likenesses(query, await self._store.references(candidates)) if candidates else []
-        return [graded for likeness in likenesses if (graded := grade(query, likeness))]
+        graded = [one for likeness in likenesses if (one := grade(query, likeness))]
+        if any(one.grade == "match" for one in graded):
+            return graded
+        return await self._looked_deeper(data, graded)
+
+    async def _looked_deeper(self, data: bytes, graded: Sequence[Graded]) -> list[Graded]:
+        """Search by features; what the hashes hold for similar is examined too, and stays where nothing is known."""
+        async with self._following:
+            await self._deep.follow()
+        found = await self._deep.find(data, [one.image.light_id for one in graded])
+        evidence = {one.light_id: one for one in found}
+        images = await self._store.references(evidence)
+        deep = [one for image in images if (one := grade_evidence(image, evidence[image.light_id]))]
+        rest = [one for one in graded if one.image.light_id not in evidence]
+        return [*deep, *await self._twins(deep), *rest]
+
+    async def _twins(self, graded: Sequence[Graded]) -> list[Graded]:
+        """Find other copies of the photos that matched: their owners are as sure as the one found."""
+        matches = [one for one in graded if one.grade == "match" and not one.image.light.is_sparse]
+        if not matches:
+            return []
+        known = {one.image.light_id for one in graded if one.grade == "match"}
+        hashes = np.frombuffer(b"".join(one.image.light.pdq for one in matches), np.uint8).reshape(-1, 32)
+        near = self._index.near(hashes, np.empty((0, 8), np.uint8))
+        others = await self._store.references(near - known)
+        return [
+            Graded(other, "match", one.confidence, one.how, one.placement)
+            for other in others
+            for one in matches
+            if is_same_photo(one.image.light, other.light)
+        ]
 
 
 def _likenesses(query: LightFingerprint, images: Sequence[ReferenceImage]) -> list[Likeness]:

@@ -22,8 +22,21 @@ from typing import Self, TypeVar, cast
 from pebble import ProcessExpired, ProcessPool
 
 from core.errors import Crashed, TooLarge, TooSlow
-from core.fingerprinting import FileDigest, FileFingerprint, digest_file, fingerprint_bytes, fingerprint_file
-from core.model import LightFingerprint
+from core.features import Pass
+from core.fingerprinting import (
+    Description,
+    FileDeepFingerprint,
+    FileDigest,
+    FileFingerprint,
+    Question,
+    answer,
+    deepen_file,
+    describe,
+    digest_file,
+    fingerprint_bytes,
+    fingerprint_file,
+)
+from core.model import Evidence, LightFingerprint
 from core.photos import MAX_BYTES, too_many_bytes
 
 PICTURE_SECONDS = 10.0
@@ -69,6 +82,18 @@ class PhotoWorkers:
         """Digest a file without decoding it; raises ImageError or PathError."""
         return await self._run(digest_file, path)
 
+    async def deepen_file(self, path: bytes) -> FileDeepFingerprint:
+        """Read a file and make its deep fingerprint; raises ImageError or PathError."""
+        return await self._run(deepen_file, path)
+
+    async def describe(self, data: bytes, sizes: Pass) -> Description:
+        """Find the features of a query image; raises ImageError."""
+        return await self._run(describe, data, sizes)
+
+    async def answer(self, question: Question) -> list[Evidence]:
+        """Examine the candidates of a query, the best aligned first; raises ImageError."""
+        return await self._run(answer, question)
+
     async def close(self) -> None:
         await asyncio.to_thread(_stop, self._pool)
 
@@ -78,21 +103,21 @@ class PhotoWorkers:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def _run(self, task: Callable[[bytes], T], argument: bytes) -> T:
+    async def _run(self, task: Callable[..., T], *arguments: object) -> T:
         """Run a task, and again in a fresh pool where it was the pool that failed."""
         async with self._places:
             for _ in range(POOLS_A_TASK):
                 pool = self._pool
                 try:
-                    return await self._run_in(pool, task, argument)
+                    return await self._run_in(pool, task, *arguments)
                 except BrokenProcessPool:
                     await self._replace(pool)
             raise _crashed()
 
-    async def _run_in(self, pool: ProcessPool, task: Callable[[bytes], T], argument: bytes) -> T:
+    async def _run_in(self, pool: ProcessPool, task: Callable[..., T], *arguments: object) -> T:
         try:
             async with asyncio.timeout(self._seconds * TASKS_A_WORKER + STUCK_SECONDS) as patience:
-                return await asyncio.wrap_future(_scheduled(pool, task, argument, seconds=self._seconds))
+                return await asyncio.wrap_future(_scheduled(pool, task, *arguments, seconds=self._seconds))
         except TimeoutError as error:
             if patience.expired():
                 raise BrokenProcessPool from error
@@ -123,6 +148,7 @@ def _start_fork_server() -> None:
     worker that is stopped while it starts, is nothing for a person's terminal: errors reach us as exceptions.
     """
     os.putenv("PYTHONSAFEPATH", "1")
+    os.putenv("OPENBLAS_NUM_THREADS", "1")  # there is a worker for each core already
     saved, nowhere = os.dup(STANDARD_ERROR), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, STANDARD_ERROR)
     try:
@@ -133,13 +159,13 @@ def _start_fork_server() -> None:
         os.close(nowhere)
 
 
-def _scheduled(pool: ProcessPool, task: Callable[[bytes], T], argument: bytes, *, seconds: float) -> Future[T]:
+def _scheduled(pool: ProcessPool, task: Callable[..., T], *arguments: object, seconds: float) -> Future[T]:
     """Hand a task to a pool; raises BrokenProcessPool where the pool has come to its end.
 
     An idle worker that is killed from outside, by the system that runs out of memory, ends Pebble's whole pool.
     """
     try:
-        return cast("Future[T]", pool.schedule(task, args=[argument], timeout=seconds))
+        return cast("Future[T]", pool.schedule(task, args=arguments, timeout=seconds))
     except RuntimeError as error:
         raise BrokenProcessPool from error
 

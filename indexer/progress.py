@@ -15,11 +15,11 @@ LINE_SECONDS = 10.0
 
 
 @contextmanager
-def shown_progress(*, is_quiet: bool) -> Iterator[Listener]:
-    """Show a rescan on standard error, in the way that fits it."""
+def shown_progress(work: str, *, is_quiet: bool) -> Iterator[Listener]:
+    """Show work on files, such as "indexing", on standard error in the way that fits it."""
     console = Console(stderr=True)
     if is_quiet or not console.is_terminal:
-        yield Lines(is_quiet=is_quiet)
+        yield Lines(work, is_quiet=is_quiet)
         return
     columns = (
         TextColumn("{task.description}"),
@@ -30,7 +30,7 @@ def shown_progress(*, is_quiet: bool) -> Iterator[Listener]:
         TextColumn("{task.fields[trouble]}"),
     )
     with Progress(*columns, console=console, transient=True) as bar:
-        yield Bar(bar)
+        yield Bar(bar, work)
 
 
 class Count:
@@ -60,10 +60,10 @@ class Count:
 class Bar:
     """A bar on a terminal."""
 
-    def __init__(self, bar: Progress) -> None:
+    def __init__(self, bar: Progress, work: str) -> None:
         self._bar = bar
         self._count = Count()
-        self._task = bar.add_task("indexing", total=None, rate="", trouble="")
+        self._task = bar.add_task(work, total=None, rate="", trouble="")
 
     def expect(self, files: int) -> None:
         self._bar.update(self._task, total=files)
@@ -79,7 +79,8 @@ class Bar:
 class Lines:
     """Plain lines where there is no terminal."""
 
-    def __init__(self, *, is_quiet: bool) -> None:
+    def __init__(self, work: str, *, is_quiet: bool) -> None:
+        self._work = work
         self._is_quiet = is_quiet
         self._count = Count()
         self._last_line = time.monotonic()
@@ -99,5 +100,5 @@ class Lines:
     def _print_line(self) -> None:
         count = self._count
         left = (count.total - count.done) / max(count.rate, 1e-3)
-        facts = [f"indexed {count.done:,} of {count.total:,}", f"{count.rate:,.0f}/s", f"{left:,.0f} s left"]
+        facts = [f"{self._work}: {count.done:,} of {count.total:,}", f"{count.rate:,.0f}/s", f"{left:,.0f} s left"]
         print(", ".join(filter(None, [*facts, count.trouble])), file=sys.stderr, flush=True)

@@ -7,7 +7,6 @@
 """
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections import Counter, defaultdict
@@ -17,21 +16,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from core.errors import StoreError
 from core.hashing import LIGHT_VERSION
 from core.model import FileStamp, Forget, ImageRecord, LedgerRecord, Place, ScanReport
 from indexer.batch import Batch, Writes
+from indexer.crew import Crew
 from indexer.reconciler import Found, Lights, Outcome, Reader, Reconciler
 from indexer.removal import still_missing, suspicion
 from indexer.sweep import Sweep, sweep
 
-FILES_IN_HAND = 4
-"""Files a worker has in work or waiting, so that no worker idles while one file waits for the database."""
 ACCOUNTS_AT_A_TIME = 32
 """A query costs about 1 ms of our own time, whatever it reads; one an account was a fifth of a scan's."""
-DRAIN_SECONDS = 7.0
-"""How long a stop waits for the files in hand; the whole process has 10 s."""
-
 logger = logging.getLogger(__name__)
 
 
@@ -92,18 +86,15 @@ class Rescan:
         self._recorded = 0
         self._missing: list[ImageRecord] = []
         self._missing_failures: list[bytes] = []
-        self._stopped = asyncio.Event()
-        self._patience: asyncio.Timeout | None = None
+        self._crew = Crew(orders.workers)
 
     def stop(self) -> None:
         """Finish the files in hand, for a while, and begin no other."""
-        self._stopped.set()
-        if self._patience:
-            self._patience.reschedule(asyncio.get_running_loop().time() + DRAIN_SECONDS)
+        self._crew.stop()
 
     @property
     def is_stopped(self) -> bool:
-        return self._stopped.is_set()
+        return self._crew.is_stopped
 
     async def run(self) -> ScanReport:
         """Reconcile everything; raises PathError where there is no dataset, StoreError when the database fails."""
@@ -112,7 +103,7 @@ class Rescan:
         for fault in listing.faults:
             self._progress.say(fault)
         self._progress.expect(listing.file_count)
-        await self._reconcile_all(listing)
+        await self._crew.work(self._changed_files(listing), self._reconcile)
         await self._batch.flush()
         removed = 0 if self.is_stopped else await self._forget_missing(listing, started)
         report = self._report(listing, removed, time.monotonic() - started)
@@ -120,35 +111,8 @@ class Rescan:
             await self._store.note_scan(report, self._orders.clock())
         return report
 
-    async def _reconcile_all(self, listing: Sweep) -> None:
-        """Reconcile what changed, and after a stop wait for the files in hand no longer than DRAIN_SECONDS."""
-        try:
-            async with asyncio.timeout(None) as self._patience:
-                await self._hand_out(listing)
-        except TimeoutError:
-            logger.warning("stopped while files were still being read: the next run takes them")
-        finally:
-            self._patience = None
-
-    async def _hand_out(self, listing: Sweep) -> None:
-        """Give new and changed files to as many hands as keep the workers busy."""
-        hands = self._orders.workers * FILES_IN_HAND
-        queue: asyncio.Queue[Found | None] = asyncio.Queue(hands)
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(hands):
-                    group.create_task(self._work(queue))
-                async for found in self._changed_files(listing):
-                    await queue.put(found)
-                for _ in range(hands):
-                    await queue.put(None)
-        except* StoreError as failures:
-            raise failures.exceptions[0] from failures
-
-    async def _work(self, queue: asyncio.Queue[Found | None]) -> None:
-        while found := await queue.get():
-            if not self.is_stopped:
-                self._count(await self._reconciler.reconcile(found))
+    async def _reconcile(self, found: Found) -> None:
+        self._count(await self._reconciler.reconcile(found))
 
     async def _changed_files(self, listing: Sweep) -> AsyncIterator[Found]:
         """Yield the files that are not as the record has them, some accounts at a time."""
@@ -162,8 +126,6 @@ class Rescan:
             self._missing += [one for one in record.values() if listing.lacks(one.place)]
             files = {path: Place(name, path) for name in some for path in listing.users.get(name, ())}
             for found in await self._compare(files, listing, record, ledger):
-                if self.is_stopped:
-                    return
                 yield found
 
     async def _compare(
@@ -197,18 +159,13 @@ class Rescan:
             )
             return 0
         if missing:
-            await self._lie_still(started)
+            # The second look must be far enough from the first.
+            await self._crew.rest(self._orders.settle_seconds - (time.monotonic() - started))
         gone = await asyncio.to_thread(still_missing, self._orders.root, listing.identity, missing)
         for path in (*gone, *self._missing_failures):
             await self._batch.add(Forget(path))
         await self._batch.flush()
         return len(gone)
-
-    async def _lie_still(self, started: float) -> None:
-        """Wait until the second look is far enough from the first."""
-        pause = self._orders.settle_seconds - (time.monotonic() - started)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stopped.wait(), max(0.0, pause))
 
     def _report(self, listing: Sweep, removed: int, seconds: float) -> ScanReport:
         counts = {outcome.value: self._counts[outcome] for outcome in Outcome if outcome is not Outcome.GONE}

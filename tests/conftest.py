@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core.hashing import LIGHT_VERSION
+from core.fingerprinting import VERSIONS
 from core.storage.database import Database
 from core.storage.store import Store
 from tests.mariadb import HOW_TO_INSTALL, MariaDB, is_installed, private_mariadb
@@ -36,7 +36,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 async def store(database_url: str) -> AsyncIterator[Store]:
     """A store with its tables made."""
-    store = Store(Database(database_url), light_version=LIGHT_VERSION)
+    store = Store(Database(database_url), VERSIONS)
     await store.create_schema()
     yield store
     await store.close()

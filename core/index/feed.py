@@ -23,11 +23,25 @@ class FingerprintPage:
     is_searchable: NDArray[np.bool_]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class FeaturePage:
+    """The codes of some deep fingerprints: ids (n,) int64, counts (n,) int64, codes (sum of counts, 32) uint8.
+
+    Those of another version, and pictures without features, have a count of 0.
+    """
+
+    ids: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    codes: NDArray[np.uint8]
+
+
 class Feed(Protocol):
     """The store, as an index sees it."""
 
     async def checkpoint(self) -> Checkpoint: ...
 
     def fingerprints_after(self, revision: int) -> AsyncIterator[FingerprintPage]: ...
+
+    def features_after(self, revision: int) -> AsyncIterator[FeaturePage]: ...
 
     async def removed_after(self, revision: int) -> NDArray[np.int64]: ...

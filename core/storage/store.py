@@ -9,15 +9,32 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Executable, Row, and_, func, insert, inspect, or_, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Executable,
+    Row,
+    and_,
+    exists,
+    func,
+    insert,
+    inspect,
+    not_,
+    or_,
+    select,
+    text,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.errors import SchemaMismatch, StoreError
-from core.index.feed import FingerprintPage
+from core.index.feed import FeaturePage, FingerprintPage
 from core.model import (
+    CODE_BYTES,
+    FEATURE_BYTES,
     FLAT_PERCENT,
     Change,
     Checkpoint,
+    DeepFingerprint,
     FileStamp,
     ImageRecord,
     LedgerRecord,
@@ -26,6 +43,8 @@ from core.model import (
     ReferenceImage,
     ScanReport,
     Stats,
+    Versions,
+    Waiting,
 )
 from core.storage import tables as t
 from core.storage.database import Database
@@ -37,11 +56,14 @@ SCHEMA_VERSION = "0001"
 UPGRADE_SECONDS = 3600.0
 PAGE_ROWS = 20_000
 """Fingerprints read at a time when an index follows the store."""
+PAGE_PICTURES = 1_000
+"""Deep fingerprints read at a time: 6 MB."""
 KEYS_A_QUERY = 500
 
 LIGHT = t.light_fingerprints.c
 IMAGE = t.images.c
 LEDGER = t.unreadable_files.c
+DEEP = t.deep_fingerprints.c
 LIGHT_NAMES = list(LightFingerprint.__dataclass_fields__)
 STAMP_NAMES = list(FileStamp.__dataclass_fields__)
 
@@ -53,7 +75,7 @@ RECORD = (
     .join(t.light_fingerprints)
 )
 REFERENCES = (
-    select(IMAGE.path, t.users.c.username, *[LIGHT[name] for name in LIGHT_NAMES])
+    select(LIGHT.id.label("light_id"), IMAGE.path, t.users.c.username, *[LIGHT[name] for name in LIGHT_NAMES])
     .join_from(t.images, t.users)
     .join(t.light_fingerprints)
     .order_by(IMAGE.id)
@@ -63,15 +85,20 @@ FINGERPRINTS = (
     .order_by(LIGHT.revision, LIGHT.id)
     .limit(PAGE_ROWS)
 )
+FEATURES = (
+    select(DEEP.light_id, DEEP.revision, DEEP.codes, DEEP.version)
+    .order_by(DEEP.revision, DEEP.light_id)
+    .limit(PAGE_PICTURES)
+)
 LAST_SCAN = select(t.scans.c.finished_at).order_by(t.scans.c.id.desc()).limit(1)
 
 
 class Store:
     """One database of igsearch; close it when done. Every call raises StoreError when the database fails."""
 
-    def __init__(self, database: Database, *, light_version: int) -> None:
+    def __init__(self, database: Database, versions: Versions) -> None:
         self._database = database
-        self._light_version = light_version
+        self._versions = versions
         self._lock: WriterLock | None = None
 
     @property
@@ -165,7 +192,7 @@ class Store:
     async def light(self, sha256: bytes) -> LightFingerprint | None:
         """Return the light fingerprint of these bytes, if one of the current version is known."""
         query = select(*[LIGHT[name] for name in LIGHT_NAMES]).where(LIGHT.sha256 == sha256)
-        rows = await self._rows(query.where(LIGHT.version == self._light_version))
+        rows = await self._rows(query.where(LIGHT.version == self._versions.light))
         return _light(rows[0]) if rows else None
 
     async def checkpoint(self) -> Checkpoint:
@@ -198,13 +225,46 @@ class Store:
         wanted, found = sorted(light_ids), []
         for start in range(0, len(wanted), KEYS_A_QUERY):
             rows = await self._rows(REFERENCES.where(LIGHT.id.in_(wanted[start : start + KEYS_A_QUERY])))
-            found += [ReferenceImage(Place(row.username, row.path), _light(row)) for row in rows]
+            found += [ReferenceImage(row.light_id, Place(row.username, row.path), _light(row)) for row in rows]
         return found
+
+    async def features_after(self, revision: int) -> AsyncIterator[FeaturePage]:
+        """Yield the codes of the deep fingerprints written after a revision, in the order of revisions."""
+        last_revision, last_id = revision, 2**62
+        while True:
+            same = and_(DEEP.revision == last_revision, DEEP.light_id > last_id)
+            rows = await self._rows(FEATURES.where(or_(DEEP.revision > last_revision, same)))
+            if not rows:
+                return
+            yield _feature_page([(row.light_id, row.codes if self._is_current(row) else b"") for row in rows])
+            last_revision, last_id = rows[-1].revision, rows[-1].light_id
+
+    async def deep(self, light_ids: Collection[int]) -> dict[int, DeepFingerprint]:
+        """Return the current deep fingerprints that these have."""
+        query = select(DEEP.light_id, DEEP.codes, DEEP.thumbnail, DEEP.version).where(DEEP.light_id.in_(light_ids))
+        rows = [row for row in await self._rows(query) if self._is_current(row)] if light_ids else []
+        return {row.light_id: DeepFingerprint(row.codes, row.thumbnail, row.version) for row in rows}
+
+    async def backlog(self, *, after: int, limit: int) -> list[Waiting]:
+        """Return entries of the backlog, in the order of their fingerprints' ids, from beyond one of them."""
+        twin = t.images.alias()
+        first = select(func.min(twin.c.id)).where(twin.c.light_id == LIGHT.id).correlate(t.light_fingerprints)
+        rows = await self._rows(
+            select(LIGHT.id, LIGHT.sha256, IMAGE.path, t.users.c.username)
+            .select_from(t.light_fingerprints)
+            .join(t.images, IMAGE.id == first.scalar_subquery())
+            .join(t.users)
+            .where(LIGHT.id > after, self._lacks_deep())
+            .order_by(LIGHT.id)
+            .limit(limit)
+        )
+        return [Waiting(row.id, row.sha256, Place(row.username, row.path)) for row in rows]
 
     async def stats(self) -> Stats:
         """Return the figures of the store; rows without the current version of their fingerprints are backlog."""
         point = await self.checkpoint()
-        outdated = select(func.count()).select_from(t.light_fingerprints).where(LIGHT.version != self._light_version)
+        is_outdated = or_(LIGHT.version != self._versions.light, self._lacks_deep())
+        outdated = select(func.count()).select_from(t.light_fingerprints).where(is_outdated)
         unreadable = select(func.count()).select_from(t.unreadable_files)
         counts = select(outdated.scalar_subquery().label("backlog"), unreadable.scalar_subquery().label("unreadable"))
         row = (await self._rows(counts))[0]
@@ -218,6 +278,13 @@ class Store:
             last_scan=_aware(scans[0].finished_at) if scans else None,
         )
 
+    def _lacks_deep(self) -> ColumnElement[bool]:
+        is_current = and_(DEEP.light_id == LIGHT.id, DEEP.version == self._versions.deep)
+        return not_(exists().where(is_current).correlate(t.light_fingerprints))
+
+    def _is_current(self, row: Row[Any]) -> bool:
+        return bool(row.version == self._versions.deep)
+
     async def _rows(self, query: Executable) -> Sequence[Row[Any]]:
         async def work(connection: AsyncConnection) -> Sequence[Row[Any]]:
             return (await connection.execute(query)).all()
@@ -230,8 +297,18 @@ class Store:
             ids=np.array(ids, dtype=np.int64),
             pdq=np.frombuffer(b"".join(pdq), np.uint8).reshape(-1, 32),
             dhash=np.frombuffer(b"".join(dhash), np.uint8).reshape(-1, 8),
-            is_searchable=(np.array(flat_percent) < FLAT_PERCENT) & (np.array(versions) == self._light_version),
+            is_searchable=(np.array(flat_percent) < FLAT_PERCENT) & (np.array(versions) == self._versions.light),
         )
+
+
+def _feature_page(rows: Sequence[tuple[int, bytes]]) -> FeaturePage:
+    ids, codes = zip(*rows, strict=True)
+    features = np.frombuffer(b"".join(codes), np.uint8).reshape(-1, FEATURE_BYTES)
+    return FeaturePage(
+        ids=np.array(ids, dtype=np.int64),
+        counts=np.array([len(each) // FEATURE_BYTES for each in codes], dtype=np.int64),
+        codes=features[:, :CODE_BYTES],
+    )
 
 
 def _schema_version(connection: Connection) -> str | None:

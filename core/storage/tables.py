@@ -96,7 +96,7 @@ deep_fingerprints = Table(
     Column("revision", BigInteger, nullable=False, index=True),
     **OPTIONS,
 )
-"""Local features and a small grey picture; nothing writes it before the deep tier is there."""
+"""Local features and a small grey copy, one row a light fingerprint; those without one are the backlog."""
 
 images = Table(
     "images",

@@ -11,11 +11,31 @@ from typing import TypeVar
 from sqlalchemy import ColumnElement, Table, and_, bindparam, delete, insert, not_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.model import Change, FileStamp, Forget, LedgerRecord, LightFingerprint, Place, Reject, Relocate, Remember
-from core.storage.tables import checkpoint, images, light_fingerprints, tombstones, unreadable_files, users
+from core.model import (
+    Change,
+    Deepen,
+    DeepFingerprint,
+    FileStamp,
+    Forget,
+    LedgerRecord,
+    LightFingerprint,
+    Place,
+    Reject,
+    Relocate,
+    Remember,
+)
+from core.storage.tables import (
+    checkpoint,
+    deep_fingerprints,
+    images,
+    light_fingerprints,
+    tombstones,
+    unreadable_files,
+    users,
+)
 
 Row = dict[str, object]
-C = TypeVar("C", Remember, Relocate, Reject, Forget)
+C = TypeVar("C", Remember, Relocate, Reject, Forget, Deepen)
 
 REASON_LENGTH = 500
 
@@ -37,6 +57,7 @@ async def apply(connection: AsyncConnection, changes: Sequence[Change]) -> None:
     await batch.reject(_only(Reject, changes))
     await batch.forget([change.path for change in _only(Forget, changes)])
     await batch.bury_what_nobody_has()
+    await batch.deepen(_only(Deepen, changes))
     await batch.count()
 
 
@@ -127,6 +148,19 @@ class _Batch:
         idle = self._left_users.difference(await self._connection.scalars(active))
         await self._connection.execute(delete(users).where(users.c.id.in_(idle)))
 
+    async def deepen(self, changes: Sequence[Deepen]) -> None:
+        """Put deep fingerprints in the place of older ones, where the bytes still have an image."""
+        if not changes:
+            return
+        ids = light_fingerprints.c.id
+        wanted = {change.light_id: change.deep for change in changes}
+        known = set(await self._connection.scalars(select(ids).where(ids.in_(wanted))))
+        await self._connection.execute(delete(deep_fingerprints).where(deep_fingerprints.c.light_id.in_(known)))
+        await self._insert(
+            deep_fingerprints,
+            [{"light_id": light_id, **_fields(wanted[light_id]), "revision": self._revision} for light_id in known],
+        )
+
     async def count(self) -> None:
         await self._connection.execute(update(checkpoint).values(images=checkpoint.c.images + self._more_images))
 
@@ -181,7 +215,7 @@ class _Batch:
             await self._connection.execute(update(images).where(images.c.id == bindparam("image_id")), rows)
 
 
-def _fields(value: FileStamp | LightFingerprint) -> Row:
+def _fields(value: FileStamp | LightFingerprint | DeepFingerprint) -> Row:
     """Return the fields of a value by name; `dataclasses.asdict` copies them deeply, and takes ten times as long."""
     return {name: getattr(value, name) for name in value.__dataclass_fields__}
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from core.errors import Unreadable
-from core.hashing import LIGHT_VERSION
+from core.fingerprinting import VERSIONS
 from core.index.photo_index import PhotoIndex
 from core.model import Change, FileStamp, Forget, Place, Relocate, Remember, SearchResult
 from core.ranking import DHASH_RADIUS, PDQ_RADIUS
@@ -32,7 +32,7 @@ class Bench:
         self.files = 0
 
     def new_engine(self) -> SearchEngine:
-        index = PhotoIndex(self.cache, pdq_radius=PDQ_RADIUS, dhash_radius=DHASH_RADIUS, light_version=LIGHT_VERSION)
+        index = PhotoIndex(self.cache, pdq_radius=PDQ_RADIUS, dhash_radius=DHASH_RADIUS, VERSIONS)
         return SearchEngine(self.workers, self.store, index)
 
     async def remember(self, username: str, content: bytes) -> Remember:
@@ -141,7 +141,7 @@ async def test_a_broken_query_is_an_image_error(bench: Bench) -> None:
 async def test_the_next_query_sees_what_others_wrote(bench: Bench, database_url: str) -> None:
     """A photo indexed, moved or removed through another connection is so in the next answer."""
     await bench.search(ANNA)
-    other = Store(Database(database_url), light_version=LIGHT_VERSION)
+    other = Store(Database(database_url), VERSIONS)
     here, bench.store = bench.store, other
     change = await bench.remember("anna", encode(ANNA, "JPEG"))
     added = await bench.search(ANNA)
@@ -161,7 +161,7 @@ async def test_another_database_starts_from_nothing(bench: Bench, tmp_path: Path
     await bench.remember("anna", encode(ANNA, "JPEG"))
     await bench.search(ANNA)
     index = bench.engine._index
-    other = Store(Database(f"sqlite:///{tmp_path / 'other.db'}"), light_version=LIGHT_VERSION)
+    other = Store(Database(f"sqlite:///{tmp_path / 'other.db'}"), VERSIONS)
     await other.create_schema()
 
     await index.follow(other)

@@ -13,7 +13,7 @@ import pytest
 
 from core.errors import PathError, TooSlow
 from core.fingerprinting import FileDigest, FileFingerprint
-from core.hashing import LIGHT_VERSION
+from core.fingerprinting import VERSIONS
 from core.model import Remember, ScanReport
 from core.storage.database import Database, sqlite_url
 from core.storage.store import Store
@@ -112,7 +112,7 @@ class Bench:
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     root = tmp_path / "images"
     root.mkdir()
-    store = Store(Database(sqlite_url(tmp_path / "store.db")), light_version=LIGHT_VERSION)
+    store = Store(Database(sqlite_url(tmp_path / "store.db")), VERSIONS)
     await store.create_schema()
     async with PhotoWorkers(2) as workers:
         yield Bench(root, store, workers)

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.errors import IndexerBusy, SettingsError, StoreError, Unavailable
-from core.hashing import LIGHT_VERSION
+from core.fingerprinting import VERSIONS
 from core.storage.database import Database
 from core.storage.store import Store
 from tests.core.storage.test_store import remember, write
@@ -68,7 +68,7 @@ async def test_a_password_with_special_characters_works(mariadb: MariaDB) -> Non
 async def test_a_lost_connection_is_made_again(mariadb: MariaDB) -> None:
     """When the server cuts every connection the next call works all the same."""
     database = Database(mariadb.create_database("lost"))
-    store = Store(database, light_version=LIGHT_VERSION)
+    store = Store(database, VERSIONS)
     await store.create_schema()
     own = [row[0] for row in mariadb.execute("SELECT ID FROM information_schema.PROCESSLIST WHERE DB = 'lost'")]
 
@@ -81,7 +81,7 @@ async def test_a_lost_connection_is_made_again(mariadb: MariaDB) -> None:
 async def test_a_lost_lock_is_taken_again_or_the_writer_stops(mariadb: MariaDB) -> None:
     """A writer whose lock connection is cut takes the lock again; if another has it meanwhile, it writes nothing."""
     url = mariadb.create_database("lock")
-    first, second = (Store(Database(url), light_version=LIGHT_VERSION) for _ in range(2))
+    first, second = (Store(Database(url), VERSIONS) for _ in range(2))
     await first.create_schema()
 
     def cut() -> None:
@@ -104,7 +104,7 @@ async def test_a_lost_lock_is_taken_again_or_the_writer_stops(mariadb: MariaDB) 
 async def test_a_frozen_server_is_unavailable_within_its_time(mariadb: MariaDB) -> None:
     """A server that accepts and never answers is reported within the time limit, and works when it thaws."""
     database = Database(mariadb.create_database("frozen"), read_seconds=0.5)
-    store = Store(database, light_version=LIGHT_VERSION)
+    store = Store(database, VERSIONS)
     await store.create_schema()
     mariadb.freeze()
     started = time.monotonic()
@@ -139,7 +139,7 @@ async def test_a_folder_that_is_not_there_is_explained(tmp_path: Path) -> None:
 
 async def test_a_writer_waits_for_another_program(tmp_path: Path) -> None:
     """A write waits while another program holds SQLite's lock, and then goes through."""
-    store = Store(Database(f"sqlite:///{tmp_path / 'store.db'}"), light_version=LIGHT_VERSION)
+    store = Store(Database(f"sqlite:///{tmp_path / 'store.db'}"), VERSIONS)
     await store.create_schema()
     other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -158,7 +158,7 @@ async def test_a_writer_waits_for_another_program(tmp_path: Path) -> None:
 async def test_a_full_disk_is_said(tmp_path: Path) -> None:
     """When SQLite can grow no more the sentence says to free space, and the store is as before."""
     url = f"sqlite:///{tmp_path / 'store.db'}"
-    store = Store(Database(url), light_version=LIGHT_VERSION)
+    store = Store(Database(url), VERSIONS)
     await store.create_schema()
     database = Database(url)
 

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.errors import SchemaMismatch, StoreError
-from core.hashing import LIGHT_VERSION
+from core.fingerprinting import VERSIONS
 from core.storage.database import Database
 from core.storage.schema import MIGRATIONS, mysql_script
 from core.storage.store import SCHEMA_VERSION, Store
@@ -59,7 +59,7 @@ async def test_db_init_sql_makes_the_same_database(mariadb: MariaDB) -> None:
             stdin=script,
             check=True,
         )
-    stores = [Store(Database(url), light_version=LIGHT_VERSION) for url in (by_script, by_program)]
+    stores = [Store(Database(url), VERSIONS) for url in (by_script, by_program)]
     await stores[1].create_schema()
 
     for store in stores:
@@ -77,7 +77,7 @@ async def test_every_table_has_a_primary_key_and_a_named_collation(mariadb: Mari
     """No table hangs on the server's defaults."""
     mariadb.create_database("collations")
     mariadb.execute("ALTER DATABASE collations CHARACTER SET latin1 COLLATE latin1_general_ci")
-    store = Store(Database(mariadb.url("collations")), light_version=LIGHT_VERSION)
+    store = Store(Database(mariadb.url("collations")), VERSIONS)
     await store.create_schema()
     await store.close()
 
@@ -113,7 +113,7 @@ async def test_another_version_says_what_to_do(store: Store, database_url: str, 
 
 async def test_an_empty_database_says_how_to_begin(database_url: str) -> None:
     """A database without our tables names the command that fills it."""
-    store = Store(Database(database_url), light_version=LIGHT_VERSION)
+    store = Store(Database(database_url), VERSIONS)
 
     with pytest.raises(SchemaMismatch, match="igsearch index"):
         await store.check_schema()
@@ -126,7 +126,7 @@ async def test_a_killed_creation_is_made_good(mariadb: MariaDB, statements: int)
     url = mariadb.create_database("half")
     script = [part for part in mysql_script().split(";") if "CREATE TABLE" in part][: statements + 1]
     mariadb.execute("USE half", *script)
-    store = Store(Database(url), light_version=LIGHT_VERSION)
+    store = Store(Database(url), VERSIONS)
 
     await store.create_schema()
 
@@ -146,7 +146,7 @@ async def test_tables_of_others_are_left_alone(database_url: str) -> None:
         return int(await connection.scalar(text("SELECT name FROM users")) or 0)
 
     await database.write(settle)
-    store = Store(Database(database_url), light_version=LIGHT_VERSION)
+    store = Store(Database(database_url), VERSIONS)
     for _ in range(2):
         with pytest.raises(StoreError, match="use an empty database"):
             await store.create_schema()

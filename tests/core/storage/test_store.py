@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.errors import IndexerBusy, StoreError
-from core.hashing import LIGHT_VERSION
+from core.fingerprinting import VERSIONS
 from core.model import (
     Change,
     FileStamp,
@@ -276,7 +276,7 @@ async def test_scans_are_noted(store: Store) -> None:
 
 async def test_one_writer_at_a_time(store: Store, database_url: str) -> None:
     """While one holds the writer's lock another is refused with exit code 75, and let in afterwards."""
-    other = Store(Database(database_url), light_version=LIGHT_VERSION)
+    other = Store(Database(database_url), VERSIONS)
 
     async with store.writer():
         with pytest.raises(IndexerBusy) as refusal:

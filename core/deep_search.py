@@ -1,0 +1,104 @@
+"""The deep search: a query's bytes -> evidence for the reference images that may be in it.
+
+1. The query's features are found, in a worker; the index proposes the images that share most of them.
+2. The candidates' deep fingerprints come from the store; a worker lays the query over each of the likeliest.
+3. Nothing sure: the same with the mirror image's features, then with more features of a larger copy.
+It ends as soon as it is sure, except in a collage, whose other members it looks for.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from core.calibration import confidence
+from core.features import FIRST_PASS, RICH_PASS, Pass
+from core.fingerprinting import Description, Question
+from core.index.feature_index import Codes
+from core.index.feed import Feed
+from core.model import Checkpoint, DeepFingerprint, Evidence
+
+SURE = 0.9
+SMALL_PART = 0.3
+"""Share of the query: what fills less may be one picture of a grid. A post in a screenshot fills 35 % and more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One look at the query: the copies its features are taken from, and how many images the index proposes."""
+
+    sizes: Pass
+    shortlist: int
+
+
+ROUNDS = (Round(FIRST_PASS, 12), Round(RICH_PASS, 20))
+"""Of 4,900 edited copies of 850 photos the right one is among the first 10 of the shortlist in all but 5."""
+
+
+class Describer(Protocol):
+    """What sees query images."""
+
+    async def describe(self, data: bytes, sizes: Pass) -> Description: ...
+
+    async def answer(self, question: Question) -> list[Evidence]: ...
+
+
+class Shelf(Feed, Protocol):
+    """The store, as the deep search sees it."""
+
+    async def deep(self, light_ids: Collection[int]) -> dict[int, DeepFingerprint]: ...
+
+
+class Proposals(Protocol):
+    """The index, as the deep search sees it."""
+
+    async def follow(self, feed: Feed) -> Checkpoint: ...
+
+    async def shortlist(self, codes: Codes, *, size: int) -> list[int]: ...
+
+
+class DeepSearch:
+    """Looks for reference images in a query by their local features."""
+
+    def __init__(self, reader: Describer, store: Shelf, index: Proposals) -> None:
+        self._reader = reader
+        self._store = store
+        self._index = index
+
+    async def follow(self) -> None:
+        """Let the index follow the store; raises StoreError."""
+        await self._index.follow(self._store)
+
+    async def find(self, data: bytes, nearby: Collection[int]) -> list[Evidence]:
+        """Return the best evidence for each image that may be in the query; raises ImageError or StoreError.
+
+        The images `nearby`, whose hashes are near, are examined too.
+        """
+        found: dict[int, Evidence] = {}
+        for one in ROUNDS:
+            description = await self._reader.describe(data, one.sizes)
+            for is_mirrored in (False, True):
+                for evidence in await self._examined(description, nearby, one.shortlist, is_mirrored=is_mirrored):
+                    if confidence(evidence) > _confidence_of(found.get(evidence.light_id)):
+                        found[evidence.light_id] = evidence
+                if _is_settled(list(found.values())):
+                    return list(found.values())
+        return list(found.values())
+
+    async def _examined(
+        self, description: Description, nearby: Collection[int], size: int, *, is_mirrored: bool
+    ) -> list[Evidence]:
+        features = description.features.mirrored if is_mirrored else description.features.plain
+        proposed = await self._index.shortlist(features.codes, size=size)
+        fingerprints = await self._store.deep({*proposed, *nearby})
+        if not fingerprints:
+            return []
+        return await self._reader.answer(Question(description, list(fingerprints.items()), is_mirrored))
+
+
+def _confidence_of(evidence: Evidence | None) -> float:
+    return confidence(evidence) if evidence else -1.0
+
+
+def _is_settled(found: Sequence[Evidence]) -> bool:
+    """Tell whether nothing more is to be looked for: somebody is sure, and no collage is in sight."""
+    return any(confidence(one) >= SURE and one.placement.covered >= SMALL_PART for one in found)

@@ -1,0 +1,79 @@
+"""The features of every deep fingerprint in memory, following the store; trained anew when it has outgrown its training."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from core.index.feature_index import Codes, FeatureIndex
+from core.index.feed import Feed
+from core.index.follower import Follower
+from core.model import Checkpoint
+
+WORTH_A_SNAPSHOT = 2_000
+"""Fingerprints read from the store; below, reading and sorting them again costs less than 0.5 s."""
+CODES_A_PICTURE = 150
+
+
+class DeepIndex(Follower):
+    """A FeatureIndex, and the revision it stands for."""
+
+    def __init__(self, cache: Path, *, deep_version: int) -> None:
+        super().__init__(cache, suffix=".deep", worth_a_snapshot=WORTH_A_SNAPSHOT)
+        self._deep_version = deep_version
+        self._features = FeatureIndex()
+        self._training: asyncio.Task[FeatureIndex] | None = None
+        self._trained_revision = 0
+
+    def __len__(self) -> int:
+        return len(self._features)
+
+    async def follow(self, feed: Feed) -> Checkpoint:
+        """Bring this to the store's revision and return that; raises StoreError."""
+        self._take_trained()
+        point = await super().follow(feed)
+        if self._features.is_outgrown and self._training is None:
+            await self._start_training()
+        return point
+
+    async def shortlist(self, codes: Codes, *, size: int) -> list[int]:
+        """Return the images that share most features with a query's codes (q, 32), the likeliest first."""
+        return await asyncio.to_thread(self._features.shortlist, codes, size=size)
+
+    def _take_trained(self) -> None:
+        """Let an index that was trained meanwhile take the present one's place; it catches up from its own revision."""
+        if self._training and self._training.done():
+            self._features = self._training.result()
+            self._revision, self._training = self._trained_revision, None
+
+    async def _start_training(self) -> None:
+        """Train a copy behind the searches, which go on with what there is."""
+        copy = await asyncio.to_thread(lambda: FeatureIndex.from_arrays(self._features.arrays()))
+        self._trained_revision = self._revision
+        self._training = asyncio.create_task(asyncio.to_thread(copy.retrained))
+
+    def _settings(self) -> dict[str, str | int]:
+        return {"deep_version": self._deep_version}
+
+    def _clear(self) -> None:
+        if self._training:
+            self._training.cancel()
+        self._features, self._training = FeatureIndex(), None
+
+    async def _catch_up(self, feed: Feed, point: Checkpoint) -> int:
+        if not len(self._features):
+            self._features = FeatureIndex(expected=point.images * CODES_A_PICTURE)
+        pictures = 0
+        async for page in feed.features_after(self._revision):
+            await asyncio.to_thread(self._features.add, page.ids, page.counts, page.codes)
+            pictures += len(page.ids)
+        await asyncio.to_thread(self._features.discard, await feed.removed_after(self._revision))
+        return pictures
+
+    def _arrays(self) -> Mapping[str, NDArray[Any]]:
+        return self._features.arrays()
+
+    def _restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        self._features = FeatureIndex.from_arrays(arrays)
