@@ -18,6 +18,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from core.model import MatchedImage
     from core.queries import Answer
     from core.search import SearchEngine
     from core.settings import Settings
@@ -76,6 +80,28 @@ def search(
     """Print the usernames that posted a photo, the surest first."""
     show = _show_json if json else partial(_show_text, is_quiet=quiet, is_verbose=verbose)
     return partial(_search, query, dataset, show)
+
+
+@app.command()
+def show_match(
+    query: Annotated[str, typer.Option("--query", metavar="PATH", help="A photo, or -.")],
+    output: Annotated[Path, typer.Argument(metavar="OUT.png", help="Where the picture is written.")],
+    dataset: DatasetOption = None,
+) -> Job:
+    """Draw a photo and its best match side by side, with the part that matched."""
+    return partial(_show_match, query, dataset, output)
+
+
+@app.command()
+def audit(
+    dataset: DatasetOption = None,
+    *,
+    sample: Annotated[int, typer.Option("--sample", metavar="N", min=1, help="How many photos are tried.")] = 100,
+    seed: Annotated[int | None, typer.Option("--seed", help="Choose the same photos again.")] = None,
+    json: JsonOption = False,
+) -> Job:
+    """Prove the index: stored photos, lightly edited, must find themselves at rank 1."""
+    return partial(_audit, dataset, sample, seed, as_json=json)
 
 
 @app.command()
@@ -238,6 +264,74 @@ def _show_text(answer: "Answer", *, is_quiet: bool, is_verbose: bool) -> None:
         _say(remark)
     for line in search_lines(answer.result, is_verbose=is_verbose):
         print(line, flush=True)
+
+
+async def _show_match(query: str, dataset: Path | None, output: Path) -> int:
+    from core.answers import search_remark
+    from core.comparison import HEIGHT, side_by_side
+    from core.queries import read_query
+    from core.workers import PhotoWorkers
+
+    settings, root = _prepare(dataset)
+    data = await asyncio.to_thread(read_query, query)
+    async with PhotoWorkers(1) as reader, _store(settings, root) as store:
+        await store.check_schema()
+        result = await _engine(store, reader).search(data)
+        if not result.matches:
+            _say(search_remark(query, result) or "")
+            return 1
+        best = result.matches[0].images[0]
+        shown = await reader.colours(data, side=HEIGHT)
+        reference = await _reference_picture(store, reader, root, best)
+    output.write_bytes(side_by_side(shown, reference, best.placement))
+    print(f"{result.matches[0].username}: {output}")
+    return 0
+
+
+async def _reference_picture(
+    store: "Store", reader: "PhotoWorkers", root: Path, image: "MatchedImage"
+) -> "NDArray[np.uint8]":
+    """Return a reference image in colour, or its thumbnail where the file is gone."""
+    import numpy as np
+
+    from core.comparison import HEIGHT
+    from core.errors import ImageError, PathError
+    from core.features import opened
+    from core.photos import read_file
+
+    try:
+        file = await asyncio.to_thread(read_file, os.path.join(root, image.path))
+        return await reader.colours(file.data, side=HEIGHT)
+    except (ImageError, PathError):
+        kept = await store.deep([image.light_id])
+        if image.light_id not in kept:
+            raise
+        return np.repeat(opened(kept[image.light_id].thumbnail)[:, :, None], 3, axis=2)
+
+
+async def _audit(dataset: Path | None, sample: int, seed: int | None, *, as_json: bool) -> int:
+    from collections import Counter
+    from random import Random
+
+    from core.answers import audit_json, audit_text, trial_text
+    from core.audit import trials
+    from core.workers import PhotoWorkers
+
+    settings, root = _prepare(dataset)
+    counts: Counter[str] = Counter()
+    async with PhotoWorkers(settings.workers) as reader, _store(settings, root) as store:
+        await store.check_schema()
+        places = await store.sample(sample, Random(seed))
+        engine, at_a_time = _engine(store, reader), 4 * settings.workers
+        async for trial in trials(root, places, editor=reader, engine=engine, at_a_time=at_a_time):
+            counts[trial.outcome] += 1
+            if trial.outcome != "found" and not as_json:
+                print(trial_text(trial), flush=True)
+        waiting = (await store.stats()).backlog
+    print(audit_json(counts) if as_json else audit_text(counts))
+    if waiting:
+        _say(f"{waiting:,} photo(s) wait for their deep fingerprint: `igsearch index` makes it.")
+    return 1 if counts["missed"] else 0
 
 
 async def _init_db(dataset: Path | None) -> int:

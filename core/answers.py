@@ -2,9 +2,13 @@
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict
 
+from core.audit import Trial
 from core.model import Checkpoint, LedgerRecord, Match, ScanReport, SearchResult, Stats
+from core.placement import where
+from core.ranking import word_for
 
 
 def search_json(query: str, result: SearchResult) -> str:
@@ -61,6 +65,28 @@ def scan_json(report: ScanReport) -> str:
     return json.dumps(asdict(report))
 
 
+def audit_text(counts: Mapping[str, int]) -> str:
+    """Return what an audit came to in one line."""
+    tried = sum(counts.values())
+    said = [f"{counts.get('found', 0):,} of {tried:,} found at rank 1", f"{counts.get('missed', 0):,} missed"]
+    said += [f"{counts[name]:,} {name}" for name in ("too little detail", "unreadable") if counts.get(name)]
+    return ", ".join(said)
+
+
+def audit_json(counts: Mapping[str, int]) -> str:
+    """Write what an audit came to."""
+    names = {"found": "found", "missed": "missed", "too_little_detail": "too little detail", "unreadable": "unreadable"}
+    return json.dumps({key: counts.get(name, 0) for key, name in names.items()})
+
+
+def trial_text(trial: Trial) -> str:
+    """Say in a line what became of a photo that was not found."""
+    path = printable(trial.place.path)
+    if trial.outcome == "missed":
+        return f"missed {path}: {trial.answer} was found in its place"
+    return f"{trial.outcome} {path}: {trial.answer}" if trial.outcome == "unreadable" else f"{trial.outcome}: {path}"
+
+
 def _scope(searched: Checkpoint) -> dict[str, int]:
     return {"images": searched.images, "users": searched.users, "revision": searched.revision}
 
@@ -75,7 +101,7 @@ def _match(match: Match) -> dict[str, object]:
 
 
 def search_lines(result: SearchResult, *, is_verbose: bool) -> list[str]:
-    """Return the usernames, a line each; verbose, with how sure it is, how it matched, and the best image."""
+    """Return the usernames, a line each; verbose, with how sure it is, how and where it matched, and the best image."""
     return [_verbose_line(match) if is_verbose else match.username for match in result.matches]
 
 
@@ -125,5 +151,8 @@ def printable(name: bytes) -> str:
 
 
 def _verbose_line(match: Match) -> str:
-    path = printable(os.fsencode(match.images[0].path))
-    return f"{match.username}\t{100 * match.confidence:.1f} %\t{', '.join(match.how)}\t{path}"
+    best = match.images[0]
+    path = printable(os.fsencode(best.path))
+    sureness = f"{100 * match.confidence:.1f} % ({word_for(match.confidence)})"
+    place = f"at {where(best.placement)} of the query" if best.placement else "the whole query"
+    return "\t".join([match.username, sureness, ", ".join(match.how), place, path])

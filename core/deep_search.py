@@ -6,7 +6,7 @@
 It ends as soon as it is sure, except in a collage, whose other members it looks for.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -32,6 +32,14 @@ class Round:
 
 ROUNDS = (Round(FIRST_PASS, 12), Round(RICH_PASS, 20))
 """Of 4,900 edited copies of 850 photos the right one is among the first 10 of the shortlist in all but 5."""
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """The best evidence for each image that may be in the query, and how many features that has."""
+
+    evidence: tuple[Evidence, ...]
+    features: int
 
 
 class Describer(Protocol):
@@ -68,7 +76,7 @@ class DeepSearch:
         """Let the index follow the store; raises StoreError."""
         await self._index.follow(self._store)
 
-    async def find(self, data: bytes, nearby: Collection[int]) -> list[Evidence]:
+    async def find(self, data: bytes, nearby: Collection[int]) -> Findings:
         """Return the best evidence for each image that may be in the query; raises ImageError or StoreError.
 
         The images `nearby`, whose hashes are near, are examined too.
@@ -80,9 +88,9 @@ class DeepSearch:
                 for evidence in await self._examined(description, nearby, one.shortlist, is_mirrored=is_mirrored):
                     if confidence(evidence) > _confidence_of(found.get(evidence.light_id)):
                         found[evidence.light_id] = evidence
-                if _is_settled(list(found.values())):
-                    return list(found.values())
-        return list(found.values())
+                if _is_settled(found.values()):
+                    return Findings(tuple(found.values()), len(description.features.plain))
+        return Findings(tuple(found.values()), len(description.features.plain))
 
     async def _examined(
         self, description: Description, nearby: Collection[int], size: int, *, is_mirrored: bool
@@ -99,6 +107,6 @@ def _confidence_of(evidence: Evidence | None) -> float:
     return confidence(evidence) if evidence else -1.0
 
 
-def _is_settled(found: Sequence[Evidence]) -> bool:
+def _is_settled(found: Iterable[Evidence]) -> bool:
     """Tell whether nothing more is to be looked for: somebody is sure, and no collage is in sight."""
     return any(confidence(one) >= SURE and one.placement.covered >= SMALL_PART for one in found)

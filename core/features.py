@@ -98,7 +98,7 @@ class Features:
         return cls(
             codes=np.ascontiguousarray(rows["code"]),
             points=(np.stack([rows["x"], rows["y"]], axis=1) + np.float32(0.5)) / np.float32(PLACE_STEPS),
-            sizes=SMALLEST_SIZE * 2 ** (rows["size"].astype(np.float32) / SIZE_STEPS),
+            sizes=np.exp2(rows["size"].astype(np.float32) / SIZE_STEPS) * np.float32(SMALLEST_SIZE),
             angles=rows["angle"] * np.float32(2 * np.pi / ANGLE_STEPS),
         )
 
@@ -170,14 +170,14 @@ def _detected(pixels: NDArray[np.uint8], count: int) -> QueryFeatures:
         return QueryFeatures(_NONE, _NONE)
     side = max(height, width)
     strongest = np.argsort([-keypoint.response for keypoint in keypoints], kind="stable")[:count]
-    chosen, descriptors = [keypoints[row] for row in strongest], descriptors[strongest]
-    points = ((cv2.KeyPoint.convert(chosen) + np.float32(0.5)) / side).astype(np.float32)
+    chosen, described = [keypoints[row] for row in strongest], np.asarray(descriptors, np.float32)[strongest]
+    points = ((np.array([keypoint.pt for keypoint in chosen], np.float32) + np.float32(0.5)) / side).astype(np.float32)
     sizes = np.array([keypoint.size for keypoint in chosen], np.float32) / side
     angles = np.radians(np.array([keypoint.angle for keypoint in chosen], np.float32))
     opposite = np.stack([np.float32(width / side) - points[:, 0], points[:, 1]], axis=1)
     return QueryFeatures(
-        plain=Features(_codes(descriptors), points, sizes, angles),
-        mirrored=Features(_codes(descriptors[:, MIRRORED]), opposite, sizes, np.mod(np.pi - angles, 2 * np.pi)),
+        plain=Features(_codes(described), points, sizes, angles),
+        mirrored=Features(_codes(described[:, MIRRORED]), opposite, sizes, np.mod(np.pi - angles, 2 * np.pi)),
     )
 
 
@@ -192,7 +192,7 @@ def _stretched(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     darkest, brightest = np.percentile(pixels, (DARKEST, BRIGHTEST))
     gain = min(MAX_GAIN, 255 / max(brightest - darkest, 1.0))
     centred = (np.arange(256) - (darkest + brightest) / 2) * gain + 127.5
-    return np.clip(centred, 0, 255).astype(np.uint8)[pixels]
+    return np.asarray(np.clip(centred, 0, 255).astype(np.uint8)[pixels])
 
 
 def _codes(descriptors: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -215,7 +215,7 @@ def _rotations() -> NDArray[np.float32]:
         hadamard = np.block([[hadamard, hadamard], [hadamard, -hadamard]])
     signs = np.unpackbits(np.frombuffer(SIGNS, np.uint8)).reshape(2, DESCRIPTOR_SIZE) * 2.0 - 1.0
     both = [(hadamard * some) @ hadamard for some in signs]
-    return np.concatenate(both, axis=1).astype(np.float32) / DESCRIPTOR_SIZE
+    return (np.concatenate(both, axis=1) / DESCRIPTOR_SIZE).astype(np.float32)
 
 
 def _mirrored_order() -> NDArray[np.intp]:

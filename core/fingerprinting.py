@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from core.features import DEEP_VERSION, Pass, QueryFeatures, deep_fingerprint, query_features
 from core.hashing import LIGHT_VERSION, fingerprint
 from core.model import DeepFingerprint, Evidence, FileStamp, LightFingerprint, Versions
-from core.photos import decode, read_file, sha256_of
+from core.photos import decode, decode_colours, read_file, sha256_of
 from core.verification import verify
 
 VERSIONS = Versions(LIGHT_VERSION, DEEP_VERSION)
@@ -83,6 +83,11 @@ def describe(data: bytes, sizes: Pass) -> Description:
     """Find the features of a query image; raises ImageError."""
     photo = decode(data, side=max(side for side, _ in sizes))
     return Description(photo.pixels, query_features(photo.pixels, sizes))
+
+
+def colours(data: bytes, side: int) -> NDArray[np.uint8]:
+    """Decode a picture to be shown: (rows, columns, 3) uint8, the short side about `side`; raises ImageError."""
+    return decode_colours(data, side=side)
 
 
 def answer(question: Question) -> list[Evidence]:

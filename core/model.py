@@ -120,42 +120,69 @@ class Placement:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
-    """What speaks for and against one candidate, as core/verification.py measures it; shares are 0 to 1.
+class Geometry:
+    """How well the features of a query fit those of a reference image on one map.
 
-    Of the feature pairs: how many agree at distinct places, the mean bits between their codes, how far they miss the
-    map (in long sides) and its scale (logarithm), the share with nearly the same code. Of the blocks that are visible:
-    the side in pixels at which they were compared, how many there are, how many have texture; of these the share that
-    agrees, that agrees strongly, the median and mean correlation, and the shares of small blocks; of all blocks, the
-    share where both have texture and disagree, where the brightness is as expected, where anything contradicts. Of the
-    small blocks: how many are bold in both pictures, the share of these that disagrees, the shares that are bold in one
-    only, and that are as smooth as drawings are.
+    `inliers` are the pairs that agree at distinct places, `hamming` the mean bits between their codes, `error` how far
+    they miss the map in long sides of the reference image (root mean square), `scale_error` how far their scales miss it
+    (mean difference of logarithms), `exact` the share of nearly equal codes.
     """
 
-    light_id: int
-    placement: Placement
     inliers: int
     hamming: float
     error: float
     scale_error: float
     exact: float
+
+
+@dataclass(frozen=True, slots=True)
+class BlockFigures:
+    """How the visible blocks of a reference image compare with the query beneath them; shares are 0 to 1.
+
+    The long side in pixels at which they were compared; how many blocks, and how many have texture. Of these: the share
+    that agrees, that agrees strongly, median and mean correlation. Of all: the share where both have texture and
+    disagree, where the brightness is as expected, and where anything contradicts.
+    """
+
     side: int
-    blocks: int
+    count: int
     textured: int
     agreeing: float
     strong: float
     median: float
     mean: float
-    detail: float
-    fine_detail: float
     clashing: float
     level: float
     contradicted: float
+
+
+@dataclass(frozen=True, slots=True)
+class DetailFigures:
+    """The same of blocks half as large, which see letters where large ones see lines.
+
+    Of those with texture: the share that agrees, that agrees strongly. How many are bold in both pictures, and the share
+    of these that disagrees; of all, the share that is bold in the reference image only (hidden), in the query only
+    (added), and that is as smooth as drawings are.
+    """
+
+    agreeing: float
+    strong: float
     bold: int
     bold_clashing: float
     hidden: float
     added: float
     smooth: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What speaks for and against one candidate, and where it lies."""
+
+    light_id: int
+    placement: Placement
+    geometry: Geometry
+    blocks: BlockFigures
+    details: DetailFigures
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +255,9 @@ class MatchedImage:
 
     path: str  # below the dataset; bytes that are not UTF-8 as surrogate escapes
     confidence: float
-    placement: Placement | None = None
+    light_id: int
+    placement: Placement | None
+    """Where it lies in the query; None: as a whole, perhaps mirrored or turned."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,9 @@ def placement(
     The map (3, 3) takes places of the query to places of the reference image, both in their long sides; with
     `is_mirrored`, places of the mirrored query.
     """
-    query_frame, reference_frame = _frame(query), _frame(reference)
+    query_frame, reference_frame = _frame(*query), _frame(*reference)
     in_reference = projected(to_reference, query_frame)
-    in_query = projected(np.linalg.inv(to_reference), reference_frame)
+    in_query = projected(np.asarray(np.linalg.inv(to_reference), np.float64), reference_frame)
     visible = _common_area(in_reference, reference_frame) / _area(reference_frame)
     covered = _common_area(in_query, query_frame) / _area(query_frame)
     angle = np.degrees(np.arctan2(to_reference[1, 0] - to_reference[0, 1], to_reference[0, 0] + to_reference[1, 1]))
@@ -40,9 +40,10 @@ def placement(
 
 def where(place: Placement) -> str:
     """Say which part of the query the reference image fills, in percent of its width and height."""
-    columns, rows = ([min(max(share, 0.0), 1.0) for share in axis] for axis in zip(*place.in_query, strict=True))
-    across, down = (f"{100 * min(axis):.0f}-{100 * max(axis):.0f} %" for axis in (columns, rows))
-    return f"{across} across, {down} down"
+    columns, rows = (
+        [min(max(round(100 * share), 0), 100) for share in axis] for axis in zip(*place.in_query, strict=True)
+    )
+    return f"{min(columns)}-{max(columns)} % across, {min(rows)}-{max(rows)} % down"
 
 
 def words(place: Placement) -> tuple[str, ...]:
@@ -63,10 +64,11 @@ def _spoken_turn(turn: int) -> int:
     return nearest % FULL_TURN if abs(turn - nearest) < SLIGHT_TURN else turn
 
 
-def _frame(shape: tuple[int, int]) -> NDArray[np.float64]:
+def _frame(height: int, width: int) -> NDArray[np.float64]:
     """Return the corners (4, 2) of a picture, clockwise from the top left, in long sides."""
-    height, width = (side / max(shape) for side in shape)
-    return np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float64)
+    side = max(height, width)
+    height_share, width_share = height / side, width / side
+    return np.array([[0, 0], [width_share, 0], [width_share, height_share], [0, height_share]], np.float64)
 
 
 def projected(by: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -89,7 +89,7 @@ class Answers:
 
     async def _answer(self, query: str, searched: Checkpoint) -> Answer:
         try:
-            result = await self._engine.search(await asyncio.to_thread(_read, query))
+            result = await self._engine.search(await asyncio.to_thread(read_query, query))
         except (PathError, ImageError) as error:
             return Answer(query, searched, None, error)
         return Answer(query, result.searched, result, None)
@@ -101,7 +101,7 @@ class Answers:
         return answer
 
 
-def _read(query: str) -> bytes:
+def read_query(query: str) -> bytes:
     """Read a query image; a person may name it by a symbolic link."""
     if query == STANDARD_INPUT:
         if sys.stdin is None:

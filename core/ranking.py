@@ -77,7 +77,7 @@ def grade_evidence(image: ReferenceImage, evidence: Evidence) -> Graded | None:
     how, sureness = words(evidence.placement), round(confidence(evidence), 4)
     if sureness >= ACCEPTED_CONFIDENCE:
         return Graded(image, "match", sureness, how, evidence.placement)
-    if evidence.inliers >= SAME_SCENE_INLIERS:
+    if evidence.geometry.inliers >= SAME_SCENE_INLIERS:
         return Graded(image, "similar", min(sureness, SIMILAR_CONFIDENCE), ("same scene",), evidence.placement)
     return None
 
@@ -112,5 +112,7 @@ def rank(candidates: Iterable[Graded]) -> tuple[Match, ...]:
 
 
 def _match(username: str, best_first: list[Graded]) -> Match:
-    images = tuple(MatchedImage(str(one.image.place), one.confidence, one.placement) for one in best_first)
+    images = tuple(
+        MatchedImage(str(one.image.place), one.confidence, one.image.light_id, one.placement) for one in best_first
+    )
     return Match(username, best_first[0].confidence, best_first[0].how, images)

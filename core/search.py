@@ -11,6 +11,7 @@ Who has a fingerprint is asked of the store, so that a name is right as of now.
 import asyncio
 import time
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -21,6 +22,10 @@ from core.index.deep_index import DeepIndex
 from core.index.photo_index import PhotoIndex
 from core.model import MIN_PDQ_QUALITY, Checkpoint, LightFingerprint, ReferenceImage, SearchResult, Verdict
 from core.ranking import Graded, Likeness, grade, grade_evidence, is_same_photo, rank
+
+
+FEWEST_FEATURES = 8
+"""A query with fewer local features shows too little to be searched for."""
 
 
 class Reader(Describer, Protocol):
@@ -35,6 +40,14 @@ class Catalogue(Shelf, Protocol):
     async def light_id(self, sha256: bytes) -> int | None: ...
 
     async def references(self, light_ids: Collection[int]) -> list[ReferenceImage]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The graded candidates, and what is to be said where none of them counts."""
+
+    graded: Sequence[Graded]
+    empty_verdict: Verdict
 
 
 class SearchEngine:
@@ -57,34 +70,41 @@ class SearchEngine:
         started = time.perf_counter()
         query = await self._reader.fingerprint_bytes(data)
         searched = await self.refresh()
-        graded = [] if query.is_flat else await self._graded(query, data)
-        matches = rank(one for one in graded if one.grade == "match")
+        found = await self._found(query, data)
+        matches = rank(one for one in found.graded if one.grade == "match")
         named = {match.username for match in matches}
-        similar = rank(one for one in graded if one.grade == "similar" and one.image.place.username not in named)
-        verdict: Verdict = "match" if matches else "similar" if similar else _empty_verdict(query)
+        similar = rank(one for one in found.graded if one.grade == "similar" and one.image.place.username not in named)
+        verdict: Verdict = "match" if matches else "similar" if similar else found.empty_verdict
         return SearchResult(verdict, matches, similar, searched, 1000 * (time.perf_counter() - started))
 
-    async def _graded(self, query: LightFingerprint, data: bytes) -> list[Graded]:
+    async def _found(self, query: LightFingerprint, data: bytes) -> "_Found":
+        if query.is_flat:
+            return _Found([], "unsearchable")
+        graded = await self._near(query)
+        if any(one.grade == "match" for one in graded):
+            return _Found(graded, "none")
+        return await self._looked_deeper(query, data, graded)
+
+    async def _near(self, query: LightFingerprint) -> list[Graded]:
+        """Grade the images that are the same file, or whose hashes are near."""
         candidates = self._index.near(dihedral(query.pdq), np.frombuffer(query.dhash, np.uint8)[None, :])
         identical = await self._store.light_id(query.sha256)
         if identical is not None:
             candidates.add(identical)
         likenesses = _likenesses(query, await self._store.references(candidates)) if candidates else []
-        graded = [one for likeness in likenesses if (one := grade(query, likeness))]
-        if any(one.grade == "match" for one in graded):
-            return graded
-        return await self._looked_deeper(data, graded)
+        return [one for likeness in likenesses if (one := grade(query, likeness))]
 
-    async def _looked_deeper(self, data: bytes, graded: Sequence[Graded]) -> list[Graded]:
+    async def _looked_deeper(self, query: LightFingerprint, data: bytes, graded: Sequence[Graded]) -> "_Found":
         """Search by features; what the hashes hold for similar is examined too, and stays where nothing is known."""
         async with self._following:
             await self._deep.follow()
         found = await self._deep.find(data, [one.image.light_id for one in graded])
-        evidence = {one.light_id: one for one in found}
+        evidence = {one.light_id: one for one in found.evidence}
         images = await self._store.references(evidence)
         deep = [one for image in images if (one := grade_evidence(image, evidence[image.light_id]))]
         rest = [one for one in graded if one.image.light_id not in evidence]
-        return [*deep, *await self._twins(deep), *rest]
+        is_blank = query.pdq_quality < MIN_PDQ_QUALITY or found.features < FEWEST_FEATURES
+        return _Found([*deep, *await self._twins(deep), *rest], "unsearchable" if is_blank else "none")
 
     async def _twins(self, graded: Sequence[Graded]) -> list[Graded]:
         """Find other copies of the photos that matched: their owners are as sure as the one found."""
@@ -119,7 +139,3 @@ def _likenesses(query: LightFingerprint, images: Sequence[ReferenceImage]) -> li
         )
         for row, (image, variant) in enumerate(zip(images, nearest.tolist(), strict=True))
     ]
-
-
-def _empty_verdict(query: LightFingerprint) -> Verdict:
-    return "unsearchable" if query.is_flat or query.pdq_quality < MIN_PDQ_QUALITY else "none"

@@ -19,8 +19,11 @@ from multiprocessing.forkserver import ensure_running
 from pathlib import Path
 from typing import Self, TypeVar, cast
 
+import numpy as np
+from numpy.typing import NDArray
 from pebble import ProcessExpired, ProcessPool
 
+from core.audit import edited_file
 from core.errors import Crashed, TooLarge, TooSlow
 from core.features import Pass
 from core.fingerprinting import (
@@ -30,6 +33,7 @@ from core.fingerprinting import (
     FileFingerprint,
     Question,
     answer,
+    colours,
     deepen_file,
     describe,
     digest_file,
@@ -93,6 +97,14 @@ class PhotoWorkers:
     async def answer(self, question: Question) -> list[Evidence]:
         """Examine the candidates of a query, the best aligned first; raises ImageError."""
         return await self._run(answer, question)
+
+    async def colours(self, data: bytes, *, side: int) -> NDArray[np.uint8]:
+        """Decode a picture to be shown: (rows, columns, 3) uint8, the short side about `side`; raises ImageError."""
+        return await self._run(colours, data, side)
+
+    async def edit_file(self, path: bytes) -> bytes:
+        """Read a photo and return a lightly edited copy as a JPEG; raises ImageError or PathError."""
+        return await self._run(edited_file, path)
 
     async def close(self) -> None:
         await asyncio.to_thread(_stop, self._pool)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -244,6 +245,15 @@ class Store:
         query = select(DEEP.light_id, DEEP.codes, DEEP.thumbnail, DEEP.version).where(DEEP.light_id.in_(light_ids))
         rows = [row for row in await self._rows(query) if self._is_current(row)] if light_ids else []
         return {row.light_id: DeepFingerprint(row.codes, row.thumbnail, row.version) for row in rows}
+
+    async def sample(self, count: int, choice: Random) -> list[Place]:
+        """Return some images' places, in the order of their ids."""
+        ids = [row[0] for row in await self._rows(select(IMAGE.id).order_by(IMAGE.id))]
+        chosen, found = sorted(choice.sample(ids, min(count, len(ids)))), []
+        for start in range(0, len(chosen), KEYS_A_QUERY):
+            rows = await self._rows(RECORD.where(IMAGE.id.in_(chosen[start : start + KEYS_A_QUERY])).order_by(IMAGE.id))
+            found += [Place(row.username, row.path) for row in rows]
+        return found
 
     async def backlog(self, *, after: int, limit: int) -> list[Waiting]:
         """Return entries of the backlog, in the order of their fingerprints' ids, from beyond one of them."""

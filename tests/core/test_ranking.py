@@ -17,7 +17,7 @@ confidences = st.sampled_from([0.3, 0.97, 0.98, 1.0])
 
 
 def image(username: str = "amber", name: str = "1.jpg", light: LightFingerprint = QUERY) -> ReferenceImage:
-    return ReferenceImage(Place(username, f"{username}/{name}".encode()), light)
+    return ReferenceImage(1, Place(username, f"{username}/{name}".encode()), light)
 
 
 def likeness(

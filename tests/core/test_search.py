@@ -8,6 +8,7 @@ from PIL import Image, ImageOps
 
 from core.errors import Unreadable
 from core.fingerprinting import VERSIONS
+from core.index.deep_index import DeepIndex
 from core.index.photo_index import PhotoIndex
 from core.model import Change, FileStamp, Forget, Place, Relocate, Remember, SearchResult
 from core.ranking import DHASH_RADIUS, PDQ_RADIUS
@@ -32,8 +33,10 @@ class Bench:
         self.files = 0
 
     def new_engine(self) -> SearchEngine:
-        index = PhotoIndex(self.cache, pdq_radius=PDQ_RADIUS, dhash_radius=DHASH_RADIUS, VERSIONS)
-        return SearchEngine(self.workers, self.store, index)
+        index = PhotoIndex(
+            self.cache, pdq_radius=PDQ_RADIUS, dhash_radius=DHASH_RADIUS, light_version=VERSIONS.light
+        )
+        return SearchEngine(self.workers, self.store, index, DeepIndex(self.cache, deep_version=VERSIONS.deep))
 
     async def remember(self, username: str, content: bytes) -> Remember:
         self.files += 1

@@ -445,7 +445,7 @@ async def test_an_outdated_fingerprint_is_made_again(bench: Bench) -> None:
     light = await bench.store.light(image.sha256)
     assert light
     async with bench.store.writer():
-        await bench.store.write([Remember(image.place, image.stamp, replace(light, version=LIGHT_VERSION + 1))])
+        await bench.store.write([Remember(image.place, image.stamp, replace(light, version=VERSIONS.light + 1))])
 
     report = await bench.rescan()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from random import Random
 from datetime import UTC, datetime
 from functools import partial
 
@@ -14,6 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from core.errors import IndexerBusy, StoreError
 from core.fingerprinting import VERSIONS
 from core.model import (
+    FEATURE_BYTES,
+    DeepFingerprint,
+    Deepen,
     Change,
     FileStamp,
     Forget,
@@ -33,7 +37,7 @@ from core.storage.writing import apply
 NOW = datetime(2026, 11, 22, 14, 5, 6, 789, tzinfo=UTC)
 
 
-def light(content: int, *, version: int = LIGHT_VERSION, flat_percent: int = 5) -> LightFingerprint:
+def light(content: int, *, version: int = VERSIONS.light, flat_percent: int = 5) -> LightFingerprint:
     digest = hashlib.sha256(b"%d" % content).digest()
     return LightFingerprint(
         sha256=digest,
@@ -219,7 +223,7 @@ async def test_rejecting_an_unchanged_file_keeps_its_image(store: Store) -> None
 
 async def test_a_new_version_replaces_a_fingerprint_in_place(store: Store) -> None:
     """A fingerprint of another version is not current; remembering the file again replaces it under the same id."""
-    old = Remember(place("anna/a.jpg"), stamp(1), light(1, version=LIGHT_VERSION + 1))
+    old = Remember(place("anna/a.jpg"), stamp(1), light(1, version=VERSIONS.light + 1))
     await write(store, [old])
     light_id = await store.light_id(light(1).sha256)
     backlog = (await store.stats()).backlog
@@ -229,14 +233,14 @@ async def test_a_new_version_replaces_a_fingerprint_in_place(store: Store) -> No
 
     assert (backlog, known) == (1, None)
     assert await store.light_id(light(1).sha256) == light_id
-    assert (await store.stats()).backlog == 0
+    assert await store.light(light(1).sha256) == light(1)
     assert await searchable_ids(store, after=1) == {light_id}
 
 
 async def test_flat_pictures_and_other_versions_are_not_searchable(store: Store) -> None:
     """Pages tell which fingerprints may be searched."""
     flat = Remember(place("anna/flat.jpg"), stamp(1), light(1, flat_percent=100))
-    other = Remember(place("anna/old.jpg"), stamp(2), light(2, version=LIGHT_VERSION + 1))
+    other = Remember(place("anna/old.jpg"), stamp(2), light(2, version=VERSIONS.light + 1))
     await write(store, [flat, other, remember("anna/a.jpg", 3)])
 
     [page] = [page async for page in store.fingerprints_after(0)]
@@ -392,3 +396,72 @@ async def _counts(connection: AsyncConnection) -> tuple[int, int, int]:
     )
     one, two, three = [await connection.scalar(query) or 0 for query in queries]
     return one, two, three
+
+
+def deepen(light_id: int, features: int, *, version: int = VERSIONS.deep) -> Deepen:
+    codes = hashlib.sha256(b"%d" % light_id).digest() + bytes(FEATURE_BYTES - 32)
+    return Deepen(light_id, DeepFingerprint(codes * features, b"thumbnail %d" % light_id, version))
+
+
+async def feature_counts(store: Store, after: int = 0) -> dict[int, int]:
+    pages = [page async for page in store.features_after(after)]
+    return {
+        light_id: count for page in pages for light_id, count in zip(page.ids.tolist(), page.counts.tolist(), strict=True)
+    }
+
+
+async def test_the_backlog_is_what_has_no_deep_fingerprint(store: Store) -> None:
+    """Distinct contents wait, once each, in pages; what has its deep fingerprint waits no more, one of old version does."""
+    await write(store, [remember(f"anna/{number}.jpg", number) for number in range(1, 6)])
+    await write(store, [remember("bob/1.jpg", 1, file=9)])
+    first = await store.backlog(after=0, limit=2)
+    rest = await store.backlog(after=first[-1].light_id, limit=10)
+    waiting = (await store.stats()).backlog
+
+    await write(store, [deepen(first[0].light_id, 3), deepen(rest[0].light_id, 2, version=VERSIONS.deep + 1)])
+
+    assert [one.place for one in first + rest] == [place(f"anna/{number}.jpg") for number in range(1, 6)]
+    assert [one.sha256 for one in first] == [light(1).sha256, light(2).sha256]
+    left = [one.light_id for one in await store.backlog(after=0, limit=10)]
+    assert left == [first[1].light_id, *[one.light_id for one in rest]]
+    assert (waiting, (await store.stats()).backlog) == (5, 4)
+
+
+async def test_deep_fingerprints_are_told_by_revision(store: Store) -> None:
+    """What was written after a revision is told with its codes; another version counts as none; twice replaces."""
+    await write(store, [remember(f"anna/{number}.jpg", number) for number in (1, 2)])
+    ids = [one.light_id for one in await store.backlog(after=0, limit=9)]
+    before = (await store.checkpoint()).revision
+
+    await write(store, [deepen(ids[0], 3), deepen(ids[1], 5, version=VERSIONS.deep + 1)], [deepen(ids[0], 4)])
+
+    assert await feature_counts(store, before) == {ids[0]: 4, ids[1]: 0}
+    assert await feature_counts(store, before + 2) == {}
+    assert await store.deep(ids) == {ids[0]: deepen(ids[0], 4).deep}
+    page = [page async for page in store.features_after(0)][-1]
+    assert page.codes.shape == (4, 32)
+    assert page.codes[0].tobytes() == hashlib.sha256(b"%d" % ids[0]).digest()
+
+
+async def test_a_deep_fingerprint_goes_with_its_image(store: Store) -> None:
+    """When the last image of some bytes is forgotten, nothing of them is left; one that comes too late is dropped."""
+    await write(store, [remember("anna/1.jpg", 1)])
+    light_id = (await store.backlog(after=0, limit=1))[0].light_id
+    await write(store, [deepen(light_id, 3)])
+
+    await write(store, [Forget(b"anna/1.jpg")], [deepen(light_id, 3)])
+
+    assert await store.deep([light_id]) == {}
+    assert await feature_counts(store) == {}
+    assert (await store.removed_after(0)).tolist() == [light_id]
+
+
+async def test_a_sample_is_of_images_and_no_larger_than_they_are_many(store: Store) -> None:
+    """The same choice gives the same images, each at most once."""
+    await write(store, [remember(f"anna/{number}.jpg", number) for number in range(1, 8)])
+
+    first, again = [await store.sample(3, Random(5)) for _ in range(2)]
+
+    assert first == again
+    assert len(set(first)) == 3
+    assert len(await store.sample(100, Random(1))) == 7

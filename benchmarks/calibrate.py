@@ -1,0 +1,333 @@
+"""Fit the confidence: which evidence is that of a true copy, and which that of another photo of the same scene.
+
+`python -m benchmarks.calibrate PHOTOS [--half 0] [--edits 3] [--evidence FILE] [--write]` indexes half of the photos (the
+SHA-256 of a photo's path tells which half it belongs to) and some drawn templates, searches for each picture plain and
+edited, and notes the evidence for the picture itself and for the best other candidates: with the picture left out, these
+are what an unknown photo of the same scene would be answered with. Two logistic regressions are fitted to it, for photos
+and for drawings; figures are printed for folds that were left out. `--write` puts the weights into core/calibration.json.
+
+`--half 1 --judge` prints the figures of the shipped calibration on the photos it was not fitted to.
+"""
+
+import argparse
+import hashlib
+import io
+import json
+import os
+import pickle
+import random
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from benchmarks.edits import EDITS, Edit
+from benchmarks.templates import TEMPLATES
+from core.alignment import Alignment, align
+from core.calibration import FILE, confidence, is_drawn, signals
+from core.deep_search import ROUNDS
+from core.features import DEEP_VERSION, FEATURE, Features, deep_fingerprint, opened, query_features
+from core.index.feature_index import FeatureIndex
+from core.model import CODE_BYTES, DeepFingerprint, Evidence
+from core.photos import decode
+from core.ranking import ACCEPTED_CONFIDENCE
+from core.verification import FEWEST_INLIERS, examine
+
+TEMPLATE = "template"
+KNOWN_TEMPLATES, UNKNOWN_TEMPLATES = 160, 240
+RICH_GROUPS = frozenset({"strip", "grid", "crop_20", "crop_35", "screen", "combination"})
+"""Groups whose queries are looked at a second time, as the search does where the first look finds nothing."""
+RICH_SHARE = 0.3
+"""Of plain queries, which an unknown photo is."""
+OTHERS = 2
+"""Wrong candidates noted of each look."""
+FOLDS = 5
+PENALTY = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A picture of the calibration: a photo's path below the folder, or a template with its number."""
+
+    name: str
+    is_known: bool = True
+
+    @property
+    def is_template(self) -> bool:
+        return self.name.startswith(TEMPLATE)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One query to be searched."""
+
+    subject: Subject
+    edit: str | None
+    looks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The evidence for one candidate of one query, and whether it is right."""
+
+    job: Job
+    evidence: Evidence
+    is_right: bool
+
+
+class Bench:
+    """The pictures, their deep fingerprints, and an index of the known ones."""
+
+    def __init__(self, folder: Path, half: int) -> None:
+        self.folder = folder
+        photos = sorted(str(path.relative_to(folder)) for path in folder.glob("*/*") if path.is_file())
+        mine = [name for name in photos if hashlib.sha256(name.encode()).digest()[0] % 2 == half]
+        self.others = sorted(set(photos).difference(mine))
+        first = half * 1000
+        known = [f"{TEMPLATE}:{number}" for number in range(first, first + KNOWN_TEMPLATES)]
+        unknown = range(first + KNOWN_TEMPLATES, first + KNOWN_TEMPLATES + UNKNOWN_TEMPLATES)
+        self.subjects = [Subject(name) for name in [*mine, *known]]
+        self.unknown = [Subject(f"{TEMPLATE}:{number}", is_known=False) for number in unknown]
+        self.fingerprints: dict[str, DeepFingerprint] = {}
+        self.index = FeatureIndex()
+
+    def fill(self, pool: ProcessPoolExecutor) -> None:
+        """Make the fingerprints of the known pictures and index them."""
+        names = [subject.name for subject in self.subjects]
+        jobs = [(self.folder, name) for name in names]
+        self.fingerprints = dict(zip(names, pool.map(_fingerprint, jobs, chunksize=20), strict=True))
+        codes = [np.frombuffer(each.codes, FEATURE)["code"] for each in self.fingerprints.values()]
+        counts = np.array([len(each) for each in codes], np.int64)
+        self.index.add(np.arange(len(names)), counts, np.concatenate(codes).reshape(-1, CODE_BYTES))
+
+    def shortlist(self, features: Features, size: int, own: str) -> list[str]:
+        proposed = [self.subjects[row].name for row in self.index.shortlist(features.codes, size=size)]
+        return proposed if own in proposed or own not in self.fingerprints else [*proposed, own]
+
+
+def _fingerprint(job: tuple[Path, str]) -> DeepFingerprint:
+    return deep_fingerprint(decode(content(*job)))
+
+
+def content(folder: Path, name: str) -> bytes:
+    """Return the bytes of a photo or of a drawn template."""
+    if not name.startswith(TEMPLATE):
+        return (folder / name).read_bytes()
+    kinds = sorted(TEMPLATES)
+    number = int(name.partition(":")[2])
+    file = io.BytesIO()
+    TEMPLATES[kinds[number % len(kinds)]](random.Random(name)).convert("RGB").save(file, "JPEG", quality=88)
+    return file.getvalue()
+
+
+def jobs(bench: Bench, edits: int, seed: int) -> list[Job]:
+    """Plan the queries: each known picture plain and with some edits, each unknown template plain."""
+    choice = random.Random(seed)
+    planned = [Job(subject, None, 1 + (choice.random() < RICH_SHARE)) for subject in bench.subjects]
+    for subject in bench.subjects:
+        planned += [Job(subject, edit.name, 1 + (edit.group in RICH_GROUPS)) for edit in choice.sample(EDITS, edits)]
+    planned += [Job(subject, None, 1) for subject in bench.unknown]
+    choice.shuffle(planned)
+    return planned
+
+
+BENCH: Bench | None = None
+"""What the processes that search share with the one that forked them."""
+
+
+def samples(job: Job) -> list[Sample]:
+    """Search for one query as the engine does, and note the evidence for the right and the best wrong candidates."""
+    bench = BENCH
+    assert bench is not None
+    pixels = decode(_query(bench, job)).pixels
+    found: list[Sample] = []
+    for look in ROUNDS[: job.looks]:
+        features = query_features(pixels, look.sizes)
+        for is_mirrored in (False, True):
+            chosen = features.mirrored if is_mirrored else features.plain
+            found += _examined(bench, job, pixels, chosen, look.shortlist, is_mirrored=is_mirrored)
+    return found
+
+
+def _query(bench: Bench, job: Job) -> bytes:
+    data = content(bench.folder, job.subject.name)
+    if job.edit is None:
+        return data
+    edit = edit_named(job.edit)
+    choice = random.Random(f"{job.subject.name} {job.edit}")
+    others = [_opened(content(bench.folder, name)) for name in choice.sample(bench.others, edit.others_needed)]
+    return edit.apply(_opened(data), choice, others)
+
+
+def edit_named(name: str) -> Edit:
+    return next(edit for edit in EDITS if edit.name == name)
+
+
+def _opened(data: bytes) -> Image.Image:
+    return ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
+
+
+def _examined(
+    bench: Bench, job: Job, pixels: NDArray[np.uint8], features: Features, size: int, *, is_mirrored: bool
+) -> Iterator[Sample]:
+    shown = np.ascontiguousarray(pixels[:, ::-1]) if is_mirrored else pixels
+    aligned = [
+        (alignment, name)
+        for name in (bench.shortlist(features, size, job.subject.name) if len(features) else [])
+        if (alignment := align(features, Features.unpacked(bench.fingerprints[name].codes)))
+    ]
+    aligned.sort(key=lambda each: -each[0].weight)
+    for alignment, name in _of_interest(aligned, job, is_mirrored=is_mirrored):
+        thumbnail = opened(bench.fingerprints[name].thumbnail)
+        if evidence := examine(shown, thumbnail, alignment, light_id=0, is_mirrored=is_mirrored):
+            yield Sample(job, evidence, name == job.subject.name)
+
+
+def _of_interest(
+    aligned: Sequence[tuple[Alignment, str]], job: Job, *, is_mirrored: bool
+) -> list[tuple[Alignment, str]]:
+    """Return the right candidate, unless symmetry alone laid it there, and the best wrong ones."""
+    own = [each for each in aligned if each[1] == job.subject.name]
+    wrong = [each for each in aligned if each[1] != job.subject.name and each[0].geometry.inliers >= FEWEST_INLIERS]
+    is_straight = is_mirrored == ("mirror" in (job.edit or ""))
+    return [*(own if is_straight else []), *wrong[:OTHERS]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """Weights of the signals, in their order, and the bias."""
+
+    weights: NDArray[np.float64]
+    bias: float
+
+    def confidence(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(1 / (1 + np.exp(-np.clip(rows @ self.weights + self.bias, -50, 50))))
+
+
+def fit(rows: NDArray[np.float64], right: NDArray[np.bool_]) -> Model:
+    """Fit a logistic regression with a small penalty on the standardised weights, by Newton's method."""
+    middle, spread = rows.mean(axis=0), rows.std(axis=0) + 1e-9
+    design = np.column_stack([(rows - middle) / spread, np.ones(len(rows))])
+    penalty = np.append(np.full(rows.shape[1], 2 * PENALTY * len(rows)), 0.0)
+    solution = np.zeros(design.shape[1])
+    for _ in range(50):
+        chance = 1 / (1 + np.exp(-np.clip(design @ solution, -50, 50)))
+        slope = design.T @ (chance - right) + penalty * solution
+        curvature = (design * (chance * (1 - chance))[:, None]).T @ design + np.diag(penalty + 1e-9)
+        step = np.linalg.solve(curvature, slope)
+        solution -= step
+        if np.abs(step).max() < 1e-6:
+            break
+    weights = solution[:-1] / spread
+    return Model(weights, float(solution[-1] - weights @ middle))
+
+
+def table(found: Sequence[Sample]) -> tuple[list[str], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return the names of the signals, their values (n, signals), which samples are right, and which are drawn."""
+    values = [signals(sample.evidence) for sample in found]
+    rows = np.array([list(each.values()) for each in values])
+    right = np.array([sample.is_right for sample in found])
+    return list(values[0]), rows, right, np.array([is_drawn(sample.evidence) for sample in found])
+
+
+def left_out(found: Sequence[Sample]) -> NDArray[np.float64]:
+    """Return the confidence in each sample by models fitted without its picture."""
+    _, rows, right, drawn = table(found)
+    folds = np.array([hashlib.sha256(sample.job.subject.name.encode()).digest()[1] % FOLDS for sample in found])
+    confidences = np.zeros(len(found))
+    for fold in range(FOLDS):
+        for part in (drawn, ~drawn):
+            model = fit(rows[part & (folds != fold)], right[part & (folds != fold)])
+            confidences[part & (folds == fold)] = model.confidence(rows[part & (folds == fold)])
+    return confidences
+
+
+def print_figures(found: Sequence[Sample], confidences: NDArray[np.float64], queries: int) -> None:
+    """Print how many queries find their picture, how many get a wrong name without it, and how reliable the confidence is."""
+    best: defaultdict[tuple[Job, bool], float] = defaultdict(float)
+    for sample, confidence_of in zip(found, confidences.tolist(), strict=True):
+        key = sample.job, sample.is_right
+        best[key] = max(best[key], confidence_of)
+    for is_template in (False, True):
+        own = [best[key] for key in best if key[1] and key[0].subject.is_template == is_template]
+        other = [best[key] for key in best if not key[1] and key[0].subject.is_template == is_template]
+        for accepted in (0.5, ACCEPTED_CONFIDENCE, 0.8, 0.9):
+            print(
+                f"{'templates' if is_template else 'photos':10} accepted from {accepted:.2f}:"
+                f" found {sum(one > accepted for one in own)} of {len(own)} aligned,"
+                f" a wrong name {sum(one > accepted for one in other)} of {len(other)}"
+            )
+    print(f"{queries} queries, {len(found)} candidates examined")
+    print_reliability(found, confidences)
+
+
+def print_reliability(found: Sequence[Sample], confidences: NDArray[np.float64]) -> None:
+    """Print, of candidates in a bin of confidence, how many there are and which share is right."""
+    right = np.array([sample.is_right for sample in found])
+    edges = [0.0, 0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 1.01]
+    for low, high in pairwise(edges):
+        inside = (confidences >= low) & (confidences < high)
+        if inside.any():
+            mean, share = confidences[inside].mean(), right[inside].mean()
+            print(
+                f"confidence {low:.2f}-{min(high, 1):.2f}: {inside.sum():6} candidates,"
+                f" mean {mean:.3f}, right {share:.3f}"
+            )
+
+
+def write(found: Sequence[Sample], origin: str) -> None:
+    """Fit both models to everything and write them where the engine reads them."""
+    names, rows, right, drawn = table(found)
+    models = {}
+    for name, part in (("photo", ~drawn), ("drawn", drawn)):
+        model = fit(rows[part], right[part])
+        weights = [round(float(weight), 5) for weight in model.weights]
+        models[name] = {**dict(zip(names, weights, strict=True)), "bias": round(model.bias, 5)}
+    content = {"version": 1, "deep_version": DEEP_VERSION, "fitted_to": origin, "models": models}
+    FILE.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    print(f"written: {FILE}")
+
+
+def collect(folder: Path, half: int, edits: int) -> tuple[list[Sample], int]:
+    """Search for all queries of one half of the photos."""
+    global BENCH  # noqa: PLW0603 - how forked processes get it without a copy
+    bench = Bench(folder, half)
+    with ProcessPoolExecutor() as pool:
+        bench.fill(pool)
+    planned = jobs(bench, edits, seed=half)
+    BENCH = bench
+    with ProcessPoolExecutor() as pool:
+        found = [sample for some in pool.map(samples, planned, chunksize=10) for sample in some]
+    return found, len(planned)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("photos", type=Path)
+    parser.add_argument("--half", type=int, choices=(0, 1), default=0)
+    parser.add_argument("--edits", type=int, default=3, help="edited queries for each picture")
+    parser.add_argument("--evidence", type=Path, help="keep the evidence here, and take it from here if it is there")
+    parser.add_argument("--judge", action="store_true", help="use the shipped calibration instead of left-out folds")
+    parser.add_argument("--write", action="store_true", help="write core/calibration.json")
+    options = parser.parse_args()
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    if options.evidence and options.evidence.exists():
+        found, queries = pickle.loads(options.evidence.read_bytes())  # noqa: S301 - our own file
+    else:
+        found, queries = collect(options.photos, options.half, options.edits)
+        if options.evidence:
+            options.evidence.write_bytes(pickle.dumps((found, queries)))
+    shipped = np.array([confidence(sample.evidence) for sample in found]) if options.judge else left_out(found)
+    print_figures(found, shipped, queries)
+    if options.write:
+        write(found, f"half {options.half} of {options.photos.name}, {queries} queries, {len(found)} candidates")
+
+
+if __name__ == "__main__":
+    main()
