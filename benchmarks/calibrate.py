@@ -1,10 +1,11 @@
 """Fit the confidence: which evidence is that of a true copy, and which that of another photo of the same scene.
 
-`python -m benchmarks.calibrate PHOTOS [--half 0] [--edits 3] [--evidence FILE] [--write]` indexes half of the photos (the
-SHA-256 of a photo's path tells which half it belongs to) and some drawn templates, searches for each picture plain and
-edited, and notes the evidence for the picture itself and for the best other candidates: with the picture left out, these
-are what an unknown photo of the same scene would be answered with. Two logistic regressions are fitted to it, for photos
-and for drawings; figures are printed for folds that were left out. `--write` puts the weights into core/calibration.json.
+`python -m benchmarks.calibrate PHOTOS [--half 0] [--edits 3] [--evidence FILE] [--write]` indexes half of the photos
+(the SHA-256 of a photo's path tells which half it belongs to) and some drawn templates, searches for each picture
+plain and edited, and notes the evidence for the picture itself and for the best other candidates: with the picture
+left out, these are what an unknown photo of the same scene would be answered with. Two logistic regressions are
+fitted to it, for photos and for drawings; figures are printed for folds that were left out. `--write` puts the
+weights into core/calibration.json.
 
 `--half 1 --judge` prints the figures of the shipped calibration on the photos it was not fitted to.
 """
@@ -249,7 +250,7 @@ def left_out(found: Sequence[Sample]) -> NDArray[np.float64]:
 
 
 def print_figures(found: Sequence[Sample], confidences: NDArray[np.float64], queries: int) -> None:
-    """Print how many queries find their picture, how many get a wrong name without it, and how reliable the confidence is."""
+    """Print the queries that find their picture, those that get a wrong name without it, and the reliability."""
     best: defaultdict[tuple[Job, bool], float] = defaultdict(float)
     for sample, confidence_of in zip(found, confidences.tolist(), strict=True):
         key = sample.job, sample.is_right

@@ -353,12 +353,11 @@ def draw(results: Sequence[Result], path: Path) -> None:
     import_module("matplotlib").use("Agg")
     pyplot = import_module("matplotlib.pyplot")
     figure, axes = pyplot.subplots(figsize=(9, 6), layout="constrained")
-    for result in results:
+    for row, result in enumerate(results, start=1):
         place = (result.indexing, result.enough * 100)
-        axes.scatter(
-            *place, s=result.bytes / 10, alpha=0.5, color="tab:orange" if "ours" in result.name else "tab:blue"
-        )
-        axes.annotate(f"{result.name}\n{result.bytes / 1000:.1f} kB", place, ha="center", va="center", fontsize=8)
+        label = f"{row}  {result.name} ({result.bytes / 1000:.1f} kB)"
+        axes.scatter(*place, s=result.bytes / 10, alpha=0.5, label=label)
+        axes.annotate(str(row), place, ha="center", va="center")
     best = unbeaten(results)
     axes.plot([each.indexing for each in best], [each.enough * 100 for each in best], "--", color="grey", zorder=0)
     axes.set(
@@ -367,8 +366,12 @@ def draw(results: Sequence[Result], path: Path) -> None:
         ylabel=f"mean recall@1 in %, {len(KINDS)} hard kinds of edits, at {ENOUGH} inliers and more",
         title="Feature front ends: recall against cost (area: bytes an image)",
     )
-    axes.margins(0.2)
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("{x:g}")
+    axes.margins(0.15)
     axes.grid(visible=True, which="both", alpha=0.3)
+    for handle in figure.legend(loc="outside lower center", ncols=2).legend_handles:
+        handle.set_sizes([60])
     figure.savefig(path, dpi=120)
 
 

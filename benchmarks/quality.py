@@ -840,9 +840,11 @@ def _draw_tradeoffs(axes: "Axes", outcomes: Sequence[Outcome]) -> None:
     unknown = [one for one in outcomes if not one.query.expected]
     least = 1 / max(1, len(unknown))
     groups = _by((one for one in outcomes if one.query.expected), _group_of)
-    for style, (name, group) in zip(cycle(("-", "--")), groups.items(), strict=False):
+    for style, (name, group) in zip(cycle(("-", "--", ":")), groups.items(), strict=False):
         curve = tradeoffs(group, unknown)
-        axes.plot([one.wrong for one in curve], [one.recall for one in curve], style, label=name)
+        axes.plot(
+            [one.wrong for one in curve], [one.recall for one in curve], style, label=name, drawstyle="steps-post"
+        )
     axes.set_xscale("symlog", linthresh=least)
     axes.set(xlabel=f"wrong answers an unknown query, of {len(unknown):,}", ylabel="recall@1", xlim=(-least / 4, 1))
     axes.set_title("Recall as the accepted confidence falls")

@@ -3,9 +3,16 @@
 python -m benchmarks.shortlisting PHOTOS --images 28000 --large 280000 --tune --codes /tmp/codes.npz
 
 The codes are those of the photos in the folder, but for eight that fill the collages among the queries. They are
-extended to the wanted number of images by perturbed copies: of each feature of a real photo every bit is flipped with a
-rate of the feature's own, so that it lies about 60 to 90 bits from the original. That is as far as unrelated features,
-but the codes lie in clusters as real ones do; random ones would all be 128 bits apart and need no search.
+extended to the wanted number of images by copies whose codes lie about 60 to 90 bits from those of a real photo. That
+is as far as unrelated features, but in clusters, as real codes are; random ones would all be 128 bits apart and need no
+search. There are two ways:
+
+--copies flipped   every bit of a code is flipped with a rate of the feature's own;
+--copies blended   a code is made of its descriptor mixed with that of another real feature.
+
+Flipped codes are not the signs of any descriptor and crowd into a few lists: 3.1 times as many codes are in the list of
+a random one as in the mean list (8,000 images), 1.6 times of the blended and 1.3 times of the real ones alone. So they
+show the worst case of memory and time, blended ones the likely one.
 
 A query is an edited copy of a photo, without mirror images. Each index is built in a fresh process, in pages of 1,000
 images in random order, and opened in another. Times are CPU time of one thread, so that a busy machine may be used;
@@ -34,6 +41,7 @@ from PIL import Image
 
 from benchmarks.edits import EDITS, PLAIN
 from core.features import FIRST_PASS, RICH_PASS, Features, deep_fingerprint
+from core.features import _rotations as rotations
 from core.fingerprinting import describe
 from core.index import feature_index, snapshot
 from core.index.feature_index import Codes, FeatureIndex, Ids, _Lists
@@ -43,9 +51,14 @@ from core.photos import decode
 T = TypeVar("T")
 Asked = TypeVar("Asked")
 
+Copies = Callable[[Codes, Codes, np.random.Generator], Codes]
+"""Gives a copy of an image's codes; the others are those of all real photos."""
+
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 PAGE = 1_000
 NEAREST_BITS, FARTHEST_BITS = 60, 90
+LEAST_MIXED, MOST_MIXED = 0.48, 0.58
+"""Share of the other feature: 55 to 95 bits from the one."""
 OTHERS = 8
 """Photos that are not indexed, for a grid of nine."""
 SHORTLIST = 12
@@ -53,7 +66,7 @@ SINGLES, DISCARDS = 20, 5
 """Changes of one image that are timed."""
 
 PEERS_UP_TO = 28_000
-FLAT_QUERIES, FLAT_RICH_QUERIES, TUNING_RICH_QUERIES = 20, 2, 25
+FLAT_QUERIES, FLAT_RICH_QUERIES, TUNING_RICH_QUERIES = 10, 2, 15
 """A full scan of 4 million codes takes seconds, so it is asked the first few queries only."""
 FAISS_ROUNDS = 6
 FACTORS, NEAREST = (0.5, 1.0, 2.0), (4, 8, 16)
@@ -64,10 +77,11 @@ BY_NAME = {edit.name: edit for edit in EDITS}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Images:
-    """The codes of real photos, one array each, and how many images to make of them."""
+    """The codes of real photos, one array each, how many images to make of them, and how."""
 
     codes: Sequence[Codes]
     count: int
+    copies: Copies
 
     def total(self) -> int:
         """Return how many codes all images have."""
@@ -127,13 +141,17 @@ class Built:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Seconds to add and to discard one image, and to save all; bytes on disk; the most memory meanwhile."""
+    """Seconds to add and to discard one image, and to save all; bytes on disk; the most memory meanwhile.
+
+    uneven: how many times more codes the list of a random code holds than the mean list.
+    """
 
     add: float
     discard: float
     save: float
     disk: int
     peak: int
+    uneven: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +168,12 @@ def main() -> None:
     codes = cached_codes(photos, arguments.codes)
     queries = made_queries(photos, others, arguments)
     constants = Constants(arguments.lists_factor, arguments.nearest, arguments.rounds)
+    copies = COPIES[arguments.copies]
     print_sources(codes, queries)
     for count in filter(None, (arguments.images, arguments.large)):
-        print_costs(Images(codes, count), queries, constants)
+        print_costs(Images(codes, count, copies), queries, constants)
     if arguments.tune:
-        print_tuning(Images(codes, arguments.images), queries, constants)
+        print_tuning(Images(codes, arguments.images, copies), queries, constants)
 
 
 def parse() -> argparse.Namespace:
@@ -165,6 +184,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--queries", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--codes", type=Path, help="an .npz file that keeps the photos' codes for the next run")
+    parser.add_argument("--copies", choices=COPIES, default="flipped")
     parser.add_argument("--lists-factor", type=float, default=1.0, help="times the usual number of lists")
     parser.add_argument("--nearest", type=int, default=feature_index.NEAREST_LISTS)
     parser.add_argument("--rounds", type=int, default=feature_index.ROUNDS)
@@ -227,23 +247,37 @@ def in_all_cores(work: Callable[[Asked], T], tasks: Sequence[Asked]) -> list[T]:
 def pages(images: Images) -> Iterator[tuple[Ids, Ids, Codes]]:
     """Yield ids, counts and codes of all images; the first ids are the real photos, wherever they come."""
     random = np.random.default_rng(images.count)
-    order = random.permutation(images.count)
+    order, pool = random.permutation(images.count), np.concatenate(images.codes)
     for start in range(0, len(order), PAGE):
         ids = order[start : start + PAGE]
-        parts = [image_codes(images.codes, number, random) for number in ids.tolist()]
+        parts = [image_codes(images, number, pool, random) for number in ids.tolist()]
         yield ids, np.array([len(part) for part in parts]), np.concatenate(parts)
 
 
-def image_codes(codes: Sequence[Codes], number: int, random: np.random.Generator) -> Codes:
-    original = codes[number % len(codes)]
-    return original if number < len(codes) else perturbed(original, random)
+def image_codes(images: Images, number: int, pool: Codes, random: np.random.Generator) -> Codes:
+    original = images.codes[number % len(images.codes)]
+    return original if number < len(images.codes) else images.copies(original, pool, random)
 
 
-def perturbed(codes: Codes, random: np.random.Generator) -> Codes:
-    """Flip bits of each code, with a rate of its own."""
+def flipped(codes: Codes, _: Codes, random: np.random.Generator) -> Codes:
     bits = random.integers(NEAREST_BITS, FARTHEST_BITS, (len(codes), 1), endpoint=True)
     dice = np.frombuffer(random.bytes(len(codes) * CODE_BYTES * 8), np.uint8).reshape(len(codes), -1)
     return codes ^ np.packbits(dice < bits, axis=1)
+
+
+def blended(codes: Codes, pool: Codes, random: np.random.Generator) -> Codes:
+    others = pool[random.integers(0, len(pool), len(codes))]
+    share = random.uniform(LEAST_MIXED, MOST_MIXED, (len(codes), 1)).astype(np.float32)
+    return np.packbits(((1 - share) * descriptors(codes) + share * descriptors(others)) @ rotations() > 0, axis=1)
+
+
+def descriptors(codes: Codes) -> NDArray[np.float32]:
+    """Return the unit vectors that have such codes, but for a few bits, about their mean."""
+    vectors = (np.unpackbits(codes, axis=1).astype(np.float32) * 2 - 1) @ rotations().T
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
+
+
+COPIES: dict[str, Copies] = {"flipped": flipped, "blended": blended}
 
 
 # Ours and its peers
@@ -324,8 +358,11 @@ def build_and_save(
     result = Built(seconds[0], sum(seconds), after, *both_passes(index, queries, queries))
     add, discard = changed(index, images.codes[0], images.count)
     save = by_the_clock(lambda: snapshot.save(folder, {"revision": 1}, index.arrays()))[1]
+    sizes = np.load(folder / "sizes.npy")
     disk = sum(path.stat().st_size for path in folder.iterdir())
-    return result, Changes(add, discard, save, disk, memory().over(start).peak)
+    return result, Changes(
+        add, discard, save, disk, memory().over(start).peak, float((sizes**2).mean() / sizes.mean() ** 2)
+    )
 
 
 def build_peer(make: Maker, images: Images, queries: Sequence[Query], constants: Constants) -> Built:
@@ -446,7 +483,7 @@ def print_sources(codes: Sequence[Codes], queries: Sequence[Query]) -> None:
 
 
 def print_costs(images: Images, queries: Sequence[Query], constants: Constants) -> None:
-    print(f"\n{images.count:,} images, {images.total():,} codes; {constants}")
+    print(f"\n{images.count:,} images, {images.total():,} codes, copies {images.copies.__name__}; {constants}")
     print(HEAD)
     with TemporaryDirectory() as parent:
         folder = Path(parent) / "features"
@@ -473,7 +510,8 @@ def print_row(name: str, row: Built) -> None:
 
 def print_life(changes: Changes, opened: Opened) -> None:
     print(
-        f"add one image {changes.add * 1000:.2f} ms, discard one {changes.discard * 1000:.1f} ms;"
+        f"lists {changes.uneven:.1f} times uneven;"
+        f" add one image {changes.add * 1000:.2f} ms, discard one {changes.discard * 1000:.1f} ms;"
         f" snapshot of {megabytes(changes.disk)}: saved in {changes.save:.2f} s (peak {megabytes(changes.peak)}),"
         f" opened in {opened.seconds:.2f} s to {megabytes(opened.memory.resident)}"
         f" (peak {megabytes(opened.memory.peak)})",

@@ -1,10 +1,11 @@
 """Features of two pictures -> the map on which most of them agree: geometric verification. Pure.
 
 Features of the query and of the reference image are paired by their codes. Each pair proposes a similarity, from its
-scales and angles; the one that most pairs agree with is refitted as an affine map (the idea of RANSAC, Fischler and Bolles
-1981, with every hypothesis tried). What counts are inliers at distinct places.
+scales and angles; the one that most pairs agree with is refitted as an affine map (the idea of RANSAC, Fischler and
+Bolles 1981, with every hypothesis tried). What counts are inliers at distinct places.
 
-All places are in long sides of the picture they lie in; a map takes places of the query to places of the reference image.
+All places are in long sides of the picture they lie in; a map takes places of the query to places of the reference
+image.
 """
 
 from dataclasses import dataclass

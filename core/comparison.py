@@ -1,4 +1,6 @@
-"""A query and a reference image side by side, with the part that matched: what show-match, the bots and the page draw."""
+"""A query and a reference image side by side, with the part that matched: what show-match, the bots and the page
+draw.
+"""
 
 import io
 
@@ -17,7 +19,7 @@ WHOLE: Corners = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
 
 
 def side_by_side(query: NDArray[np.uint8], reference: NDArray[np.uint8], placement: Placement | None) -> bytes:
-    """Draw two pictures (rows, columns, 3) uint8, the query left, as a PNG; without a placement they match as a whole."""
+    """Draw two pictures (rows, columns, 3) uint8 as a PNG, the query left; without a placement they match whole."""
     left = _marked(query, placement.in_query if placement else WHOLE)
     right = _marked(reference, placement.in_reference if placement else WHOLE)
     sheet = Image.new("RGB", (left.width + right.width + 3 * MARGIN, HEIGHT + 2 * MARGIN), GROUND)

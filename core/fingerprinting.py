@@ -49,7 +49,7 @@ class Description:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Question:
-    """Which of these candidates (id, deep fingerprint) are in the query, or in its mirror image?"""
+    """Candidates (id, deep fingerprint) to be looked for in a query, or in its mirror image."""
 
     description: Description
     candidates: Sequence[tuple[int, DeepFingerprint]]

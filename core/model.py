@@ -123,9 +123,9 @@ class Placement:
 class Geometry:
     """How well the features of a query fit those of a reference image on one map.
 
-    `inliers` are the pairs that agree at distinct places, `hamming` the mean bits between their codes, `error` how far
-    they miss the map in long sides of the reference image (root mean square), `scale_error` how far their scales miss it
-    (mean difference of logarithms), `exact` the share of nearly equal codes.
+    `inliers` are the pairs that agree at distinct places, `hamming` the mean bits between their codes, `error` how
+    far they miss the map in long sides of the reference image (root mean square), `scale_error` how far their scales
+    miss it (mean difference of logarithms), `exact` the share of nearly equal codes.
     """
 
     inliers: int
@@ -160,9 +160,9 @@ class BlockFigures:
 class DetailFigures:
     """The same of blocks half as large, which see letters where large ones see lines.
 
-    Of those with texture: the share that agrees, that agrees strongly. How many are bold in both pictures, and the share
-    of these that disagrees; of all, the share that is bold in the reference image only (hidden), in the query only
-    (added), and that is as smooth as drawings are.
+    Of those with texture: the share that agrees, that agrees strongly. How many are bold in both pictures, and the
+    share of these that disagrees; of all, the share that is bold in the reference image only (hidden), in the query
+    only (added), and that is as smooth as drawings are.
     """
 
     agreeing: float

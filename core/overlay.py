@@ -1,7 +1,7 @@
 """A query laid over a thumbnail, and the two compared block by block: the dense check. Pure.
 
-Blocks are compared by normalised cross-correlation, each with some slack; the shifts at which they agree correct the map,
-and are compared again. Both pictures are brought to the coarser one's scale before.
+Blocks are compared by normalised cross-correlation, each with some slack; the shifts at which they agree correct the
+map, and are compared again. Both pictures are brought to the coarser one's scale before.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,8 @@ PERSPECTIVE_BLOCKS = 24
 MOST_CORRECTION = 1.5
 """Ratio of the singular values of a correction; a larger one comes of chance."""
 SMALLEST_SIDE = 64
-"""Pixels of the long side: a query coarser than the thumbnail is compared at its own scale, but no coarser than this."""
+"""Pixels of the long side: a query coarser than the thumbnail is compared at its own scale, but no coarser than
+this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class Blocks:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Overlay:
-    """A query and a thumbnail brought to one scale, (rows, columns) float32, and the map (3, 3) between their pixels."""
+    """A query and a thumbnail at one scale, (rows, columns) float32, and the map (3, 3) between their pixels."""
 
     query: FloatArray
     thumbnail: FloatArray

@@ -118,7 +118,7 @@ def decode(data: bytes, *, side: int = DECODE_SIDE) -> Photo:
 
 
 def decode_colours(data: bytes, *, side: int) -> NDArray[np.uint8]:
-    """Decode a picture as `decode` does, in colour: pixels (rows, columns, 3) uint8, sRGB. Raises what `decode` does."""
+    """Decode as `decode` does, and raise what it does, in colour: pixels (rows, columns, 3) uint8, sRGB."""
     return _decoded(data, side, "RGB").pixels
 
 

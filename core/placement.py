@@ -10,8 +10,8 @@ FULL_TURN, QUARTER_TURN = 360, 90
 SLIGHT_TURN = 3
 """Degrees that no word is lost on; a map is off by less than one."""
 WHOLE, FILLED = 0.93, 0.85
-"""Shares of the reference image from which on it is not called cropped, and of the query from which on it is no part of a
-larger picture: the map's edges are off by up to 1 % of a side, and blocks at the edges are not compared."""
+"""Shares of the reference image from which on it is not called cropped, and of the query from which on it is no part
+of a larger picture: the map's edges are off by up to 1 % of a side, and blocks at the edges are not compared."""
 
 
 def placement(

@@ -1,8 +1,8 @@
 """Candidates -> one match a username, best first: what counts as a match, how sure it is, and how it matched. Pure.
 
-There are three proofs: the same file; a PDQ hash within its published radius of a picture that has detail enough to be
-told apart by it; and a deep search whose evidence is as strong as that of true copies. Everything nearer than chance but
-short of that is "similar", never a match.
+There are three proofs: the same file; a PDQ hash within its published radius of a picture that has detail enough to
+be told apart by it; and a deep search whose evidence is as strong as that of true copies. Everything nearer than
+chance but short of that is "similar", never a match.
 """
 
 from collections.abc import Iterable

@@ -23,7 +23,6 @@ from core.index.photo_index import PhotoIndex
 from core.model import MIN_PDQ_QUALITY, Checkpoint, LightFingerprint, ReferenceImage, SearchResult, Verdict
 from core.ranking import Graded, Likeness, grade, grade_evidence, is_same_photo, rank
 
-
 FEWEST_FEATURES = 8
 """A query with fewer local features shows too little to be searched for."""
 

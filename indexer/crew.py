@@ -1,4 +1,6 @@
-"""Hands that work side by side: as many files at a time as keep the workers busy, and an end that waits no longer than it may."""
+"""Hands that work side by side: as many files at a time as keep the workers busy, and an end that waits no longer
+than it may.
+"""
 
 import asyncio
 import logging

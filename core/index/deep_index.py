@@ -1,4 +1,6 @@
-"""The features of every deep fingerprint in memory, following the store; trained anew when it has outgrown its training."""
+"""The features of every deep fingerprint in memory, following the store; trained anew when it has outgrown its
+training.
+"""
 
 import asyncio
 from collections.abc import Mapping

@@ -1,9 +1,9 @@
 """Codes of local features in memory: which images share most features with a query.
 
-An inverted index over binary codes (faiss IndexBinaryIVF): each code lies in the list of its nearest centroid, and a query
-code is compared with the codes of the few nearest lists only. The centroids are a sample of the codes themselves, moved
-to the middle of their lists a few times (k-means with majority votes). Small indexes have one list, which is a full scan.
-`benchmarks/shortlisting.py` prints the measurements named here.
+An inverted index over binary codes (faiss IndexBinaryIVF): each code lies in the list of its nearest centroid, and a
+query code is compared with the codes of the few nearest lists only. The centroids are a sample of the codes
+themselves, moved to the middle of their lists a few times (k-means with majority votes). Small indexes have one list,
+which is a full scan. `benchmarks/shortlisting.py` prints the measurements named here.
 """
 
 from collections.abc import Mapping
@@ -65,7 +65,7 @@ class FeatureIndex:
         return _lists_for(len(self)) >= OUTGROWN * self._lists.count
 
     def add(self, ids: Ids, counts: Ids, codes: Codes) -> None:
-        """Store codes (n, 32): the first counts[0] are of image ids[0], and so on; what an id had before is replaced."""
+        """Store codes (n, 32), the first counts[0] of image ids[0], and so on; what an id had before goes."""
         with self._lock:
             self._remove(ids)
             self._known.update(ids[counts > 0].tolist())

@@ -1,4 +1,6 @@
-"""All searchable light fingerprints in memory: whose PDQ or dhash is near a query's, in any of the eight orientations."""
+"""All searchable light fingerprints in memory: whose PDQ or dhash is near a query's, in any of the eight
+orientations.
+"""
 
 import asyncio
 from collections.abc import Mapping

@@ -24,7 +24,7 @@ def joined(*parts):
     return Features.joined(list(parts))
 
 
-def moved(given_features, scale, turn, shift, bits, seed):
+def moved(given_features, scale, turn, shift, *, bits, seed):
     """The features as a similarity shows them, with some bits of each code flipped."""
     random = np.random.default_rng(seed)
     linear = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
@@ -49,7 +49,7 @@ def test_the_map_is_found_among_wrong_pairs(scale, turn, across, down, seed):
     """Any similarity is recovered from 12 true pairs, 25 bits apart, among hundreds of unrelated features."""
     shared = features(12, seed)
     query = joined(shared, features(300, seed + 1000))
-    reference = joined(moved(shared, scale, turn, (across, down), 25, seed), features(100, seed + 2000))
+    reference = joined(moved(shared, scale, turn, (across, down), bits=25, seed=seed), features(100, seed + 2000))
 
     found = align(query, reference)
 
@@ -58,7 +58,7 @@ def test_the_map_is_found_among_wrong_pairs(scale, turn, across, down, seed):
     assert found.geometry.hamming < 40
     assert abs(np.log(scale_of(found.map) / scale)) < 0.2
     placed = shared.points @ found.map[:, :2].T + found.map[:, 2]
-    truth = moved(shared, scale, turn, (across, down), 0, seed).points
+    truth = moved(shared, scale, turn, (across, down), bits=0, seed=seed).points
     assert np.median(np.linalg.norm(placed - truth, axis=1)) < TOLERANCE
 
 

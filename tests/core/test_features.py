@@ -45,7 +45,9 @@ def test_the_rotations_never_change():
     assert signs == "95b17c1d7c1b004a87d155c63450b514d31f5e3ab04f2193bf7228a64eca5550"
 
 
-@pytest.mark.parametrize("picture", [photo(3, (1080, 1350)), photo(4, (300, 2000)), Image.effect_noise((1080, 1080), 90)])
+@pytest.mark.parametrize(
+    "picture", [photo(3, (1080, 1350)), photo(4, (300, 2000)), Image.effect_noise((1080, 1080), 90)]
+)
 def test_a_deep_fingerprint_is_small(picture):
     """At most 12 KB of codes and 8 KB of thumbnail, whatever the picture; the thumbnail keeps its shape."""
     deep = deep_fingerprint(decode(encode(picture.convert("RGB"), "PNG")))

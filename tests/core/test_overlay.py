@@ -45,7 +45,9 @@ def test_a_perspective_is_corrected():
     height, width = QUERY.shape
     grid = np.stack(np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5), axis=-1).reshape(-1, 2) / width
     there = projected(tilted, grid) * width - 0.5
-    columns, rows = (np.clip(np.rint(axis), 0, side - 1).astype(int) for axis, side in zip(there.T, (width, height)))
+    columns, rows = (
+        np.clip(np.rint(axis), 0, side - 1).astype(int) for axis, side in zip(there.T, (width, height), strict=True)
+    )
     query = QUERY[rows, columns].reshape(height, width)
     overlay = Overlay.of(query, THUMBNAIL, IDENTITY)
     before = overlay.compared(FINE)

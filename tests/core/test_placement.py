@@ -27,7 +27,7 @@ def test_the_whole_picture_is_recompressed():
     place = placement(np.eye(3), (200, 100), (400, 200), is_mirrored=False)
 
     assert (words(place), place.turn) == (("recompressed",), 0)
-    assert (place.visible, place.covered) == (pytest.approx(1), pytest.approx(1))
+    assert [place.visible, place.covered] == pytest.approx([1, 1])
     assert where(place) == "0-100 % across, 0-100 % down"
 
 

@@ -1,5 +1,6 @@
 """The search, with real pictures, workers and databases."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from core.errors import Unreadable
 from core.fingerprinting import VERSIONS
 from core.index.deep_index import DeepIndex
 from core.index.photo_index import PhotoIndex
-from core.model import Change, FileStamp, Forget, Place, Relocate, Remember, SearchResult
+from core.model import Change, Deepen, FileStamp, Forget, Place, Relocate, Remember, SearchResult
 from core.ranking import DHASH_RADIUS, PDQ_RADIUS
 from core.search import SearchEngine
 from core.storage.database import Database
@@ -29,13 +30,12 @@ class Bench:
         self.store = store
         self.workers = workers
         self.cache = cache
+        self.folder = cache.with_name("files")
         self.engine = self.new_engine()
         self.files = 0
 
     def new_engine(self) -> SearchEngine:
-        index = PhotoIndex(
-            self.cache, pdq_radius=PDQ_RADIUS, dhash_radius=DHASH_RADIUS, light_version=VERSIONS.light
-        )
+        index = PhotoIndex(self.cache, pdq_radius=PDQ_RADIUS, dhash_radius=DHASH_RADIUS, light_version=VERSIONS.light)
         return SearchEngine(self.workers, self.store, index, DeepIndex(self.cache, deep_version=VERSIONS.deep))
 
     async def remember(self, username: str, content: bytes) -> Remember:
@@ -43,8 +43,16 @@ class Bench:
         place = Place(username, f"{username}/{self.files}.jpg".encode())
         stamp = FileStamp(len(content), self.files, self.files, 1)
         change = Remember(place, stamp, await self.workers.fingerprint_bytes(content))
+        self.folder.mkdir(exist_ok=True)
+        (self.folder / str(place).replace("/", "-")).write_bytes(content)
         await self.write(change)
         return change
+
+    async def deepen(self) -> None:
+        """Give every fingerprint its deep part."""
+        for entry in await self.store.backlog(after=0, limit=100):
+            path = self.folder / str(entry.place).replace("/", "-")
+            await self.write(Deepen(entry.light_id, (await self.workers.deepen_file(bytes(path))).deep))
 
     async def write(self, *changes: Change) -> None:
         async with self.store.writer():
@@ -173,3 +181,116 @@ async def test_another_database_starts_from_nothing(bench: Bench, tmp_path: Path
     await other.close()
 
     assert (forgotten, len(index)) == (0, 1)
+
+
+PHOTOS = {name: photo(seed, (600, 750)) for seed, name in enumerate(("anna", "bob", "cara", "dora", "ella"), start=40)}
+
+
+@pytest.fixture
+async def deep(bench: Bench) -> Bench:
+    """Five accounts with a photo each, all with deep fingerprints."""
+    for name, picture in PHOTOS.items():
+        await bench.remember(name, encode(picture, "JPEG"))
+    await bench.deepen()
+    return bench
+
+
+def collage(*names: str) -> Image.Image:
+    sheet = Image.new("RGB", (500 * len(names), 625), "white")
+    for column, name in enumerate(names):
+        sheet.paste(PHOTOS[name].resize((500, 625)), (500 * column, 0))
+    return sheet
+
+
+async def test_a_part_of_a_photo_is_found(deep: Bench) -> None:
+    """A crop is a match, with the words and the place for it, and nobody else is named."""
+    result = await deep.search(PHOTOS["cara"].crop((100, 200, 500, 600)), quality=60)
+
+    assert (result.verdict, usernames(result)) == ("match", ["cara"])
+    assert result.matches[0].how == ("cropped to about 36 %",)
+    placement = result.matches[0].images[0].placement
+    assert placement is not None
+    assert placement.visible == pytest.approx(0.36, abs=0.02)
+
+
+async def test_a_mirrored_and_turned_part_is_explained_as_a_whole_one_is(deep: Bench) -> None:
+    """The deep search says of a mirrored, turned crop what the light one says of the whole picture so edited."""
+    edited = ImageOps.mirror(PHOTOS["bob"]).transpose(Image.Transpose.ROTATE_270)
+
+    whole = await deep.search(edited)
+    part = await deep.search(edited.crop((0, 0, 560, 480)))
+
+    assert whole.matches[0].how == ("mirrored", "rotated by about 90 degrees")
+    assert usernames(part) == ["bob"]
+    assert part.matches[0].how[:2] == whole.matches[0].how
+
+
+async def test_every_member_of_a_collage_is_named(deep: Bench) -> None:
+    """A collage names all accounts whose photos are in it, and says that each is a part."""
+    result = await deep.search(collage("anna", "dora", "ella"))
+
+    assert sorted(usernames(result)) == ["anna", "dora", "ella"]
+    assert all("part of a larger picture" in match.how for match in result.matches)
+
+
+async def test_a_small_part_of_a_large_picture_is_found(deep: Bench) -> None:
+    """A picture in a corner of another one, too small for the first look, is found by the second."""
+    large = photo(99, (1600, 1600))
+    large.paste(PHOTOS["dora"].resize((300, 375)), (1200, 1100))
+
+    result = await deep.search(large)
+
+    assert usernames(result) == ["dora"]
+    assert "part of a larger picture" in result.matches[0].how
+
+
+async def test_other_copies_of_a_match_are_named_with_it(deep: Bench) -> None:
+    """Accounts with a re-encoded copy of the photo that a crop shows are all named, as sure as the first."""
+    await deep.remember("zoe", encode(PHOTOS["anna"].resize((500, 625)), "JPEG", quality=40))
+
+    result = await deep.search(PHOTOS["anna"].crop((50, 100, 500, 650)))
+
+    assert sorted(usernames(result)) == ["anna", "zoe"]
+
+
+async def test_without_deep_fingerprints_only_whole_pictures_are_found(bench: Bench) -> None:
+    """What waits in the backlog is findable as a whole and not yet in parts; that is no fault."""
+    await bench.remember("anna", encode(PHOTOS["anna"], "JPEG"))
+
+    whole, part = await bench.search(PHOTOS["anna"]), await bench.search(PHOTOS["anna"].crop((0, 0, 400, 400)))
+
+    assert (whole.verdict, part.verdict) == ("match", "none")
+
+
+async def test_a_stranger_names_nobody_after_the_deep_search(deep: Bench) -> None:
+    """Photos and drawn pictures that nobody posted are answered with nothing."""
+    for stranger in (photo(91, (600, 750)), photo(92, (900, 300)), collage("anna").resize((8, 10))):
+        result = await deep.search(stranger)
+
+        assert result.matches == ()
+
+
+async def test_a_picture_with_next_to_nothing_in_it_is_unsearchable(deep: Bench) -> None:
+    """A smooth picture with a single spot has too little detail, and is told so."""
+    spot = Image.new("RGB", (600, 600), (120, 140, 160))
+    spot.paste((250, 240, 40), (300, 300, 330, 330))
+
+    result = await deep.search(spot)
+
+    assert (result.verdict, result.matches) == ("unsearchable", ())
+
+
+async def test_searches_side_by_side_while_photos_arrive(deep: Bench) -> None:
+    """Many searches at a time, with photos written in between, are all answered right."""
+
+    async def one(name: str) -> list[str]:
+        return usernames(await deep.search(PHOTOS[name].crop((60, 60, 560, 700))))
+
+    async def arrive(seed: int) -> None:
+        await deep.remember(f"new{seed}", encode(photo(seed, (300, 300)), "JPEG"))
+        await deep.deepen()
+
+    names = list(PHOTOS) * 2
+    answers, _ = await asyncio.gather(asyncio.gather(*map(one, names)), arrive(70))
+
+    assert answers == [[name] for name in names]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageOps
 
-from core.calibration import confidence, is_drawn, signals
 from core.calibration import _models as models
+from core.calibration import confidence, is_drawn, signals
 from core.features import FIRST_PASS, deep_fingerprint, query_features
 from core.photos import decode
 from core.placement import words
@@ -70,7 +70,8 @@ def test_a_stranger_is_never_proved(seed):
     """A picture that is no candidate's gives no evidence that is believed, plain or mirrored."""
     for is_mirrored in (False, True):
         assert all(
-            confidence(evidence) < ACCEPTED_CONFIDENCE for evidence in examined(photo(seed, SIZE), is_mirrored=is_mirrored)
+            confidence(evidence) < ACCEPTED_CONFIDENCE
+            for evidence in examined(photo(seed, SIZE), is_mirrored=is_mirrored)
         )
 
 

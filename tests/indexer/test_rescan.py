@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import PathError, TooSlow
-from core.fingerprinting import FileDigest, FileFingerprint
-from core.fingerprinting import VERSIONS
+from core.fingerprinting import VERSIONS, FileDigest, FileFingerprint
 from core.model import Remember, ScanReport
 from core.storage.database import Database, sqlite_url
 from core.storage.store import Store

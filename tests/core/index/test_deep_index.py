@@ -33,8 +33,8 @@ class Feed:
         return Checkpoint(self.database_id, self.count + self.later, self.count, 1)
 
     async def fingerprints_after(self, revision: int) -> AsyncIterator[FingerprintPage]:
-        for nothing in ():
-            yield nothing
+        raise NotImplementedError
+        yield
 
     async def features_after(self, revision: int) -> AsyncIterator[FeaturePage]:
         for start in range(revision, self.count, 500):
@@ -95,7 +95,7 @@ async def test_a_restored_backup_starts_over(tmp_path: Path) -> None:
 
 
 async def test_an_outgrown_index_is_trained_behind_the_searches(tmp_path: Path) -> None:
-    """Grown by small steps, the index goes on answering while a copy is trained, and then takes that with all changes."""
+    """The index goes on answering while a copy is trained, and then takes that with all that changed."""
     step = 200
     feed, index = Feed(step), DeepIndex(tmp_path, deep_version=1)
     while index._training is None:

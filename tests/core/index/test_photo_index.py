@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from core.index.feed import FingerprintPage
+from core.index.feed import FeaturePage, FingerprintPage
 from core.index.photo_index import WORTH_A_SNAPSHOT, PhotoIndex
 from core.model import Checkpoint
 
@@ -31,6 +31,10 @@ class Feed:
         for ids in np.array_split(np.flatnonzero(self.revisions > revision), 3):
             self.rows_read += len(ids)
             yield FingerprintPage(ids, self.pdq[ids], self.pdq[ids, :8], np.ones(len(ids), np.bool_))
+
+    async def features_after(self, revision: int) -> AsyncIterator[FeaturePage]:
+        raise NotImplementedError
+        yield
 
     async def removed_after(self, revision: int) -> NDArray[np.int64]:
         return np.array([one for one, at in self.removed.items() if at > revision], np.int64)

@@ -2,9 +2,9 @@
 
 import asyncio
 import hashlib
-from random import Random
 from datetime import UTC, datetime
 from functools import partial
+from random import Random
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,9 +16,9 @@ from core.errors import IndexerBusy, StoreError
 from core.fingerprinting import VERSIONS
 from core.model import (
     FEATURE_BYTES,
-    DeepFingerprint,
-    Deepen,
     Change,
+    Deepen,
+    DeepFingerprint,
     FileStamp,
     Forget,
     LedgerRecord,
@@ -406,12 +406,14 @@ def deepen(light_id: int, features: int, *, version: int = VERSIONS.deep) -> Dee
 async def feature_counts(store: Store, after: int = 0) -> dict[int, int]:
     pages = [page async for page in store.features_after(after)]
     return {
-        light_id: count for page in pages for light_id, count in zip(page.ids.tolist(), page.counts.tolist(), strict=True)
+        light_id: count
+        for page in pages
+        for light_id, count in zip(page.ids.tolist(), page.counts.tolist(), strict=True)
     }
 
 
 async def test_the_backlog_is_what_has_no_deep_fingerprint(store: Store) -> None:
-    """Distinct contents wait, once each, in pages; what has its deep fingerprint waits no more, one of old version does."""
+    """Distinct contents wait, once each, in pages, until they have a deep fingerprint of the current version."""
     await write(store, [remember(f"anna/{number}.jpg", number) for number in range(1, 6)])
     await write(store, [remember("bob/1.jpg", 1, file=9)])
     first = await store.backlog(after=0, limit=2)
