@@ -155,7 +155,63 @@ def test_verbose_tells_how(indexed: Shell) -> None:
     """`--verbose` adds how sure it is, how it matched, and the path."""
     ended = indexed.igsearch("search", "--verbose", "--query", "images/anna/a.jpg")
 
-    assert ended.out == "anna\t100.0 %\tidentical\tanna/a.jpg\n"
+    assert ended.out == "anna\t100.0 % (same photo)\tidentical\tthe whole query\tanna/a.jpg\n"
+
+
+def test_a_part_of_a_photo_is_found_and_shown(indexed: Shell) -> None:
+    """A crop names its account; verbose says where it matched, and show-match draws it."""
+    part = indexed.put("part.jpg", encode(photo(1, (400, 300)).crop((40, 30, 330, 280)), "JPEG"))
+
+    found = indexed.igsearch("search", "--query", "part.jpg", "--verbose")
+    shown = indexed.igsearch("show-match", "--query", str(part), "shown.png")
+    nobody = indexed.igsearch("show-match", "--query", str(indexed.put("unknown.jpg", UNKNOWN)), "none.png")
+
+    username, sureness, how, place, path = found.lines[0].split("\t")
+    assert (username, path) == ("anna", "anna/a.jpg")
+    assert re.fullmatch(r"\d+\.\d % \((same photo|likely|possible)\)", sureness)
+    assert how.startswith("cropped to about 6")
+    assert place == "at 0-100 % across, 0-100 % down of the query"
+    assert (shown.code, shown.out) == (0, "anna: shown.png\n")
+    with Image.open(indexed.folder / "shown.png") as picture:
+        assert picture.format == "PNG"
+    assert (nobody.code, (indexed.folder / "none.png").exists()) == (1, False)
+    assert "nothing found" in nobody.err
+
+
+def test_show_match_draws_the_thumbnail_where_the_file_is_gone(indexed: Shell) -> None:
+    """A photo that was deleted since is still shown, from the store."""
+    (indexed.folder / "images/anna/a.jpg").unlink()
+    indexed.put("query.jpg", FIRST)
+
+    shown = indexed.igsearch("show-match", "--query", "query.jpg", "shown.png")
+
+    assert shown.code == 0
+    assert (indexed.folder / "shown.png").exists()
+
+
+def test_light_indexing_leaves_the_deep_tier_for_later(shell: Shell) -> None:
+    """With --light every photo waits in the backlog; a plain run then makes what is missing, and changes no counts."""
+    light = shell.igsearch("index", "--light", "--json")
+    waiting = shell.igsearch("stats", "--json").objects[0]["backlog"]
+    whole = shell.igsearch("index", "--json")
+    left = shell.igsearch("stats", "--json").objects[0]["backlog"]
+
+    assert (light.objects[-1]["added"], waiting) == (2, 2)
+    assert (whole.objects[-1]["added"], whole.objects[-1]["unchanged"], left) == (0, 2, 0)
+    assert list(whole.objects[-1]) == COUNTS
+
+
+def test_audit_proves_the_index(indexed: Shell) -> None:
+    """Every photo finds itself; one that is filed under another's fingerprint does not, and that is exit code 1."""
+    proved = indexed.igsearch("audit", "--sample", "10")
+    as_json = indexed.igsearch("audit", "--json", "--seed", "3")
+    indexed.put("images/anna/a.jpg", UNKNOWN)
+    failed = indexed.igsearch("audit")
+
+    assert (proved.code, proved.lines[-1]) == (0, "2 of 2 found at rank 1, 0 missed")
+    assert as_json.objects == [{"found": 2, "missed": 0, "too_little_detail": 0, "unreadable": 0}]
+    assert failed.code == 1
+    assert failed.lines[0] == "missed anna/a.jpg: nobody was found in its place"
 
 
 def test_a_link_to_a_query_is_followed(indexed: Shell) -> None:

@@ -145,6 +145,7 @@ def _centroids(codes: Codes, count: int) -> Codes:
     random = np.random.default_rng(len(codes))
     sample = codes[np.sort(random.choice(len(codes), min(len(codes), SAMPLE_A_LIST * count), replace=False))]
     centroids = sample[np.sort(random.choice(len(sample), count, replace=False))]
+    _stay_in_this_thread()
     for _ in range(ROUNDS):
         flat = faiss.IndexBinaryFlat(CODE_BYTES * 8)
         flat.add(centroids)
@@ -164,11 +165,15 @@ def _majorities(sample: Codes, owners: Ids, centroids: Codes) -> Codes:
     return moved
 
 
+def _stay_in_this_thread() -> None:
+    """Keep faiss from starting threads: searches run side by side already. OpenMP counts them for each thread apart."""
+    faiss.omp_set_num_threads(1)
+
+
 class _Lists:
     """The inverted lists of faiss, in the words of numpy."""
 
     def __init__(self, centroids: Codes) -> None:
-        faiss.omp_set_num_threads(1)  # searches run side by side; threads of one would only wait for each other
         self.centroids = np.ascontiguousarray(centroids)
         self.count = len(centroids)
         self._quantizer = faiss.IndexBinaryFlat(CODE_BYTES * 8)
@@ -182,6 +187,7 @@ class _Lists:
 
     def add(self, ids: Ids, codes: Codes) -> None:
         if len(codes):
+            _stay_in_this_thread()
             self._index.add_with_ids(np.ascontiguousarray(codes), np.ascontiguousarray(ids, np.int64))
 
     def remove(self, ids: Ids) -> None:
@@ -189,6 +195,7 @@ class _Lists:
 
     def nearest(self, codes: Codes) -> tuple[NDArray[np.int32], Ids]:
         """Return bits and ids (q, NEIGHBOURS) of the nearest codes; where there are fewer, the ids are -1."""
+        _stay_in_this_thread()
         bits, ids = self._index.search(np.ascontiguousarray(codes), NEIGHBOURS)
         return bits, ids
 
