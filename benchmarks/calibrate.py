@@ -31,7 +31,7 @@ from PIL import Image, ImageOps
 from benchmarks.edits import EDITS, Edit
 from benchmarks.templates import TEMPLATES
 from core.alignment import Alignment, align
-from core.calibration import FILE, confidence, is_drawn, signals
+from core.calibration import FILE, MOST_SPREADS, Model, confidence, is_drawn, signals
 from core.deep_search import ROUNDS
 from core.features import DEEP_VERSION, FEATURE, Features, deep_fingerprint, opened, query_features
 from core.index.feature_index import FeatureIndex
@@ -49,7 +49,9 @@ RICH_SHARE = 0.3
 OTHERS = 2
 """Wrong candidates noted of each look."""
 FOLDS = 5
-PENALTY = 1e-4
+PENALTY = 7e-4
+"""Of 1e-4, 3e-4, 1e-3 and 3e-3 the middle two gave fewest wrong names at equal recall in left-out folds."""
+ITERATIONS, SMALLEST_STEP = 50, 1e-5
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,33 +202,25 @@ def _of_interest(
     return [*(own if is_straight else []), *wrong[:OTHERS]]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Model:
-    """Weights of the signals, in their order, and the bias."""
-
-    weights: NDArray[np.float64]
-    bias: float
-
-    def confidence(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(1 / (1 + np.exp(-np.clip(rows @ self.weights + self.bias, -50, 50))))
-
-
-def fit(rows: NDArray[np.float64], right: NDArray[np.bool_]) -> Model:
-    """Fit a logistic regression with a small penalty on the standardised weights, by Newton's method."""
-    middle, spread = rows.mean(axis=0), rows.std(axis=0) + 1e-9
-    design = np.column_stack([(rows - middle) / spread, np.ones(len(rows))])
-    penalty = np.append(np.full(rows.shape[1], 2 * PENALTY * len(rows)), 0.0)
+def fit(names: Sequence[str], rows: NDArray[np.float64], right: NDArray[np.bool_]) -> Model:
+    """Fit a logistic regression of second degree, with a small penalty on its weights, by Newton's method."""
+    means, spreads = rows.mean(axis=0), rows.std(axis=0) + 1e-9
+    standard = np.clip((rows - means) / spreads, -MOST_SPREADS, MOST_SPREADS)
+    first, second = np.triu_indices(len(names))
+    design = np.column_stack([standard, standard[:, first] * standard[:, second], np.ones(len(rows))])
+    penalty = np.append(np.full(design.shape[1] - 1, 2 * PENALTY * len(rows)), 1e-9)
     solution = np.zeros(design.shape[1])
-    for _ in range(50):
+    for _ in range(ITERATIONS):
         chance = 1 / (1 + np.exp(-np.clip(design @ solution, -50, 50)))
         slope = design.T @ (chance - right) + penalty * solution
-        curvature = (design * (chance * (1 - chance))[:, None]).T @ design + np.diag(penalty + 1e-9)
+        curvature = (design * (chance * (1 - chance))[:, None]).T @ design + np.diag(penalty)
         step = np.linalg.solve(curvature, slope)
         solution -= step
-        if np.abs(step).max() < 1e-6:
+        if np.abs(step).max() < SMALLEST_STEP:
             break
-    weights = solution[:-1] / spread
-    return Model(weights, float(solution[-1] - weights @ middle))
+    products = np.zeros((len(names), len(names)))
+    products[first, second] = solution[len(names) : -1]
+    return Model(tuple(names), means, spreads, solution[: len(names)], products, float(solution[-1]))
 
 
 def table(found: Sequence[Sample]) -> tuple[list[str], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
@@ -239,13 +233,14 @@ def table(found: Sequence[Sample]) -> tuple[list[str], NDArray[np.float64], NDAr
 
 def left_out(found: Sequence[Sample]) -> NDArray[np.float64]:
     """Return the confidence in each sample by models fitted without its picture."""
-    _, rows, right, drawn = table(found)
+    names, rows, right, drawn = table(found)
     folds = np.array([hashlib.sha256(sample.job.subject.name.encode()).digest()[1] % FOLDS for sample in found])
     confidences = np.zeros(len(found))
     for fold in range(FOLDS):
         for part in (drawn, ~drawn):
-            model = fit(rows[part & (folds != fold)], right[part & (folds != fold)])
-            confidences[part & (folds == fold)] = model.confidence(rows[part & (folds == fold)])
+            model = fit(names, rows[part & (folds != fold)], right[part & (folds != fold)])
+            for row in np.flatnonzero(part & (folds == fold)):
+                confidences[row] = model.confidence(dict(zip(names, rows[row].tolist(), strict=True)))
     return confidences
 
 
@@ -286,12 +281,12 @@ def write(found: Sequence[Sample], origin: str) -> None:
     """Fit both models to everything and write them where the engine reads them."""
     names, rows, right, drawn = table(found)
     models = {}
-    for name, part in (("photo", ~drawn), ("drawn", drawn)):
-        model = fit(rows[part], right[part])
-        weights = [round(float(weight), 5) for weight in model.weights]
-        models[name] = {**dict(zip(names, weights, strict=True)), "bias": round(model.bias, 5)}
-    content = {"version": 1, "deep_version": DEEP_VERSION, "fitted_to": origin, "models": models}
-    FILE.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    for kind, part in (("photo", ~drawn), ("drawn", drawn)):
+        model = fit(names, rows[part], right[part])
+        arrays = {name: getattr(model, name).round(5).tolist() for name in ("means", "spreads", "weights", "products")}
+        models[kind] = {**arrays, "bias": round(model.bias, 5)}
+    content = {"version": 2, "deep_version": DEEP_VERSION, "fitted_to": origin, "signals": names, "models": models}
+    FILE.write_text(json.dumps(content) + "\n", encoding="utf-8")
     print(f"written: {FILE}")
 
 

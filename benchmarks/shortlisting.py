@@ -431,7 +431,8 @@ def tune(images: Images, queries: Sequence[Query], constants: Constants) -> tupl
     """Return how many lists there are, and the costs for each number of lists asked."""
     start = memory()
     index, seconds = built(ours, images, constants)
-    arrays, after = index.arrays(), memory().over(start)
+    after = memory().over(start)
+    arrays = index.arrays()
     del index
     results = []
     for nearest in NEAREST:

@@ -29,7 +29,8 @@ NEAREST_CONFIDENCE, FARTHEST_CONFIDENCE = 0.999, 0.97
 """At PDQ distance 0 and 31: 0 wrong answers to 3,101 unknown photos at 31 or less bound the error to 0.1 %."""
 SIMILAR_CONFIDENCE = 0.3
 
-ACCEPTED_CONFIDENCE = 0.7
+ACCEPTED_CONFIDENCE = 0.8
+"""What is less sure is at most the same scene: docs/matching.md shows what either way costs."""
 SAME_SCENE_INLIERS = 15
 """So many feature pairs agree by chance in none of 4,000 pairs of photos of different scenes."""
 

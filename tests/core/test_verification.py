@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageOps
 
-from core.calibration import _models as models
-from core.calibration import confidence, is_drawn, signals
+from core.calibration import confidence, is_drawn, models, signals
 from core.features import FIRST_PASS, deep_fingerprint, query_features
 from core.photos import decode
 from core.placement import words
@@ -112,12 +111,15 @@ def test_pictures_without_detail_prove_nothing(picture):
 
 
 def test_the_calibration_weighs_every_signal():
-    """Both models have a weight for each signal and a bias, and no other; confidence is a probability."""
+    """Both models have a weight for each signal and each product of two; confidence is a probability."""
     evidence = examined(KNOWN)[0]
 
-    assert {name: set(weights) for name, weights in models().items()} == {
-        name: {*signals(evidence), "bias"} for name in ("photo", "drawn")
-    }
+    for model in models().values():
+        assert set(model.names) == set(signals(evidence))
+        count = len(model.names)
+        shapes = [array.shape for array in (model.means, model.spreads, model.weights, model.products)]
+        assert shapes == [(count,), (count,), (count,), (count, count)]
+    assert set(models()) == {"photo", "drawn"}
     assert 0 <= confidence(evidence) <= 1
     assert not is_drawn(evidence)
     assert all(np.isfinite(list(signals(evidence).values())))
