@@ -152,7 +152,7 @@ def samples(job: Job) -> list[Sample]:
     found: list[Sample] = []
     for look in ROUNDS[: job.looks]:
         features = query_features(pixels, look.sizes)
-        for is_mirrored in (False, True):
+        for is_mirrored in look.ways:
             chosen = features.mirrored if is_mirrored else features.plain
             found += _examined(bench, job, pixels, chosen, look.shortlist, is_mirrored=is_mirrored)
     return found
@@ -164,15 +164,15 @@ def _query(bench: Bench, job: Job) -> bytes:
         return data
     edit = edit_named(job.edit)
     choice = random.Random(f"{job.subject.name} {job.edit}")
-    others = [_opened(content(bench.folder, name)) for name in choice.sample(bench.others, edit.others_needed)]
-    return edit.apply(_opened(data), choice, others)
+    others = [opened_picture(content(bench.folder, name)) for name in choice.sample(bench.others, edit.others_needed)]
+    return edit.apply(opened_picture(data), choice, others)
 
 
 def edit_named(name: str) -> Edit:
     return next(edit for edit in EDITS if edit.name == name)
 
 
-def _opened(data: bytes) -> Image.Image:
+def opened_picture(data: bytes) -> Image.Image:
     return ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
 
 

@@ -18,7 +18,7 @@ from core.features import Features
 from core.model import Geometry
 
 MOST_BITS = 72
-"""Pairs of codes farther apart are chance. True pairs: 9 of 10 below 50; unrelated codes: 128, 98 of 100 above 85."""
+"""Pairs of codes farther apart are chance: unrelated codes differ in 128 bits, give or take 8."""
 MOST_PAIRS, MOST_HYPOTHESES = 300, 120
 TOLERANCE = 0.025
 """Of the long side: how far an inlier may lie from where the map puts it; hypotheses get more."""
@@ -34,7 +34,7 @@ SMALLEST_SCALE = 1e-3
 EXACT_BITS = 20
 """Codes so near are of the same pixels, but for re-encoding."""
 MOST_SHEAR = 2.2
-"""Ratio of the singular values: a photo of a screen from the side has 1.5."""
+"""Ratio of the singular values: more is no photo of a picture, but a chance fit."""
 PLACE_GRID = 0.012
 """Features nearer than this lie at one place: several scales of one spot are one witness."""
 

@@ -3,7 +3,7 @@
 A feature is a SIFT keypoint (Lowe 2004) with its descriptor made a RootSIFT (Arandjelovic and Zisserman 2012): it is
 found again in crops, screenshots and turned copies. Its code is the signs of 256 rotated coordinates of the descriptor
 (Charikar 2002): the Hamming distance of two codes grows with the angle between their descriptors. A true copy repeats
-the codes of a photo (about 22 of 256 bits apart), another photo of the same scene only resembles them (37).
+the codes of a photo (about 19 of 256 bits apart), another photo of the same scene only resembles them (43).
 docs/matching.md tells how this front end was chosen, and against which others.
 """
 
@@ -32,8 +32,8 @@ THUMBNAIL_QUALITY = 50
 Pass = tuple[tuple[int, int], ...]
 FIRST_PASS: Pass = ((240, 400), (110, 150))
 """Short side in pixels and number of features. The small copy has the coarse features that a small crop shares with its
-reference image, where the fine ones crowd them out: three times as many inliers in crops to 30 %."""
-RICH_PASS: Pass = ((384, 1500), (240, 500))
+reference image, where the fine ones crowd them out (docs/decisions/0006-two-sizes-of-a-query.md)."""
+RICH_PASS: Pass = ((384, 1200),)
 """For small pictures inside large ones: a cell of a grid of nine is 128 pixels wide here."""
 
 CONTRAST_THRESHOLD = 0.01

@@ -66,6 +66,10 @@ class Blocks:
     query_deviation: FloatArray
     residue: FloatArray
 
+    def of(self, which: NDArray[np.bool_]) -> "Blocks":
+        """Return some of the blocks."""
+        return Blocks(*(getattr(self, name)[which] for name in self.__dataclass_fields__))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Overlay:

@@ -32,7 +32,8 @@ SIMILAR_CONFIDENCE = 0.3
 ACCEPTED_CONFIDENCE = 0.8
 """What is less sure is at most the same scene: docs/matching.md shows what either way costs."""
 SAME_SCENE_INLIERS = 15
-"""So many feature pairs agree by chance in none of 4,000 pairs of photos of different scenes."""
+"""So many feature pairs agree with another photo only where it shows the same floor, carpet or print: 115 of 850 photos
+have such a neighbour."""
 
 SAME_PHOTO_CONFIDENCE, LIKELY_CONFIDENCE = 0.97, 0.9
 

@@ -7,6 +7,7 @@ What this measures, core/calibration.py weighs.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,14 +23,19 @@ DENSE_CHECKS = 6
 """Candidates of one query that get the dense check: a collage of six is told apart."""
 
 AGREES, AGREES_STRONGLY, DISAGREES = 0.6, 0.85, 0.5
-"""Correlations. Re-encoded copies have 0.95 and more in nearly all blocks, photos of a screen 0.85 in half of them."""
+"""Correlations. Crops and screenshots have 0.98 at the median of their blocks, photos of a screen about 0.9."""
 MOST_STRENGTH = 25.0
 """Grey levels of deviation from which on a block weighs no more."""
 BOLD_DEVIATION = 10.0
 """Blocks that vary more, as letters and edges do, are not lost by re-encoding: where they differ, it tells."""
 SMOOTH_RESIDUE = 0.5
 """Grey levels about a plane: what is below is drawn by a program, or very dark. Of 424 photos 1 % have 36 % of such
-blocks in their thumbnail; of 27 kinds of cards, chats, posters and gradients all but one have that and more."""
+blocks in their thumbnail; of 27 kinds of cards, chats, posters and gradients all but the chats have that and more."""
+
+HIDDEN_AGREEING, EDGE_AGREEING = 0.2, 0.4
+"""Shares of blocks that agree by chance: in a strip that another picture covers, and in its last column."""
+FEWEST_HIDDEN, MOST_HIDDEN = 12, 0.6
+"""Blocks, and share of all, that such a strip may have on one side."""
 
 NEAR_LEVEL, FAR_LEVEL = 15.0, 30.0
 """Grey levels from what the other blocks let expect."""
@@ -81,13 +87,49 @@ def examine(
     blocks, details = overlay.compared(FINE), overlay.compared(DETAIL)
     if not blocks or not details:
         return None
+    place = placement(overlay.map(), pixels.shape, thumbnail.shape, is_mirrored=is_mirrored)
+    first, last = _unhidden(blocks)
+    shown, details_shown = _inside(blocks, first, last), _inside(details, first, last)
+    share = _share(shown)
     return Evidence(
         light_id=light_id,
-        placement=placement(overlay.map(), pixels.shape, thumbnail.shape, is_mirrored=is_mirrored),
+        placement=replace(place, visible=place.visible * share, covered=place.covered * share),
         geometry=alignment.geometry,
-        blocks=_block_figures(blocks, max(overlay.thumbnail.shape)),
-        details=_detail_figures(details),
+        blocks=_block_figures(blocks.of(shown), max(overlay.thumbnail.shape)),
+        details=_detail_figures(details.of(details_shown)),
     )
+
+
+def _unhidden(blocks: Blocks) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the corners, in pixels, of the part that no other picture covers: strips along the edges are cut off.
+
+    In a collage of cropped photos the frame of each reaches below its neighbours; there, everything disagrees up to the
+    edge. What agrees at the edges and disagrees in the middle is another thing on the same ground, and is not cut.
+    """
+    first, last = blocks.centres.min(axis=0), blocks.centres.max(axis=0)
+    counts = np.maximum(blocks.deviation, blocks.query_deviation) > FLAT_DEVIATION
+    agrees = blocks.correlation > AGREES
+    for axis in (0, 1):
+        for direction in (1, -1):
+            inside = _inside(blocks, first, last) & counts
+            along = direction * blocks.centres[inside, axis]
+            cut = _hidden_until(along, agrees[inside])
+            if cut is not None:
+                (first if direction > 0 else last)[axis] = direction * cut
+    return first, last
+
+
+def _hidden_until(along: NDArray[np.float64], agrees: NDArray[np.bool_]) -> float | None:
+    """Return from where on blocks count, if those before it, up to the edge, hardly agree; None where all count."""
+    places, column = np.unique(along, return_inverse=True)
+    sizes, hits = np.bincount(column), np.bincount(column, agrees)
+    hidden = (np.cumsum(hits) <= HIDDEN_AGREEING * np.cumsum(sizes)) & (hits <= EDGE_AGREEING * sizes)
+    hidden &= (np.cumsum(sizes) >= FEWEST_HIDDEN) & (np.cumsum(sizes) <= MOST_HIDDEN * len(along))
+    return float(places[np.flatnonzero(hidden)[-1] + 1]) if hidden.any() else None
+
+
+def _inside(blocks: Blocks, first: NDArray[np.float64], last: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return np.asarray(((blocks.centres >= first) & (blocks.centres <= last)).all(axis=1))
 
 
 def _block_figures(blocks: Blocks, side: int) -> BlockFigures:

@@ -86,6 +86,20 @@ def test_all_members_of_a_collage_are_proved():
     assert all("part of a larger picture" in words(one.placement) for one in sure.values())
 
 
+def test_members_that_are_cut_to_their_cell_are_proved():
+    """A photo cut to a narrow cell is compared where it is seen, not where its neighbour covers it."""
+    collage = Image.new("RGB", (800, 800), "white")
+    collage.paste(ImageOps.fit(photo(1, SIZE), (398, 800)), (0, 0))
+    collage.paste(ImageOps.fit(photo(30, SIZE), (398, 800)), (402, 0))
+
+    best = examined(collage)[0]
+
+    assert best.light_id == 1
+    assert confidence(best) > ACCEPTED_CONFIDENCE
+    assert best.blocks.agreeing > 0.9
+    assert best.placement.visible == pytest.approx(0.62, abs=0.08)
+
+
 def test_no_more_candidates_are_laid_over_than_allowed():
     """The dense check is for the few that align best."""
     assert len(examined(KNOWN)) <= DENSE_CHECKS

@@ -1,0 +1,217 @@
+"""What a query costs, step by step, where 28,000 images are indexed.
+
+`python -m benchmarks.asking PHOTOS [--images 28000] [--queries 90] [--unknown 30]` fills a store with the real
+fingerprints of a folder's photos, but for some unknown ones, and with copies of them whose codes are blended with
+those of others (see benchmarks/shortlisting.py) and whose hashes are random. Then it opens a search engine twice,
+without and with a snapshot, and searches one query after the other with one worker: whole copies, edited copies in
+hard kinds, and unknown photos. Times are by the clock and hold on an idle machine only; memory is the resident set
+over that before the engine.
+"""
+
+import argparse
+import asyncio
+import statistics
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import TypeVar
+
+import numpy as np
+
+from benchmarks.calibrate import edit_named, opened_picture
+from benchmarks.shortlisting import blended
+from core.features import FEATURE, Pass, deep_fingerprint
+from core.fingerprinting import VERSIONS, Description, Question
+from core.hashing import fingerprint
+from core.index.deep_index import DeepIndex
+from core.index.feature_index import Codes
+from core.index.photo_index import PhotoIndex
+from core.model import Deepen, DeepFingerprint, Evidence, FileStamp, LightFingerprint, Place, Remember
+from core.photos import decode, sha256_of
+from core.ranking import DHASH_RADIUS, PDQ_RADIUS
+from core.search import SearchEngine
+from core.storage.database import Database, sqlite_url
+from core.storage.store import Store
+from core.workers import PhotoWorkers
+
+WHOLE = ("jpeg_55", "resized_640", "mirrored", "warm")
+HARD = ("crop_35", "crop_60", "post_dark", "story_blurred", "screen_photo", "caption_bar_above", "tilted_10", "grid_4")
+BATCH = 500
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A photo's bytes and fingerprints."""
+
+    data: bytes
+    light: LightFingerprint
+    deep: DeepFingerprint
+
+
+class Clock:
+    """Workers whose time is taken."""
+
+    def __init__(self, workers: PhotoWorkers) -> None:
+        self._workers = workers
+        self.milliseconds: defaultdict[str, list[float]] = defaultdict(list)
+
+    async def _taken(self, step: str, work: Awaitable[T]) -> T:
+        started = time.perf_counter()
+        result = await work
+        self.milliseconds[step].append(1000 * (time.perf_counter() - started))
+        return result
+
+    async def fingerprint_bytes(self, data: bytes) -> LightFingerprint:
+        return await self._taken("decode and light fingerprint", self._workers.fingerprint_bytes(data))
+
+    async def describe(self, data: bytes, sizes: Pass) -> Description:
+        return await self._taken(f"decode and features {sizes}", self._workers.describe(data, sizes))
+
+    async def answer(self, question: Question) -> list[Evidence]:
+        return await self._taken(f"verify {len(question.candidates)}", self._workers.answer(question))
+
+
+def pictures(paths: Sequence[Path]) -> Iterator[Picture]:
+    for path in paths:
+        data = path.read_bytes()
+        photo = decode(data)
+        yield Picture(data, fingerprint(photo, sha256_of(data)), deep_fingerprint(photo))
+
+
+def invented(real: Sequence[Picture], count: int) -> Iterator[tuple[LightFingerprint, DeepFingerprint]]:
+    """Yield fingerprints of photos that do not exist: random hashes, blended codes, thumbnails of others."""
+    random = np.random.default_rng(7)
+    pool = np.concatenate([np.frombuffer(one.deep.codes, FEATURE)["code"] for one in real])
+    for number in range(count):
+        like = real[number % len(real)]
+        rows = np.frombuffer(like.deep.codes, FEATURE).copy()
+        if len(rows):
+            rows["code"] = blended(np.ascontiguousarray(rows["code"]), pool, random)
+        light = LightFingerprint(
+            sha256=random.bytes(32),
+            dhash=random.bytes(8),
+            pdq=random.bytes(32),
+            pdq_quality=100,
+            flat_percent=like.light.flat_percent,
+            width=like.light.width,
+            height=like.light.height,
+            version=VERSIONS.light,
+        )
+        yield light, DeepFingerprint(rows.tobytes(), like.deep.thumbnail, VERSIONS.deep)
+
+
+async def fill(store: Store, real: Sequence[Picture], count: int) -> None:
+    """Put the real photos, and as many invented ones as are missing, into the store."""
+    everything = [(one.light, one.deep) for one in real] + list(invented(real, count - len(real)))
+    async with store.writer():
+        for start in range(0, len(everything), BATCH):
+            some = everything[start : start + BATCH]
+            await store.write([_remember(start + row, light) for row, (light, _) in enumerate(some)])
+            waiting = {one.sha256: one.light_id for one in await store.backlog(after=0, limit=2 * BATCH)}
+            await store.write([Deepen(waiting[light.sha256], deep) for light, deep in some])
+
+
+def _remember(number: int, light: LightFingerprint) -> Remember:
+    username = f"account{number % 300}"
+    return Remember(
+        Place(username, f"{username}/{number}.jpg".encode()), FileStamp(number + 1, number, number, 1), light
+    )
+
+
+def asked(paths: Sequence[Path], kinds: Sequence[str], count: int, others: Sequence[Path]) -> list[bytes]:
+    """Make edited copies of the first photos, one kind after the other."""
+    made = []
+    for number in range(count):
+        edit, path = edit_named(kinds[number % len(kinds)]), paths[number % len(paths)]
+        beside = [opened_picture(other.read_bytes()) for other in Random(number).sample(others, edit.others_needed)]
+        made.append(edit.apply(opened_picture(path.read_bytes()), Random(number), beside))
+    return made
+
+
+async def measure(store: Store, cache: Path, clock: Clock, queries: dict[str, list[bytes]]) -> None:
+    before = resident()
+    index = PhotoIndex(cache, pdq_radius=PDQ_RADIUS, dhash_radius=DHASH_RADIUS, light_version=VERSIONS.light)
+    deep = DeepIndex(cache, deep_version=VERSIONS.deep)
+    engine = SearchEngine(clock, store, index, deep)
+    await by_the_clock("whole pictures: index ready", engine.refresh)
+    await by_the_clock("features: index ready", lambda: deep.follow(store))
+    print(f"memory over the start: {resident() - before:.0f} MB")
+    if not queries:
+        return
+    shortlisting = []
+    for name, some in queries.items():
+        took, verdicts = list[float](), Counter[str]()
+        for data in some:
+            started = time.perf_counter()
+            result = await engine.search(data)
+            took.append(1000 * (time.perf_counter() - started))
+            verdicts[result.verdict] += 1
+        middle, slow = spread(took)
+        print(f"{name:24} {len(some):4} queries: p50 {middle:6.1f} ms, p95 {slow:6.1f} ms {dict(verdicts)}")
+    for codes in _codes(queries):
+        started = time.perf_counter()
+        await deep.shortlist(codes, size=12)
+        shortlisting.append(1000 * (time.perf_counter() - started))
+    clock.milliseconds["shortlist, 550 random codes"] = shortlisting
+    for step, times in sorted(clock.milliseconds.items()):
+        middle, slow = spread(times)
+        print(f"  {step:46} {len(times):5} times: p50 {middle:6.1f} ms, p95 {slow:6.1f} ms")
+
+
+def _codes(queries: dict[str, list[bytes]]) -> list[Codes]:
+    random = np.random.default_rng(3)
+    return [random.integers(0, 256, (550, 32), dtype=np.uint8) for _ in range(min(20, len(queries) * 10))]
+
+
+async def by_the_clock(name: str, work: Callable[[], Awaitable[object]]) -> None:
+    started = time.perf_counter()
+    await work()
+    print(f"{name}: {time.perf_counter() - started:.2f} s")
+
+
+def spread(values: Sequence[float]) -> tuple[float, float]:
+    """Return median and 95th percentile."""
+    return statistics.median(values), float(np.quantile(values, 0.95))
+
+
+def resident() -> float:
+    """Return the resident set in MB."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * 4096 / 1e6
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("photos", type=Path)
+    parser.add_argument("--images", type=int, default=28_000)
+    parser.add_argument("--queries", type=int, default=90)
+    parser.add_argument("--unknown", type=int, default=30)
+    options = parser.parse_args()
+    paths = sorted(path for path in options.photos.glob("*/*") if path.is_file())
+    Random(1).shuffle(paths)
+    unknown, known = paths[: options.unknown + 10], paths[options.unknown + 10 :]
+    queries = {
+        "whole copies": asked(known, WHOLE, options.queries // 2, unknown),
+        "hard edits": asked(known, HARD, options.queries, unknown),
+        "unknown photos": [path.read_bytes() for path in unknown[: options.unknown]],
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Database(sqlite_url(Path(folder) / "asking.db")), VERSIONS)
+        await store.create_schema()
+        await fill(store, list(pictures(known)), options.images)
+        async with PhotoWorkers(1) as workers:
+            print("without a snapshot")
+            await measure(store, Path(folder) / "cache", Clock(workers), {})
+            print("with a snapshot")
+            await measure(store, Path(folder) / "cache", Clock(workers), queries)
+        await store.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
