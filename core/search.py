@@ -11,7 +11,7 @@ Who has a fingerprint is asked of the store, so that a name is right as of now.
 import asyncio
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -25,6 +25,10 @@ from core.ranking import Graded, Likeness, grade, grade_evidence, is_same_photo,
 
 FEWEST_FEATURES = 8
 """A query with fewer local features shows too little to be searched for."""
+
+
+NEARBY = 12
+"""Images whose hashes are near that are examined: cards of one template may be near by the thousand."""
 
 
 class Reader(Describer, Protocol):
@@ -58,6 +62,8 @@ class SearchEngine:
         self._index = index
         self._deep = DeepSearch(reader, store, deep_index)
         self._following = asyncio.Lock()
+        self._following_deeper = asyncio.Lock()
+        """Apart, so that whole pictures are found while the index of features is being read."""
 
     async def refresh(self) -> Checkpoint:
         """Let the index of whole pictures follow the store; raises StoreError."""
@@ -85,19 +91,20 @@ class SearchEngine:
         return await self._looked_deeper(query, data, graded)
 
     async def _near(self, query: LightFingerprint) -> list[Graded]:
-        """Grade the images that are the same file, or whose hashes are near."""
+        """Grade the images that are the same file, or whose hashes are near, the nearest first."""
         candidates = self._index.near(dihedral(query.pdq), np.frombuffer(query.dhash, np.uint8)[None, :])
         identical = await self._store.light_id(query.sha256)
         if identical is not None:
             candidates.add(identical)
         likenesses = _likenesses(query, await self._store.references(candidates)) if candidates else []
+        likenesses.sort(key=lambda likeness: likeness.pdq_distance)
         return [one for likeness in likenesses if (one := grade(query, likeness))]
 
     async def _looked_deeper(self, query: LightFingerprint, data: bytes, graded: Sequence[Graded]) -> "_Found":
         """Search by features; what the hashes hold for similar is examined too, and stays where nothing is known."""
-        async with self._following:
+        async with self._following_deeper:
             await self._deep.follow()
-        found = await self._deep.find(data, [one.image.light_id for one in graded])
+        found = await self._deep.find(data, [one.image.light_id for one in graded[:NEARBY]])
         evidence = {one.light_id: one for one in found.evidence}
         images = await self._store.references(evidence)
         deep = [one for image in images if (one := grade_evidence(image, evidence[image.light_id]))]
@@ -114,11 +121,11 @@ class SearchEngine:
         hashes = np.frombuffer(b"".join(one.image.light.pdq for one in matches), np.uint8).reshape(-1, 32)
         near = self._index.near(hashes, np.empty((0, 8), np.uint8))
         others = await self._store.references(near - known)
+        surest_first = sorted(matches, key=lambda one: -one.confidence)
         return [
-            Graded(other, "match", one.confidence, one.how, one.placement)
+            replace(original, image=other)
             for other in others
-            for one in matches
-            if is_same_photo(one.image.light, other.light)
+            if (original := next((one for one in surest_first if is_same_photo(one.image.light, other.light)), None))
         ]
 
 
