@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.alignment import Alignment, align
+from core.calibration import DRAWN_SMOOTHNESS
 from core.features import Features, opened
-from core.model import BlockFigures, DeepFingerprint, DetailFigures, Evidence
+from core.model import BlockFigures, DeepFingerprint, DetailFigures, Evidence, Geometry
 from core.overlay import COARSE, DETAIL, FINE, FLAT_DEVIATION, MIDDLE, Blocks, FloatArray, Overlay
 from core.placement import placement
 
@@ -36,6 +37,11 @@ HIDDEN_AGREEING, EDGE_AGREEING = 0.2, 0.4
 """Shares of blocks that agree by chance: in a strip that another picture covers, and in its last column."""
 FEWEST_HIDDEN, MOST_HIDDEN = 12, 0.6
 """Blocks, and share of all, that such a strip may have on one side."""
+CERTAIN_INLIERS, CERTAIN_BITS = 15, 30.0
+"""Of 432 other photos that align at 15 places and more, 19 in 20 have codes more than 31.7 bits apart; of true copies,
+19 in 20 less than 30.6. Without these limits 21 of 1,300 unknown photos got a name, and 50 of 300 unknown cards."""
+LEAST_SHOWN = 0.35
+"""Share of the blocks that must be left."""
 
 NEAR_LEVEL, FAR_LEVEL = 15.0, 30.0
 """Grey levels from what the other blocks let expect."""
@@ -88,8 +94,7 @@ def examine(
     if not blocks or not details:
         return None
     place = placement(overlay.map(), pixels.shape, thumbnail.shape, is_mirrored=is_mirrored)
-    first, last = _unhidden(blocks)
-    shown, details_shown = _inside(blocks, first, last), _inside(details, first, last)
+    shown, details_shown = _shown(blocks, details, alignment.geometry)
     share = _share(shown)
     return Evidence(
         light_id=light_id,
@@ -98,6 +103,21 @@ def examine(
         blocks=_block_figures(blocks.of(shown), max(overlay.thumbnail.shape)),
         details=_detail_figures(details.of(details_shown)),
     )
+
+
+def _shown(blocks: Blocks, details: Blocks, geometry: Geometry) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Tell which blocks, large and small, count: all, but for what other pictures of a collage cover.
+
+    Only a photo whose features leave no doubt is looked at in this way. Of a chance map, or of two cards of one
+    template, there is always a part that agrees.
+    """
+    everything = np.ones(len(blocks.mean), np.bool_), np.ones(len(details.mean), np.bool_)
+    is_drawing = _share(details.residue < SMOOTH_RESIDUE) >= DRAWN_SMOOTHNESS
+    if is_drawing or geometry.inliers < CERTAIN_INLIERS or geometry.hamming > CERTAIN_BITS:
+        return everything
+    first, last = _unhidden(blocks)
+    shown = _inside(blocks, first, last)
+    return (shown, _inside(details, first, last)) if _share(shown) >= LEAST_SHOWN else everything
 
 
 def _unhidden(blocks: Blocks) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
