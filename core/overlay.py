@@ -66,6 +66,11 @@ class Blocks:
     query_deviation: FloatArray
     residue: FloatArray
 
+    @property
+    def is_textured(self) -> NDArray[np.bool_]:
+        """Tell which blocks have texture in either picture."""
+        return np.asarray(np.maximum(self.deviation, self.query_deviation) > FLAT_DEVIATION)
+
     def of(self, which: NDArray[np.bool_]) -> "Blocks":
         """Return some of the blocks."""
         return Blocks(*(getattr(self, name)[which] for name in self.__dataclass_fields__))

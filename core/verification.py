@@ -127,11 +127,10 @@ def _unhidden(blocks: Blocks) -> tuple[NDArray[np.float64], NDArray[np.float64]]
     edge. What agrees at the edges and disagrees in the middle is another thing on the same ground, and is not cut.
     """
     first, last = blocks.centres.min(axis=0), blocks.centres.max(axis=0)
-    counts = np.maximum(blocks.deviation, blocks.query_deviation) > FLAT_DEVIATION
     agrees = blocks.correlation > AGREES
     for axis in (0, 1):
         for direction in (1, -1):
-            inside = _inside(blocks, first, last) & counts
+            inside = _inside(blocks, first, last) & blocks.is_textured
             along = direction * blocks.centres[inside, axis]
             cut = _hidden_until(along, agrees[inside])
             if cut is not None:
@@ -153,7 +152,7 @@ def _inside(blocks: Blocks, first: NDArray[np.float64], last: NDArray[np.float64
 
 
 def _block_figures(blocks: Blocks, side: int) -> BlockFigures:
-    textured = np.maximum(blocks.deviation, blocks.query_deviation) > FLAT_DEVIATION
+    textured = blocks.is_textured
     both = np.minimum(blocks.deviation, blocks.query_deviation) > FLAT_DEVIATION
     correlation, strength = blocks.correlation[textured], np.minimum(blocks.deviation[textured], MOST_STRENGTH)
     levels = _level_errors(blocks, textured)
@@ -173,7 +172,7 @@ def _block_figures(blocks: Blocks, side: int) -> BlockFigures:
 
 
 def _detail_figures(details: Blocks) -> DetailFigures:
-    textured = details.correlation[np.maximum(details.deviation, details.query_deviation) > FLAT_DEVIATION]
+    textured = details.correlation[details.is_textured]
     here, there = details.deviation > BOLD_DEVIATION, details.query_deviation > BOLD_DEVIATION
     disagrees = details.correlation < DISAGREES
     return DetailFigures(

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Connection,
     Executable,
     Row,
+    Select,
     and_,
     exists,
     func,
@@ -202,14 +203,8 @@ class Store:
 
     async def fingerprints_after(self, revision: int) -> AsyncIterator[FingerprintPage]:
         """Yield the fingerprints written after a revision, in the order of revisions."""
-        last_revision, last_id = revision, 2**62
-        while True:
-            same = and_(LIGHT.revision == last_revision, LIGHT.id > last_id)
-            rows = await self._rows(FINGERPRINTS.where(or_(LIGHT.revision > last_revision, same)))
-            if not rows:
-                return
+        async for rows in self._written_after(revision, FINGERPRINTS):
             yield self._page(rows)
-            last_revision, last_id = rows[-1].revision, rows[-1].id
 
     async def removed_after(self, revision: int) -> NDArray[np.int64]:
         """Return the ids of the fingerprints removed after a revision."""
@@ -231,14 +226,8 @@ class Store:
 
     async def features_after(self, revision: int) -> AsyncIterator[FeaturePage]:
         """Yield the codes of the deep fingerprints written after a revision, in the order of revisions."""
-        last_revision, last_id = revision, 2**62
-        while True:
-            same = and_(DEEP.revision == last_revision, DEEP.light_id > last_id)
-            rows = await self._rows(FEATURES.where(or_(DEEP.revision > last_revision, same)))
-            if not rows:
-                return
+        async for rows in self._written_after(revision, FEATURES):
             yield _feature_page([(row.light_id, row.codes if self._is_current(row) else b"") for row in rows])
-            last_revision, last_id = rows[-1].revision, rows[-1].light_id
 
     async def deep(self, light_ids: Collection[int]) -> dict[int, DeepFingerprint]:
         """Return the current deep fingerprints that these have."""
@@ -294,6 +283,18 @@ class Store:
 
     def _is_current(self, row: Row[Any]) -> bool:
         return bool(row.version == self._versions.deep)
+
+    async def _written_after(self, revision: int, query: Select[Any]) -> AsyncIterator[Sequence[Row[Any]]]:
+        """Yield pages of a query by revision and id, which are its second and first column, from beyond a revision."""
+        id_column, revision_column = list(query.selected_columns)[:2]
+        last_revision, last_id = revision, 2**62
+        while True:
+            same = and_(revision_column == last_revision, id_column > last_id)
+            rows = await self._rows(query.where(or_(revision_column > last_revision, same)))
+            if not rows:
+                return
+            yield rows
+            last_id, last_revision = list(rows[-1])[:2]
 
     async def _rows(self, query: Executable) -> Sequence[Row[Any]]:
         async def work(connection: AsyncConnection) -> Sequence[Row[Any]]:
