@@ -121,3 +121,18 @@ CREATE TABLE scans (
 )ENGINE=InnoDB CHARSET=utf8mb4 COLLATE utf8mb4_bin;
 
 INSERT INTO alembic_version (version_num) VALUES ('0001');
+
+-- Running upgrade 0001 -> 0002
+
+CREATE TABLE daemon (
+    id INTEGER NOT NULL, 
+    state VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, 
+    remark VARCHAR(500) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, 
+    waiting BIGINT NOT NULL, 
+    lag_seconds DOUBLE NOT NULL, 
+    next_scan DATETIME(6), 
+    seen_at DATETIME(6) NOT NULL, 
+    PRIMARY KEY (id)
+)ENGINE=InnoDB CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+
+UPDATE alembic_version SET version_num='0002' WHERE alembic_version.version_num = '0001';

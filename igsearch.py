@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from core.search import SearchEngine
     from core.settings import Settings
     from core.storage.store import Store
+    from core.supervision import Part
     from core.workers import PhotoWorkers
-    from indexer.rescan import Orders
+    from indexer.visit import Manner
 
 # ruff: noqa: PLC0415 - imports stand in the commands: --help must not wait for numpy and SQLAlchemy
 
@@ -102,6 +103,18 @@ def audit(
 ) -> Job:
     """Prove the index: stored photos, lightly edited, must find themselves at rank 1."""
     return partial(_audit, dataset, sample, seed, as_json=json)
+
+
+@app.command()
+def watch(dataset: DatasetOption = None) -> Job:
+    """Keep the index in line with the dataset folder for as long as this runs."""
+    return partial(_watch, dataset)
+
+
+@app.command()
+def run(dataset: DatasetOption = None) -> Job:
+    """Do what `watch` does, beside every bot whose token is set; a part that fails is started again."""
+    return partial(_run, dataset)
 
 
 @app.command()
@@ -180,28 +193,23 @@ async def _index(dataset: Path | None, *, as_json: bool, is_quiet: bool, is_ligh
     from core.answers import scan_json, scan_text
     from core.workers import PhotoWorkers
     from indexer.progress import shown_progress
-    from indexer.rescan import Orders, Rescan
+    from indexer.rescan import Removal, Rescan
     from indexer.sweep import root_identity
+    from indexer.visit import Manner
 
     settings, root = _prepare(dataset)
     root_identity(root)
-    orders = Orders(
-        root=root,
-        workers=settings.workers,
-        settle_seconds=settings.settle_seconds,
-        clock=lambda: datetime.now(UTC),
-        remove_missing=remove_missing,
-        is_asked=True,
-    )
+    manner = Manner(root, settings.workers, clock=lambda: datetime.now(UTC), is_asked=True)
+    removal = Removal(settings.settle_seconds, is_meant=remove_missing)
     async with PhotoWorkers(settings.workers) as reader, _store(settings, root) as store, store.writer():
         await store.create_schema()
         with shown_progress("indexing", is_quiet=is_quiet or as_json) as progress:
-            rescan = Rescan(orders, store=store, reader=reader, progress=progress)
+            rescan = Rescan(manner, removal, store=store, reader=reader, progress=progress)
             with _stopping(rescan.stop):
                 report = await rescan.run()
         is_stopped = rescan.is_stopped
         if not is_light and not is_stopped:
-            is_stopped = await _deepen(orders, store, reader, is_quiet=is_quiet or as_json)
+            is_stopped = await _deepen(manner, store, reader, is_quiet=is_quiet or as_json)
     if is_stopped:
         _say("Interrupted; what was finished is kept: run again to go on.")
     if as_json:
@@ -213,19 +221,25 @@ async def _index(dataset: Path | None, *, as_json: bool, is_quiet: bool, is_ligh
     return 0
 
 
-async def _deepen(orders: "Orders", store: "Store", reader: "PhotoWorkers", *, is_quiet: bool) -> bool:
+async def _deepen(manner: "Manner", store: "Store", reader: "PhotoWorkers", *, is_quiet: bool) -> bool:
     """Make the deep fingerprints that are missing; return whether that was stopped."""
+    from indexer.crew import Crew
     from indexer.deepening import Deepening
     from indexer.progress import shown_progress
 
     waiting = (await store.stats()).backlog
     with shown_progress("looking deeper", is_quiet=is_quiet) as progress:
-        deepening = Deepening(orders.root, workers=orders.workers, store=store, reader=reader, progress=progress)
-        with _stopping(deepening.stop):
-            done = await deepening.run(waiting)
-    if done < waiting and not deepening.is_stopped:
-        _say(f"{waiting - done:,} photo(s) have no deep fingerprint, as they could not be read again: run again.")
-    return deepening.is_stopped
+        progress.expect(waiting)
+        crew = Crew(manner.workers)
+        deepening = Deepening(manner, store=store, reader=reader, crew=crew, heard=progress.advance)
+        with _stopping(crew.stop):
+            await deepening.run()
+    if deepening.done < waiting and not crew.is_stopped:
+        _say(
+            f"{waiting - deepening.done:,} photo(s) have no deep fingerprint, as they could not be read again:"
+            " run again."
+        )
+    return crew.is_stopped
 
 
 async def _search(queries: list[str], dataset: Path | None, show: "Callable[[Answer], None]") -> int:
@@ -334,6 +348,66 @@ async def _audit(dataset: Path | None, sample: int, seed: int | None, *, as_json
     return 1 if counts["missed"] else 0
 
 
+async def _watch(dataset: Path | None) -> int:
+    settings, root = _prepare(dataset, is_service=True)
+    await _until_signal(partial(_keep_index, settings, root))
+    return 0
+
+
+async def _run(dataset: Path | None) -> int:
+    from core.supervision import supervise
+
+    settings, root = _prepare(dataset, is_service=True)
+    for name, token in (("TELEGRAM", settings.telegram_token), ("DISCORD", settings.discord_token)):
+        if token:
+            _say(f"IGSEARCH_{name}_TOKEN is set, but this version has no bot for it yet: only the indexer runs.")
+    await _until_signal(partial(supervise, {"the indexer": partial(_keep_index, settings, root)}))
+    return 0
+
+
+async def _until_signal(service: "Part") -> None:
+    """Run a service until SIGINT or SIGTERM."""
+    stopped = asyncio.Event()
+    with _stopping(stopped.set):
+        await service(stopped)
+
+
+async def _keep_index(settings: "Settings", root: Path, stopped: asyncio.Event) -> None:
+    """Run the daemon until `stopped`."""
+    from core.notify import notifier
+    from core.workers import PhotoWorkers
+    from indexer.daemon import Daemon
+    from indexer.schedule import Schedule
+    from indexer.settling import Settling
+    from indexer.visit import Manner
+
+    settling = Settling(settings.settle_seconds)
+    manner = Manner(root, settings.workers, clock=lambda: datetime.now(UTC), settling=settling)
+    schedule = Schedule(settings.rescan)
+    async with PhotoWorkers(settings.workers) as reader, _store(settings, root) as store:
+        daemon = Daemon(
+            manner,
+            settings.settle_seconds,
+            store=store,
+            reader=reader,
+            schedule=schedule,
+            notify=notifier(os.environ),
+        )
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGHUP, daemon.rescan, "SIGHUP")
+        end = asyncio.create_task(_call_when(stopped, daemon.stop))
+        try:
+            await daemon.run()
+        finally:
+            end.cancel()
+            loop.remove_signal_handler(signal.SIGHUP)
+
+
+async def _call_when(event: asyncio.Event, act: Callable[[], None]) -> None:
+    await event.wait()
+    act()
+
+
 async def _init_db(dataset: Path | None) -> int:
     settings, root = _prepare(dataset)
     async with _store(settings, root) as store, store.writer():
@@ -356,7 +430,7 @@ async def _stats(dataset: Path | None, *, as_json: bool) -> int:
     async with _store(settings, root) as store:
         await store.check_schema()
         figures = await store.stats()
-    print(stats_json(figures) if as_json else stats_text(figures))
+    print(stats_json(figures) if as_json else stats_text(figures, datetime.now(UTC)))
     return 0
 
 
@@ -372,13 +446,16 @@ async def _failures(dataset: Path | None, *, as_json: bool) -> int:
     return 0
 
 
-def _prepare(dataset: Path | None) -> "tuple[Settings, Path]":
-    """Read the settings, start the log, and return both the settings and the dataset folder."""
+def _prepare(dataset: Path | None, *, is_service: bool = False) -> "tuple[Settings, Path]":
+    """Read the settings, start the log, and return both the settings and the dataset folder.
+
+    A service logs what it does; any other command only what goes wrong, unless the level is set.
+    """
     from core.logs import start_logging
     from core.settings import load_settings
 
     settings = load_settings()
-    is_chosen = "log_level" in settings.model_fields_set
+    is_chosen = is_service or "log_level" in settings.model_fields_set
     start_logging(settings.log_level if is_chosen else "WARNING", settings.log_format)
     return settings, dataset or settings.dataset
 

@@ -114,7 +114,7 @@ async def fill(store: Store, real: Sequence[Picture], count: int) -> None:
             some = everything[start : start + BATCH]
             await store.write([_remember(start + row, light) for row, (light, _) in enumerate(some)])
             waiting = {one.sha256: one.light_id for one in await store.backlog(after=0, limit=2 * BATCH)}
-            await store.write([Deepen(waiting[light.sha256], deep) for light, deep in some])
+            await store.write([Deepen(waiting[light.sha256], b"", deep) for light, deep in some])
 
 
 def _remember(number: int, light: LightFingerprint) -> Remember:

@@ -64,9 +64,11 @@ from core.search import SearchEngine
 from core.storage.database import Database, sqlite_url
 from core.storage.store import Store
 from core.workers import PhotoWorkers
+from indexer.crew import Crew
 from indexer.deepening import Deepening
 from indexer.progress import shown_progress
-from indexer.rescan import Orders, Rescan
+from indexer.rescan import Removal, Rescan
+from indexer.visit import Manner
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -424,16 +426,18 @@ def _copy(originals: Iterable[Original], root: Path) -> None:
 async def _indexed(folder: Path, workers: PhotoWorkers, *, pictures: int) -> AsyncIterator[Store]:
     """Open a store in which everything below the dataset has both its fingerprints."""
     root = folder / "dataset"
-    orders = Orders(root, workers.count, settle_seconds=0, clock=lambda: datetime.now(UTC), is_asked=True)
+    manner = Manner(root, workers.count, clock=lambda: datetime.now(UTC), is_asked=True)
     store = Store(Database(sqlite_url(folder / "quality.db")), VERSIONS)
     try:
         async with store.writer():
             await store.create_schema()
             with shown_progress("indexing", is_quiet=True) as progress:
-                report = await Rescan(orders, store=store, reader=workers, progress=progress).run()
+                report = await Rescan(manner, Removal(0), store=store, reader=workers, progress=progress).run()
                 backlog = (await store.stats()).backlog
-                deepening = Deepening(root, workers=workers.count, store=store, reader=workers, progress=progress)
-                done = await deepening.run(backlog)
+                crew = Crew(workers.count)
+                deepening = Deepening(manner, store=store, reader=workers, crew=crew, heard=progress.advance)
+                await deepening.run()
+                done = deepening.done
         assert (report.added, done) == (pictures, backlog), f"not all of {pictures} were indexed: {report}, {done} deep"
         yield store
     finally:

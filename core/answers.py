@@ -4,11 +4,15 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 
 from core.audit import Trial
-from core.model import Checkpoint, LedgerRecord, Match, ScanReport, SearchResult, Stats
+from core.model import Checkpoint, DaemonStatus, LedgerRecord, Match, ScanReport, SearchResult, Stats
 from core.placement import where
 from core.ranking import word_for
+
+SILENCE = timedelta(minutes=1)
+"""A daemon says every 15 s how it is."""
 
 
 def search_json(query: str, result: SearchResult) -> str:
@@ -56,8 +60,7 @@ def failure_json(entry: LedgerRecord) -> str:
 
 def stats_json(stats: Stats) -> str:
     """Write the figures of the store."""
-    last_scan = stats.last_scan.isoformat() if stats.last_scan else None
-    return json.dumps({**asdict(stats), "last_scan": last_scan})
+    return json.dumps(asdict(stats), default=datetime.isoformat)
 
 
 def scan_json(report: ScanReport) -> str:
@@ -118,18 +121,35 @@ def search_remark(query: str, result: SearchResult) -> str | None:
     return f"{query}: nothing found among {scope}. Crop to the photo itself and try again."
 
 
-def stats_text(stats: Stats) -> str:
-    """Return the figures of the store, a line each."""
-    last_scan = f"{stats.last_scan:%Y-%m-%d %H:%M:%S} UTC" if stats.last_scan else "never"
+def stats_text(stats: Stats, now: datetime) -> str:
+    """Return the figures of the store, and how the daemon is, a line each."""
+    last_scan = _moment(stats.last_scan) if stats.last_scan else "never"
     rows = {
         "images": f"{stats.images:,}",
         "users": f"{stats.users:,}",
         "backlog": f"{stats.backlog:,}",
         "unreadable": f"{stats.unreadable:,}",
         "revision": str(stats.revision),
-        "last scan": last_scan,
+        "last scan": last_scan + (f": {scan_text(stats.last_report)}" if stats.last_report else ""),
+        **_daemon_rows(stats.daemon, now),
     }
     return "\n".join(f"{name:<11} {value}" for name, value in rows.items())
+
+
+def _daemon_rows(daemon: DaemonStatus | None, now: datetime) -> dict[str, str]:
+    if daemon is None or daemon.state == "stopped":
+        return {"daemon": "not running"}
+    if now - daemon.seen_at > SILENCE:
+        return {"daemon": f"not heard of since {_moment(daemon.seen_at)}: is it running?"}
+    remark = f": {daemon.remark}" if daemon.remark else ""
+    return {
+        "next scan": _moment(daemon.next_scan) if daemon.next_scan else "not planned",
+        "daemon": f"{daemon.state}, {daemon.waiting:,} account(s) waiting, {daemon.lag_seconds:.1f} s behind{remark}",
+    }
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def failure_text(entry: LedgerRecord) -> str:

@@ -6,7 +6,7 @@ from typing import Literal
 
 TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 JSON = "%(asctime)s %(levelname)s %(name)s %(message)s"
-CHATTY = ("PIL", "asyncio", "alembic", "aiosqlite", "sqlalchemy")
+CHATTY = ("PIL", "asyncio", "alembic", "aiosqlite", "sqlalchemy", "apscheduler")
 """Libraries whose facts are not ours; sqlalchemy prints the parameters of statements."""
 
 

@@ -234,6 +234,25 @@ class ScanReport:
     seconds: float = 0.0
 
 
+DaemonState = Literal["scanning", "watching", "root suspicious", "stopped"]
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonStatus:
+    """How the daemon is: what it does, what a person should know of it, and how far it is behind the disk.
+
+    `waiting` counts accounts that changed and were not looked at yet; `lag_seconds` is how long the first of them has
+    been waiting beyond its settling.
+    """
+
+    state: DaemonState
+    remark: str | None
+    waiting: int
+    lag_seconds: float
+    next_scan: datetime | None
+    seen_at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Stats:
     """The figures of `igsearch stats`."""
@@ -244,6 +263,9 @@ class Stats:
     unreadable: int
     revision: int
     last_scan: datetime | None
+    last_report: ScanReport | None
+    daemon: DaemonStatus | None
+    """What the daemon said last; None where none ever ran."""
 
 
 Verdict = Literal["match", "similar", "none", "unsearchable", "error"]
@@ -322,9 +344,10 @@ class Forget:
 
 @dataclass(frozen=True, slots=True)
 class Deepen:
-    """A change of the record: the bytes with this light fingerprint have this deep one."""
+    """A change of the record: the bytes with this light fingerprint, read from this file, have this deep one."""
 
     light_id: int
+    path: bytes
     deep: DeepFingerprint
 
 
@@ -333,11 +356,13 @@ Change = Remember | Relocate | Reject | Forget | Deepen
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """An entry of the backlog: bytes without a current deep fingerprint, and a file that has them."""
+    """An entry of the backlog: bytes without a current deep fingerprint, a file that has them, and its ledger entry."""
 
     light_id: int
     sha256: bytes
     place: Place
+    stamp: FileStamp
+    failed: LedgerRecord | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
-from core.errors import StoreError
+from core.errors import IgSearchError
 
 FILES_IN_HAND = 4
 """Files a worker has in work or waiting, so that no worker idles while one file waits for the database."""
@@ -44,7 +44,9 @@ class Crew:
             return
 
     async def work(self, items: AsyncIterator[T], task: Callable[[T], Awaitable[None]]) -> None:
-        """Do the task with each item; raises StoreError when the database fails, and then ends the rest."""
+        """Do the task with each item; raises StoreError when the database fails, IndexerBusy when another took the
+        lock, and then ends the rest.
+        """
         try:
             async with asyncio.timeout(None) as self._patience:
                 await self._hand_out(items, task)
@@ -65,7 +67,7 @@ class Crew:
                     await queue.put(item)
                 for _ in range(self._hands):
                     await queue.put(None)
-        except* StoreError as failures:
+        except* IgSearchError as failures:
             raise failures.exceptions[0] from failures
 
     async def _take(self, queue: asyncio.Queue[T | None], task: Callable[[T], Awaitable[None]]) -> None:

@@ -1,21 +1,22 @@
 """Work off the backlog: every fingerprint without a current deep part gets one, behind the light tier.
 
-What cannot be read just now, or was changed since, stays in the backlog: the next rescan and the next run decide.
+What was changed since stays in the backlog, for the next visit decides about it; what cannot be read gets into the
+ledger, and is tried again when that says so.
 """
 
 import logging
 import os
-from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
 from core.errors import ImageError, PathError
 from core.fingerprinting import FileDeepFingerprint
-from core.model import Deepen, Waiting
+from core.model import Change, Deepen, FileStamp, Waiting
 from indexer.batch import Batch, Writes
 from indexer.crew import Crew
+from indexer.ledger import is_due, rejection
 from indexer.reconciler import Outcome
-from indexer.rescan import Progress
+from indexer.visit import Manner
 
 PAGE = 500
 """Entries of the backlog asked for at a time."""
@@ -36,47 +37,80 @@ class Deepener(Protocol):
 
 
 class Deepening:
-    """One pass over the backlog; `stop` ends it early, with everything finished so far written."""
+    """One pass over the backlog, in the order of ids, in one go or in several."""
 
-    def __init__(self, root: Path, *, workers: int, store: Backlog, reader: Deepener, progress: Progress) -> None:
-        self._root = os.fsencode(root)
+    def __init__(
+        self,
+        manner: Manner,
+        *,
+        store: Backlog,
+        reader: Deepener,
+        crew: Crew,
+        heard: Callable[[Outcome, int], None],
+    ) -> None:
+        self._manner = manner
+        self._root = os.fsencode(manner.root)
         self._store = store
         self._reader = reader
-        self._progress = progress
+        self._crew = crew
+        self._heard = heard
         self._batch = Batch(store)
-        self._crew = Crew(workers)
-        self._done = 0
+        self._last_id = 0
+        self.done = 0
+        """How many got their part."""
+        self.is_at_end = False
+        """Whether nothing was left; what is new since lies beyond, so that a pass can go on there."""
 
-    @property
-    def is_stopped(self) -> bool:
-        return self._crew.is_stopped
+    async def run(self, is_over: Callable[[], bool] = lambda: False) -> None:
+        """Go on with the backlog until it ends or `is_over`, with everything finished written; raises StoreError."""
+        reached = self._last_id
+        try:
+            await self._crew.work(self._entries(is_over), self._deepen)
+            await self._batch.flush()
+        except BaseException:
+            self._last_id = reached
+            raise
 
-    def stop(self) -> None:
-        """Finish the files in hand, for a while, and begin no other."""
-        self._crew.stop()
-
-    async def run(self, waiting: int) -> int:
-        """Work off the backlog, about `waiting` entries, and return how many got their part; raises StoreError."""
-        self._progress.expect(waiting)
-        await self._crew.work(self._entries(), self._deepen)
-        await self._batch.flush()
-        return self._done
-
-    async def _entries(self) -> AsyncIterator[Waiting]:
-        last = 0
-        while page := await self._store.backlog(after=last, limit=PAGE):
+    async def _entries(self, is_over: Callable[[], bool]) -> AsyncIterator[Waiting]:
+        while page := await self._store.backlog(after=self._last_id, limit=PAGE):
             for entry in page:
+                if is_over():
+                    return
+                self._last_id = entry.light_id
                 yield entry
-            last = page[-1].light_id
+        self.is_at_end = True
 
     async def _deepen(self, entry: Waiting) -> None:
-        try:
-            read = await self._reader.deepen_file(os.path.join(self._root, entry.place.path))
-        except (ImageError, PathError) as error:
-            logger.info("no deep fingerprint of %s: %s", entry.place, error)
-            self._progress.advance(Outcome.UNREADABLE, 1)
+        asked = self._manner.is_asked
+        if entry.failed and not is_due(entry.failed, entry.stamp, self._manner.clock(), is_asked=asked):
+            self._heard(Outcome.UNREADABLE, 1)
             return
-        if read.sha256 == entry.sha256:
-            await self._batch.add(Deepen(entry.light_id, read.deep))
-            self._done += 1
-        self._progress.advance(Outcome.UPDATED, 1)
+        outcome, change = await self._decide(entry)
+        if change:
+            await self._batch.add(change)
+        self.done += isinstance(change, Deepen)
+        self._heard(outcome, 1)
+
+    async def _decide(self, entry: Waiting) -> tuple[Outcome, Change | None]:
+        path = os.path.join(self._root, entry.place.path)
+        try:
+            read = await self._reader.deepen_file(path)
+        except PathError:
+            return Outcome.GONE, None
+        except ImageError as error:
+            if not _is_unchanged(path, entry.stamp):
+                return Outcome.CHANGING, None
+            attempts = entry.failed.attempts + 1 if entry.failed and entry.failed.stamp == entry.stamp else 1
+            now = self._manner.clock()
+            logger.info("no deep fingerprint of %s: %s", entry.place, error)
+            return Outcome.UNREADABLE, rejection(entry.place, entry.stamp, error, attempts=attempts, now=now)
+        if read.sha256 != entry.sha256:
+            return Outcome.CHANGING, None
+        return Outcome.UPDATED, Deepen(entry.light_id, entry.place.path, read.deep)
+
+
+def _is_unchanged(path: bytes, stamp: FileStamp) -> bool:
+    try:
+        return FileStamp.of(os.lstat(path)) == stamp
+    except OSError:
+        return False

@@ -1,6 +1,6 @@
 """Make the record agree with the disk about one file, opening it only when nothing cheaper can tell.
 
-1. The ledger says it cannot be read, and nothing changed since: leave it.
+1. Only the device changed: the disk was mounted again.
 2. The same inode, size and time at another path: the same file. If that path is empty now, it moved.
 3. Another image has the same size: digest the file. The same bytes are never fingerprinted twice; if the path of an
    image with these bytes is empty now, it moved.
@@ -12,14 +12,15 @@ import logging
 import os
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
 from core.errors import ImageError, PathError
 from core.fingerprinting import FileDigest, FileFingerprint
+from core.hashing import LIGHT_VERSION
 from core.model import (
     Change,
     FileStamp,
@@ -31,18 +32,14 @@ from core.model import (
     Relocate,
     Remember,
 )
-from core.photos import READER_VERSION
 from indexer.batch import Batch
-
-FIRST_RETRY, LONGEST_RETRY = timedelta(hours=1), timedelta(hours=16)
-"""What may pass (a crash, a slow disk, missing rights) is tried again after 1, 2, 4, 8 and then every 16 hours, or when
-the file changes; all else when the file changes."""
+from indexer.ledger import rejection
 
 logger = logging.getLogger(__name__)
 
 
 class Outcome(Enum):
-    """What became of a file; the names are those of the counts in ScanReport."""
+    """What became of a file; the names are those of the counts in ScanReport, but for the last two."""
 
     ADDED = "added"
     UPDATED = "updated"
@@ -50,6 +47,12 @@ class Outcome(Enum):
     UNCHANGED = "unchanged"
     UNREADABLE = "unreadable"
     GONE = "gone"
+    CHANGING = "changing"
+    """It did not lie still while it was read: to be looked at again."""
+
+    @property
+    def is_reported(self) -> bool:
+        return self not in {Outcome.GONE, Outcome.CHANGING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ class Found:
     stamp: FileStamp
     known: ImageRecord | None
     failed: LedgerRecord | None
-    relatives: Sequence[ImageRecord]
+    relatives: Sequence[ImageRecord] = ()
 
 
 class Reader(Protocol):
@@ -88,14 +91,14 @@ class Reconciler:
         store: Lights,
         batch: Batch,
         clock: Callable[[], datetime],
-        is_asked: bool,
+        must_lie_still: bool,
     ) -> None:
-        self._is_asked = is_asked
         self._root = os.fsencode(root)
         self._reader = reader
         self._store = store
         self._batch = batch
         self._clock = clock
+        self._must_lie_still = must_lie_still
         self._same_size: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._sizes_read: set[int] = set()
         self.relocated: set[int] = set()
@@ -103,8 +106,6 @@ class Reconciler:
 
     async def reconcile(self, file: Found) -> Outcome:
         """Make the record agree with the disk about one file; raises StoreError."""
-        if file.failed and not self._is_due(file.failed, file.stamp):
-            return Outcome.UNREADABLE
         try:
             async with self._same_size[file.stamp.size]:  # twins wait for each other, so that one is fingerprinted
                 outcome, change = await self._decide(file)
@@ -112,11 +113,17 @@ class Reconciler:
             return Outcome.GONE
         except ImageError as error:
             outcome, change = Outcome.UNREADABLE, self._rejection(file, error)
+        if self._must_lie_still and not self._lies_still(file):
+            return Outcome.CHANGING
+        if isinstance(change, Reject):
+            logger.info("unreadable (%s) %s: %s", change.entry.kind, file.place, change.entry.reason)
         await self._batch.add(change)
         logger.debug("%s %s", outcome.value, file.place)
         return outcome
 
     async def _decide(self, file: Found) -> tuple[Outcome, Change]:
+        if file.known and _is_remounted(file.known, file.stamp):
+            return Outcome.UNCHANGED, Relocate(file.known.image_id, file.place, file.stamp)
         new = Outcome.UPDATED if file.known else Outcome.ADDED
         if (twin := self._same_inode(file)) and (light := await self._light(twin.sha256)):
             if self._has_left(twin):
@@ -155,29 +162,20 @@ class Reconciler:
     async def _light(self, sha256: bytes) -> LightFingerprint | None:
         return self._batch.light(sha256) or await self._store.light(sha256)
 
+    def _lies_still(self, file: Found) -> bool:
+        try:
+            return FileStamp.of(os.lstat(self._path(file.place.path))) == file.stamp
+        except OSError:
+            return False
+
     def _path(self, path: bytes) -> bytes:
         return os.path.join(self._root, path)
-
-    def _is_due(self, failed: LedgerRecord, stamp: FileStamp) -> bool:
-        if failed.stamp != stamp or failed.reader_version != READER_VERSION:
-            return True
-        return failed.next_retry is not None and (self._is_asked or failed.next_retry <= self._clock())
 
     def _rejection(self, file: Found, error: ImageError) -> Reject:
         again = file.failed is not None and file.failed.stamp == file.stamp
         attempts = file.failed.attempts + 1 if file.failed and again else 1
-        now = self._clock()
-        pause = min(FIRST_RETRY * 2 ** min(attempts - 1, 10), LONGEST_RETRY)
-        logger.info("unreadable (%s) %s: %s", error.kind, file.place, error)
-        return Reject(
-            LedgerRecord(
-                place=file.place,
-                stamp=file.stamp,
-                kind=error.kind,
-                reason=str(error),
-                attempts=attempts,
-                reader_version=READER_VERSION,
-                failed_at=now,
-                next_retry=now + pause if error.is_transient else None,
-            )
-        )
+        return rejection(file.place, file.stamp, error, attempts=attempts, now=self._clock())
+
+
+def _is_remounted(known: ImageRecord, stamp: FileStamp) -> bool:
+    return known.version == LIGHT_VERSION and replace(known.stamp, device=stamp.device) == stamp

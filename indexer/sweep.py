@@ -5,7 +5,8 @@ be listed is not empty: what the store knows below it stays.
 """
 
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,16 +15,33 @@ from core.dataset import is_ignored_file, is_ignored_folder, username_fault, use
 from core.errors import PathError
 from core.model import FileStamp, Place, is_regular
 
+OUTSIDE = ""
+"""In the place of a username, for what belongs to none."""
+
+
+@dataclass(slots=True)
+class RootListing:
+    """What lies in the dataset folder itself."""
+
+    identity: tuple[int, int]  # device and inode of the root
+    folders: dict[str, list[bytes]] = field(default_factory=dict)
+    """By username; folders whose names differ in case only belong to one."""
+    faults: list[str] = field(default_factory=list)
+    ignored: int = 0
+
 
 @dataclass(slots=True)
 class Sweep:
-    """One listing of the dataset; paths are relative to it, as bytes."""
+    """One listing of the dataset, or of some accounts of it; paths are relative to it, as bytes."""
 
-    identity: tuple[int, int]  # device and inode of the root
+    identity: tuple[int, int]
     users: dict[str, dict[bytes, FileStamp]] = field(default_factory=dict)
+    recent: dict[bytes, int] = field(default_factory=dict)
+    """When the files that changed lately did so, in nanoseconds since 1970 (ctime, which nobody can set)."""
     unlisted: list[bytes] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
-    ignored: int = 0
+    ignored: Counter[str] = field(default_factory=Counter)
+    """Entries left out, by username."""
 
     @property
     def file_count(self) -> int:
@@ -49,9 +67,9 @@ def root_identity(root: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def sweep(root: Path) -> Sweep:
-    """List the dataset; raises PathError where the root is no folder that can be listed."""
-    result = Sweep(root_identity(root))
+def list_root(root: Path) -> RootListing:
+    """List the dataset folder itself; raises PathError where it is no folder that can be listed."""
+    result = RootListing(root_identity(root))
     try:
         entries = sorted(os.scandir(os.fsencode(root)), key=lambda entry: entry.name)
     except OSError as error:
@@ -61,8 +79,25 @@ def sweep(root: Path) -> Sweep:
     return result
 
 
-def _take_folder(entry: os.DirEntry[bytes], result: Sweep) -> bool:
-    """List a folder of the root; return False for what is no folder."""
+def sweep(root: Path, usernames: Collection[str] | None = None, *, recent_since: int | None = None) -> Sweep:
+    """List the dataset, or some accounts of it; raises PathError where the root is no folder that can be listed.
+
+    Files that changed after `recent_since`, in nanoseconds since 1970, are told apart.
+    """
+    listing = list_root(root)
+    result = Sweep(listing.identity)
+    if usernames is None:
+        result.faults, result.ignored[OUTSIDE] = listing.faults, listing.ignored
+    base = os.fsencode(root)
+    for username, folders in listing.folders.items():
+        if usernames is None or username in usernames:
+            for folder in folders:
+                _list_files(base, folder, username, result, recent_since)
+    return result
+
+
+def _take_folder(entry: os.DirEntry[bytes], result: RootListing) -> bool:
+    """File a folder of the root; return False for what is no folder."""
     if not entry.is_dir(follow_symlinks=False):
         return False
     if is_ignored_folder(entry.name):
@@ -71,12 +106,11 @@ def _take_folder(entry: os.DirEntry[bytes], result: Sweep) -> bool:
         result.ignored += 1
         result.faults.append(f"Folder '{printable(entry.name)}' is not indexed: {fault}; rename it.")
     else:
-        files = result.users.setdefault(username_of(entry.name), {})
-        files.update(_files(os.path.dirname(entry.path), entry.name, result))
+        result.folders.setdefault(username_of(entry.name), []).append(entry.name)
     return True
 
 
-def _report_stray(entries: list[os.DirEntry[bytes]], result: Sweep) -> None:
+def _report_stray(entries: list[os.DirEntry[bytes]], result: RootListing) -> None:
     """Count what lies beside the folders, and report photos without an account in one sentence."""
     result.ignored += len(entries)
     photos = [
@@ -89,8 +123,9 @@ def _report_stray(entries: list[os.DirEntry[bytes]], result: Sweep) -> None:
         )
 
 
-def _files(root: bytes, top: bytes, result: Sweep) -> Iterator[tuple[bytes, FileStamp]]:
-    """Yield the photo files below a folder of the root."""
+def _list_files(root: bytes, top: bytes, username: str, result: Sweep, recent_since: int | None) -> None:
+    """Note the photo files below a folder of the root."""
+    files = result.users.setdefault(username, {})
     folders = [top]
     while folders:
         folder = folders.pop()
@@ -100,10 +135,14 @@ def _files(root: bytes, top: bytes, result: Sweep) -> Iterator[tuple[bytes, File
                     path = folder + b"/" + entry.name
                     if entry.is_dir(follow_symlinks=False) and not is_ignored_folder(entry.name):
                         folders.append(path)
-                    elif stamp := _stamp(entry):
-                        yield path, stamp
+                    elif status := _status(entry):
+                        files[path] = FileStamp.of(status)
+                        if recent_since is not None and status.st_ctime_ns > recent_since:
+                            result.recent[path] = status.st_ctime_ns
                     else:
-                        result.ignored += 1
+                        result.ignored[username] += 1
+        except FileNotFoundError:
+            continue  # it went while we looked: its files are missing, and removal looks again
         except OSError as error:
             result.unlisted.append(folder)
             result.faults.append(
@@ -111,12 +150,12 @@ def _files(root: bytes, top: bytes, result: Sweep) -> Iterator[tuple[bytes, File
             )
 
 
-def _stamp(entry: os.DirEntry[bytes]) -> FileStamp | None:
-    """Return the stamp of a photo file; None for what is ignored, irregular, or gone since it was listed."""
+def _status(entry: os.DirEntry[bytes]) -> os.stat_result | None:
+    """Return what `stat` says of a photo file; None for what is ignored, irregular, or gone since it was listed."""
     if is_ignored_file(entry.name):
         return None
     try:
         status = entry.stat(follow_symlinks=False)
     except FileNotFoundError:
         return None
-    return FileStamp.of(status) if is_regular(status) else None
+    return status if is_regular(status) else None

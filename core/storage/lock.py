@@ -16,6 +16,10 @@ from core.errors import IndexerBusy, StoreError
 from core.storage.database import Database
 
 ANSWER_SECONDS = 4.0
+RELEASE_SECONDS = 1.0
+"""Giving the lock back is a courtesy: it ends with its connection."""
+RETAKE_SECONDS = 3
+"""How long the server may take to notice that the connection which held the lock is gone."""
 
 
 class WriterLock(Protocol):
@@ -82,25 +86,26 @@ class _ServerLock:
     async def verify(self) -> None:
         if await self._ask("SELECT IS_USED_LOCK(:name) = CONNECTION_ID()"):
             return
+        seconds = RETAKE_SECONDS if self._connection else 0
         await self.release()
         self._connection = await self._database.connect()
-        if not await self._ask("SELECT GET_LOCK(:name, 0)"):
+        if not await self._ask(f"SELECT GET_LOCK(:name, {seconds})"):
             await self.release()
             raise _busy(self._database)
 
     async def release(self) -> None:
-        if not await self._ask("SELECT RELEASE_LOCK(:name)") and self._connection:
+        if not await self._ask("SELECT RELEASE_LOCK(:name)", RELEASE_SECONDS) and self._connection:
             await self._connection.invalidate()
         if self._connection:
             await self._connection.close()
         self._connection = None
 
-    async def _ask(self, question: str) -> bool:
+    async def _ask(self, question: str, seconds: float = ANSWER_SECONDS) -> bool:
         """Tell whether the server says yes, within its time; a lost connection does not."""
         if self._connection is None:
             return False
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(seconds):
                 return bool(await self._connection.scalar(text(question), {"name": self._name}))
         except (SQLAlchemyError, OSError):
             return False

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Row,
     Select,
     and_,
+    delete,
     exists,
     func,
     insert,
@@ -36,6 +37,7 @@ from core.model import (
     FLAT_PERCENT,
     Change,
     Checkpoint,
+    DaemonStatus,
     DeepFingerprint,
     FileStamp,
     ImageRecord,
@@ -53,14 +55,17 @@ from core.storage.database import Database
 from core.storage.lock import WriterLock, writer_lock
 from core.storage.writing import apply, naive
 
-SCHEMA_VERSION = "0001"
+SCHEMA_VERSION = "0002"
 """The newest migration; a test compares them. Asking Alembic would cost every command its import."""
+REMARK_LENGTH = 500
 UPGRADE_SECONDS = 3600.0
 PAGE_ROWS = 20_000
 """Fingerprints read at a time when an index follows the store."""
 PAGE_PICTURES = 1_000
 """Deep fingerprints read at a time: 6 MB."""
 KEYS_A_QUERY = 500
+SCANS_KEPT = 1_000
+"""Reports of ten days with a rescan every 15 minutes."""
 
 LIGHT = t.light_fingerprints.c
 IMAGE = t.images.c
@@ -92,7 +97,7 @@ FEATURES = (
     .order_by(DEEP.revision, DEEP.light_id)
     .limit(PAGE_PICTURES)
 )
-LAST_SCAN = select(t.scans.c.finished_at).order_by(t.scans.c.id.desc()).limit(1)
+LAST_SCAN = select(t.scans).order_by(t.scans.c.id.desc()).limit(1)
 
 
 class Store:
@@ -153,17 +158,43 @@ class Store:
             finally:
                 self._lock = None
 
-    async def write(self, changes: Sequence[Change]) -> None:
-        """Apply a batch of changes, at most one a path, as one transaction; only the holder of the lock may."""
+    async def verify_writer(self) -> None:
+        """Make sure of the writer's lock, which a lost connection takes along; raises IndexerBusy, StoreError."""
         if self._lock is None:
             raise StoreError("Only the holder of the writer's lock may write to the store.")
         await self._lock.verify()
+
+    async def write(self, changes: Sequence[Change]) -> None:
+        """Apply a batch of changes, at most one a path, as one transaction; only the holder of the lock may."""
+        await self.verify_writer()
         await self._database.write(lambda connection: apply(connection, changes))
 
     async def note_scan(self, report: ScanReport, finished_at: datetime) -> None:
         """Keep the report of a finished rescan."""
         row = {**asdict(report), "finished_at": naive(finished_at)}
-        await self._database.write(lambda connection: connection.execute(insert(t.scans), row))
+
+        async def work(connection: AsyncConnection) -> None:
+            await connection.execute(insert(t.scans), row)
+            newest = await connection.scalar(select(func.max(t.scans.c.id)))
+            await connection.execute(delete(t.scans).where(t.scans.c.id <= newest - SCANS_KEPT))
+
+        await self._database.write(work)
+
+    async def note_daemon(self, status: DaemonStatus) -> None:
+        """Keep what the daemon says of itself."""
+        row = {
+            **asdict(status),
+            "id": 1,
+            "remark": status.remark[:REMARK_LENGTH] if status.remark else None,
+            "next_scan": naive(status.next_scan) if status.next_scan else None,
+            "seen_at": naive(status.seen_at),
+        }
+
+        async def work(connection: AsyncConnection) -> None:
+            await connection.execute(delete(t.daemon))
+            await connection.execute(insert(t.daemon), row)
+
+        await self._database.write(work)
 
     async def usernames(self) -> list[str]:
         """Return every account that has an image or an unreadable file, in order."""
@@ -175,9 +206,10 @@ class Store:
         rows = await self._rows(RECORD.where(t.users.c.username.in_(usernames)))
         return {row.path: _image_record(row) for row in rows}
 
-    async def ledger(self) -> dict[bytes, LedgerRecord]:
-        """Return the unreadable files by path in order."""
-        rows = await self._rows(select(t.unreadable_files).order_by(LEDGER.path))
+    async def ledger(self, *usernames: str) -> dict[bytes, LedgerRecord]:
+        """Return the unreadable files of some accounts, or of all, by path in order."""
+        query = select(t.unreadable_files).order_by(LEDGER.path)
+        rows = await self._rows(query.where(LEDGER.username.in_(usernames)) if usernames else query)
         return {row.path: _ledger_record(row) for row in rows}
 
     async def relatives(self, stamps: Collection[FileStamp]) -> list[ImageRecord]:
@@ -249,7 +281,8 @@ class Store:
         twin = t.images.alias()
         first = select(func.min(twin.c.id)).where(twin.c.light_id == LIGHT.id).correlate(t.light_fingerprints)
         rows = await self._rows(
-            select(LIGHT.id, LIGHT.sha256, IMAGE.path, t.users.c.username)
+            select(LIGHT.id.label("light_id"), LIGHT.sha256, IMAGE.path, IMAGE.path_sha256, t.users.c.username)
+            .add_columns(*[IMAGE[name] for name in STAMP_NAMES])
             .select_from(t.light_fingerprints)
             .join(t.images, IMAGE.id == first.scalar_subquery())
             .join(t.users)
@@ -257,7 +290,19 @@ class Store:
             .order_by(LIGHT.id)
             .limit(limit)
         )
-        return [Waiting(row.id, row.sha256, Place(row.username, row.path)) for row in rows]
+        keys = [row.path_sha256 for row in rows]
+        failures = await self._rows(select(t.unreadable_files).where(LEDGER.path_sha256.in_(keys))) if keys else []
+        failed = {row.path_sha256: _ledger_record(row) for row in failures}
+        return [
+            Waiting(
+                light_id=row.light_id,
+                sha256=row.sha256,
+                place=Place(row.username, row.path),
+                stamp=_stamp(row),
+                failed=failed.get(row.path_sha256),
+            )
+            for row in rows
+        ]
 
     async def stats(self) -> Stats:
         """Return the figures of the store; rows without the current version of their fingerprints are backlog."""
@@ -268,6 +313,7 @@ class Store:
         counts = select(outdated.scalar_subquery().label("backlog"), unreadable.scalar_subquery().label("unreadable"))
         row = (await self._rows(counts))[0]
         scans = await self._rows(LAST_SCAN)
+        daemons = await self._rows(select(t.daemon))
         return Stats(
             images=point.images,
             users=point.users,
@@ -275,6 +321,8 @@ class Store:
             unreadable=row.unreadable,
             revision=point.revision,
             last_scan=_aware(scans[0].finished_at) if scans else None,
+            last_report=_scan_report(scans[0]) if scans else None,
+            daemon=_daemon_status(daemons[0]) if daemons else None,
         )
 
     def _lacks_deep(self) -> ColumnElement[bool]:
@@ -349,6 +397,21 @@ def _ledger_record(row: Row[Any]) -> LedgerRecord:
         reader_version=row.reader_version,
         failed_at=_aware(row.failed_at),
         next_retry=_aware(row.next_retry) if row.next_retry else None,
+    )
+
+
+def _scan_report(row: Row[Any]) -> ScanReport:
+    return ScanReport(**{name: getattr(row, name) for name in ScanReport.__dataclass_fields__})
+
+
+def _daemon_status(row: Row[Any]) -> DaemonStatus:
+    return DaemonStatus(
+        state=row.state,
+        remark=row.remark,
+        waiting=row.waiting,
+        lag_seconds=row.lag_seconds,
+        next_scan=_aware(row.next_scan) if row.next_scan else None,
+        seen_at=_aware(row.seen_at),
     )
 
 

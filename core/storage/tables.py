@@ -151,4 +151,18 @@ scans = Table(
     Column("seconds", Double, nullable=False),
     **NEVER_TWICE,
 )
-"""One row a finished rescan."""
+"""One row a finished rescan; the oldest go."""
+
+daemon = Table(
+    "daemon",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("state", Word, nullable=False),
+    Column("remark", Sentence, nullable=True),
+    Column("waiting", BigInteger, nullable=False),
+    Column("lag_seconds", Double, nullable=False),
+    Column("next_scan", Moment, nullable=True),
+    Column("seen_at", Moment, nullable=False),
+    **OPTIONS,
+)
+"""One row: what the daemon said of itself last."""

@@ -154,6 +154,7 @@ class _Batch:
             return
         ids = light_fingerprints.c.id
         wanted = {change.light_id: change.deep for change in changes}
+        await self._settle([path_key(change.path) for change in changes])
         known = set(await self._connection.scalars(select(ids).where(ids.in_(wanted))))
         await self._connection.execute(delete(deep_fingerprints).where(deep_fingerprints.c.light_id.in_(known)))
         await self._insert(

@@ -52,7 +52,9 @@ class Bench:
         """Give every fingerprint its deep part."""
         for entry in await self.store.backlog(after=0, limit=100):
             path = self.folder / str(entry.place).replace("/", "-")
-            await self.write(Deepen(entry.light_id, (await self.workers.deepen_file(bytes(path))).deep))
+            await self.write(
+                Deepen(entry.light_id, entry.place.path, (await self.workers.deepen_file(bytes(path))).deep)
+            )
 
     async def write(self, *changes: Change) -> None:
         async with self.store.writer():

@@ -1,7 +1,7 @@
 """The backlog is worked off: real files, real workers, a real database."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,9 +11,11 @@ from core.fingerprinting import VERSIONS, FileDeepFingerprint
 from core.storage.database import Database, sqlite_url
 from core.storage.store import Store
 from core.workers import PhotoWorkers
+from indexer.crew import Crew
 from indexer.deepening import Deepening
 from indexer.reconciler import Outcome
-from indexer.rescan import Orders, Rescan
+from indexer.rescan import Removal, Rescan
+from indexer.visit import Manner
 from tests.pictures import photo_bytes
 
 
@@ -21,17 +23,15 @@ class Ears:
     """Counts outcomes, and may stop the work at the first."""
 
     def __init__(self) -> None:
-        self.expected = 0
         self.heard: list[Outcome] = []
-        self.deepening: Deepening | None = None
+        self.crew: Crew | None = None
 
-    def expect(self, files: int) -> None:
-        self.expected = files
+    def expect(self, files: int) -> None: ...
 
     def advance(self, outcome: Outcome, files: int) -> None:
         self.heard += [outcome] * files
-        if self.deepening:
-            self.deepening.stop()
+        if self.crew:
+            self.crew.stop()
 
     def say(self, sentence: str) -> None: ...
 
@@ -39,7 +39,11 @@ class Ears:
 class SlowDisk:
     """A reader for which every picture takes too long."""
 
+    def __init__(self) -> None:
+        self.tried = 0
+
     async def deepen_file(self, path: bytes) -> FileDeepFingerprint:
+        self.tried += 1
         raise TooSlow("It took too long.")
 
 
@@ -51,22 +55,30 @@ class Bench:
         self.store = store
         self.workers = workers
         self.ears = Ears()
+        self.now = datetime(2026, 1, 1, tzinfo=UTC)
+        self.crew = Crew(2)
+
+    @property
+    def manner(self) -> Manner:
+        return Manner(self.root, workers=2, clock=lambda: self.now)
 
     async def index(self, count: int) -> None:
         (self.root / "anna").mkdir(parents=True)
         for seed in range(count):
             (self.root / "anna" / f"{seed}.jpg").write_bytes(photo_bytes(seed))
-        orders = Orders(self.root, workers=2, settle_seconds=0, clock=lambda: datetime.now(UTC))
         async with self.store.writer():
-            await Rescan(orders, store=self.store, reader=self.workers, progress=Ears()).run()
+            removal = Removal(pause_seconds=0)
+            await Rescan(self.manner, removal, store=self.store, reader=self.workers, progress=Ears()).run()
 
     def deepening(self, reader=None) -> Deepening:
-        reader = reader or self.workers
-        return Deepening(self.root, workers=2, store=self.store, reader=reader, progress=self.ears)
+        reader, self.crew = reader or self.workers, Crew(2)
+        return Deepening(self.manner, store=self.store, reader=reader, crew=self.crew, heard=self.ears.advance)
 
-    async def run(self, deepening: Deepening) -> int:
+    async def run(self, deepening: Deepening, is_over=lambda: False) -> int:
+        """Go on with a pass, and return how many got their part by it so far."""
         async with self.store.writer():
-            return await deepening.run(await self.backlog())
+            await deepening.run(is_over)
+        return deepening.done
 
     async def backlog(self) -> int:
         return (await self.store.stats()).backlog
@@ -106,25 +118,60 @@ async def test_what_changed_or_vanished_stays_in_the_backlog(bench: Bench) -> No
     assert (done, await bench.backlog()) == (1, 3)
 
 
-async def test_a_file_that_cannot_be_read_is_tried_once_a_run(bench: Bench) -> None:
-    """Trouble with one file neither ends the run nor makes it a loop."""
+async def test_a_file_that_cannot_be_read_waits_in_the_ledger(bench: Bench) -> None:
+    """Trouble with one file neither ends the run nor makes it a loop: the next try is when the ledger says so."""
     await bench.index(3)
+    disk = SlowDisk()
 
-    done = await bench.run(bench.deepening(SlowDisk()))
+    done = await bench.run(bench.deepening(disk))
+    await bench.run(bench.deepening(disk))
+    tried = disk.tried
+    [first, *_] = (await bench.store.ledger()).values()
+    assert first.next_retry
+    bench.now = first.next_retry
+    await bench.run(bench.deepening(disk))
+    [again, *_] = (await bench.store.ledger()).values()
 
     assert (done, await bench.backlog()) == (0, 3)
-    assert bench.ears.heard == [Outcome.UNREADABLE] * 3
+    assert (tried, disk.tried) == (3, 6)
+    assert (first.kind, first.attempts, again.attempts) == ("time", 1, 2)
+    assert (await bench.store.stats()).images == 3
+
+
+async def test_a_file_that_can_be_read_again_leaves_the_ledger(bench: Bench) -> None:
+    """Once it has its deep fingerprint, nothing is said against it any more."""
+    await bench.index(1)
+    await bench.run(bench.deepening(SlowDisk()))
+    bench.now += timedelta(hours=1)
+
+    done = await bench.run(bench.deepening())
+
+    assert (done, await bench.store.ledger()) == (1, {})
+
+
+async def test_a_pass_goes_on_where_it_was_interrupted(bench: Bench) -> None:
+    """A pass that had to make room for something else takes up where it was, and ends with nothing waiting."""
+    await bench.index(40)
+    deepening = bench.deepening()
+
+    first = await bench.run(deepening, is_over=lambda: len(bench.ears.heard) > 3)
+    was_at_end = deepening.is_at_end
+    both = await bench.run(deepening)
+
+    assert 0 < first < 40
+    assert not was_at_end
+    assert (both, deepening.is_at_end, await bench.backlog()) == (40, True, 0)
 
 
 async def test_a_stopped_run_is_continued_by_the_next(bench: Bench) -> None:
     """Stopped early, what is finished is written; the next run does the rest."""
     await bench.index(40)
-    deepening = bench.ears.deepening = bench.deepening()
+    deepening = bench.deepening()
+    bench.ears.crew = bench.crew
 
     first = await bench.run(deepening)
-    bench.ears.deepening = None
+    bench.ears.crew = None
     second = await bench.run(bench.deepening())
 
-    assert deepening.is_stopped
     assert 0 < first < 40
     assert (first + second, await bench.backlog()) == (40, 0)

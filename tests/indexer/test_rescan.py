@@ -18,7 +18,8 @@ from core.storage.database import Database, sqlite_url
 from core.storage.store import Store
 from core.workers import PhotoWorkers
 from indexer.reconciler import Outcome
-from indexer.rescan import Orders, Rescan
+from indexer.rescan import Removal, Rescan
+from indexer.visit import Manner
 from tests.pictures import photo_bytes
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -89,16 +90,10 @@ class Bench:
         self.eyes.digested.clear()
         self.eyes.fingerprinted.clear()
         self.ears.sentences.clear()
-        orders = Orders(
-            root=self.root,
-            workers=2,
-            settle_seconds=0,
-            clock=lambda: self.now,
-            remove_missing=remove_missing,
-            is_asked=self.is_asked,
-        )
+        manner = Manner(self.root, workers=2, clock=lambda: self.now, is_asked=self.is_asked)
+        removal = Removal(pause_seconds=0, is_meant=remove_missing)
         async with self.store.writer():
-            report = await Rescan(orders, store=self.store, reader=self.eyes, progress=self.ears).run()
+            report = await Rescan(manner, removal, store=self.store, reader=self.eyes, progress=self.ears).run()
         return replace(report, seconds=0.0)
 
     async def record(self) -> dict[bytes, str]:
@@ -422,9 +417,9 @@ async def test_a_stopped_rescan_is_continued_by_the_next(bench: Bench) -> None:
         bench.put(f"anna/{number}.jpg", PICTURES[number])
     for number in range(40):
         bench.put(f"bob/{number}.jpg", PICTURES[number % 8] + bytes(number + 1))
-    orders = Orders(root=bench.root, workers=2, settle_seconds=0, clock=lambda: START)
+    manner = Manner(bench.root, workers=2, clock=lambda: START)
     ears = Ears(at_first_file=lambda: rescan.stop())  # noqa: PLW0108 - it is made below
-    rescan = Rescan(orders, store=bench.store, reader=bench.eyes, progress=ears)
+    rescan = Rescan(manner, Removal(pause_seconds=0), store=bench.store, reader=bench.eyes, progress=ears)
     async with bench.store.writer():
         stopped = await rescan.run()
     noted = (await bench.store.stats()).last_scan

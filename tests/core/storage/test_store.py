@@ -400,7 +400,7 @@ async def _counts(connection: AsyncConnection) -> tuple[int, int, int]:
 
 def deepen(light_id: int, features: int, *, version: int = VERSIONS.deep) -> Deepen:
     codes = hashlib.sha256(b"%d" % light_id).digest() + bytes(FEATURE_BYTES - 32)
-    return Deepen(light_id, DeepFingerprint(codes * features, b"thumbnail %d" % light_id, version))
+    return Deepen(light_id, b"", DeepFingerprint(codes * features, b"thumbnail %d" % light_id, version))
 
 
 async def feature_counts(store: Store, after: int = 0) -> dict[int, int]:

@@ -1,0 +1,69 @@
+"""Several services in one process: each is started again when it fails, and none takes the others along."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+
+from core.errors import IgSearchError
+
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
+HEALTHY_SECONDS = 300.0
+"""After which a failure is the first one again."""
+
+Part = Callable[[asyncio.Event], Awaitable[None]]
+"""A service: it runs until the event is set, and then ends in good order."""
+
+logger = logging.getLogger(__name__)
+
+
+async def supervise(parts: Mapping[str, Part], stopped: asyncio.Event) -> None:
+    """Run services until `stopped`; where there is but one, raises the IgSearchError of its first start."""
+    if len(parts) == 1:
+        ((name, part),) = parts.items()
+        await _keep(name, part, stopped, is_alone=True)
+        return
+    async with asyncio.TaskGroup() as group:
+        for name, part in parts.items():
+            group.create_task(_keep(name, part, stopped, is_alone=False))
+
+
+async def _keep(name: str, part: Part, stopped: asyncio.Event, *, is_alone: bool) -> None:
+    failures = 0
+    while not stopped.is_set():
+        began = time.monotonic()
+        error = await _run(name, part, stopped)
+        if stopped.is_set():
+            return
+        is_first = failures == 0
+        failures = 1 if time.monotonic() - began > HEALTHY_SECONDS else failures + 1
+        if is_alone and is_first and isinstance(error, IgSearchError) and time.monotonic() - began < HEALTHY_SECONDS:
+            raise error
+        pause = min(FIRST_PAUSE_SECONDS * 2 ** min(failures - 1, 10), LONGEST_PAUSE_SECONDS)
+        logger.error("%s ended: %s Starting it again in %.0f s", name, _sentence(error), pause)
+        await _rest(stopped, pause)
+
+
+async def _run(name: str, part: Part, stopped: asyncio.Event) -> Exception | None:
+    """Run a service once and return what ended it."""
+    logger.info("starting %s", name)
+    try:
+        await part(stopped)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it ends this service only
+        return error
+    return None
+
+
+async def _rest(stopped: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(stopped.wait(), seconds)
+    except TimeoutError:
+        return
+
+
+def _sentence(error: Exception | None) -> str:
+    if error is None:
+        return "nobody told it to."
+    if isinstance(error, IgSearchError):
+        return str(error)
+    return f"unexpected {type(error).__name__}: {error}. This is a fault in igsearch: report it."

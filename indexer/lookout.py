@@ -1,0 +1,123 @@
+"""Knows that something happened below the dataset: by events where the kernel gives them, by sweeps where it does not.
+
+No event tells that the dataset folder was unmounted, or removed and made again, nor that a thread of the watcher died:
+every look asks for that. Each such case ends in a full rescan.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from core.errors import PathError
+from indexer.folders import Folders
+from indexer.sweep import root_identity
+from indexer.watcher import Dirt, Watcher, watch_limit
+
+SWEEP_SECONDS = 30.0
+SWEEP_WITHOUT_EVENTS_SECONDS = 10.0
+"""A sweep of 500 folders takes 10 ms."""
+RETRY_EVENTS_SECONDS = 900.0
+
+logger = logging.getLogger(__name__)
+
+
+class Lookout:
+    """Watches one dataset; `look` now and then, `stop` at the end."""
+
+    def __init__(self, root: Path, wake: Callable[[], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._root = root
+        self._clock = clock
+        self._dirt = Dirt(wake)
+        self._watcher = Watcher(self._dirt)
+        self._folders = Folders(root)
+        self._next_sweep = self._next_try = 0.0
+        self.identity: tuple[int, int] | None = None
+        """Device and inode of the dataset folder; None while it is not there."""
+        self.fault: str | None = None
+        """Why the dataset folder cannot be looked at."""
+        self.limits: str | None = None
+        """Why there are no events."""
+
+    def take(self) -> tuple[set[str], str | None]:
+        """Return the accounts where something happened since, and the reason for a full rescan, if there is one."""
+        return self._dirt.take()
+
+    async def look(self) -> None:
+        """Look after all that no event tells."""
+        try:
+            identity = await asyncio.to_thread(root_identity, self._root)
+            if identity != self.identity:
+                await self._begin(identity)
+            elif self.limits is None and (self._watcher.is_limited or not self._watcher.is_alive):
+                await self._restart()
+            elif self.limits is not None and self._clock() >= self._next_try:
+                await self._watch()
+            if self._clock() >= self._next_sweep:
+                await asyncio.to_thread(self._sweep)
+        except PathError as error:
+            self._lose(str(error))
+
+    async def stop(self) -> None:
+        await asyncio.to_thread(self._watcher.stop)
+
+    async def _begin(self, identity: tuple[int, int]) -> None:
+        """Watch a folder that was not there before, or is another one than before."""
+        is_first = self.identity is None and self.fault is None
+        self._folders = Folders(self._root)
+        await asyncio.to_thread(self._folders.changed)
+        if not is_first:
+            logger.warning("the dataset folder %s is back, or another one: looking at everything", self._root)
+        await self._watch()
+        self.identity, self.fault = identity, None
+        self._dirt.mark_everything("start" if is_first else "the dataset folder is back, or another one")
+
+    async def _restart(self) -> None:
+        reason = "the limit of watches was reached" if self._watcher.is_limited else "the watcher died"
+        logger.warning("%s: starting it again, and looking at everything", reason)
+        await self._watch()
+        self._dirt.mark_everything(reason)
+
+    async def _watch(self) -> None:
+        """Have events brought, or say why there are none."""
+        self._next_try = self._clock() + RETRY_EVENTS_SECONDS
+        limits = await asyncio.to_thread(self._start_watcher)
+        if limits != self.limits:
+            logger.warning("%s", limits or "the kernel's limits suffice now: events bring new photos again")
+        self.limits = limits
+
+    def _start_watcher(self) -> str | None:
+        self._watcher.stop()
+        self._sweep()
+        wanted, limit = len(self._folders), watch_limit()
+        if limit is not None and wanted > limit:
+            return _too_few(wanted, limit)
+        try:
+            self._watcher.start(self._root)
+        except OSError as error:
+            return f"The kernel gives no events ({error}): sweeps every {SWEEP_WITHOUT_EVENTS_SECONDS:.0f} s do."
+        if self._watcher.is_limited:
+            self._watcher.stop()
+            return _too_few(wanted, limit)
+        return None
+
+    def _sweep(self) -> None:
+        pause = SWEEP_SECONDS if self.limits is None else SWEEP_WITHOUT_EVENTS_SECONDS
+        self._next_sweep = self._clock() + pause
+        for username in self._folders.changed():
+            self._dirt.mark(username)
+
+    def _lose(self, fault: str) -> None:
+        if fault != self.fault:
+            logger.warning("%s Nothing is removed; waiting for it", fault)
+        self.identity, self.fault = None, fault
+
+
+def _too_few(wanted: int, limit: int | None) -> str:
+    allowed = f"{limit:,} watches" if limit is not None else "fewer watches"
+    return (
+        f"The kernel allows {allowed}, shared with other programs, and the dataset has {wanted:,} folders: sweeps every"
+        f" {SWEEP_WITHOUT_EVENTS_SECONDS:.0f} s find new photos instead; for events raise the limit, as root, by"
+        f" 'sysctl fs.inotify.max_user_watches={max(2 * wanted, 65536)}'."
+    )

@@ -1,0 +1,50 @@
+"""When a file lies still: nothing about it changed for a while, so whoever brought it is done.
+
+What counts is the time of the last change of its inode (ctime), which no copying program sets back as `cp -p` and rsync
+do with the modification time. Only where that lies ahead of our clock, as on a server with another one, is the file
+watched: it lies still when its stamp stays the same.
+"""
+
+from collections.abc import Callable
+from time import monotonic, time_ns
+
+from core.model import FileStamp
+
+NANOSECONDS = 1_000_000_000
+MOST_WATCHED = 10_000
+"""Files with a time ahead of our clock that are remembered; beyond that all begin anew."""
+
+
+class Settling:
+    """Says how long files have still to lie still."""
+
+    def __init__(
+        self,
+        seconds: float,
+        *,
+        wall_clock: Callable[[], int] = time_ns,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._seconds = seconds
+        self._wall_clock = wall_clock
+        self._clock = clock
+        self._watched: dict[bytes, tuple[FileStamp, float]] = {}
+
+    def left(self, path: bytes, stamp: FileStamp, changed_at: int) -> float:
+        """Return the seconds until a file counts as settled; `changed_at` is its ctime in nanoseconds since 1970."""
+        age = (self._wall_clock() - changed_at) / NANOSECONDS
+        if age < -self._seconds:
+            return self._watch(path, stamp)
+        return max(0.0, self._seconds - max(age, 0.0))
+
+    def _watch(self, path: bytes, stamp: FileStamp) -> float:
+        seen, since = self._watched.get(path, (None, 0.0))
+        if seen != stamp:
+            if len(self._watched) >= MOST_WATCHED:
+                self._watched.clear()
+            since = self._clock()
+            self._watched[path] = stamp, since
+        left = self._seconds - (self._clock() - since)
+        if left <= 0:
+            del self._watched[path]
+        return max(0.0, left)

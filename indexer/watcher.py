@@ -1,0 +1,178 @@
+"""Notice that something happened to an account's files; nothing more. The one module that knows watchdog.
+
+What the events of the kernel leave out (docs/decisions/0008-events-only-wake.md has the list) is why an event marks its
+account dirty and the disk decides. Told apart are the cases in which events were lost: the kernel's queue overflowed,
+the limit of watches was reached, a thread died, the dataset folder went.
+"""
+
+import errno
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from threading import Lock
+
+from watchdog.events import (
+    DirCreatedEvent,
+    DirDeletedEvent,
+    DirMovedEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
+from watchdog.observers.api import BaseObserver
+from watchdog.observers.inotify import InotifyEmitter
+from watchdog.observers.inotify_c import CallbackId, InotifyEvent, InotifyFD, Mask, WatchCallback, WatchDescriptor
+
+from core.dataset import username_fault, username_of
+
+EVENTS: list[type[FileSystemEvent]] = [
+    FileCreatedEvent,
+    FileClosedEvent,
+    FileMovedEvent,
+    FileDeletedEvent,
+    DirCreatedEvent,
+    DirMovedEvent,
+    DirDeletedEvent,
+]
+"""Without the opening and closing of what is only read: that is us."""
+MOST_DIRTY = 10_000
+"""Accounts that are remembered one by one; with more, everything is dirty."""
+WATCH_LIMITS = (Path("/proc/sys/fs/inotify/max_user_watches"), Path("/proc/sys/user/max_inotify_watches"))
+STOP_SECONDS = 2.0
+
+
+class Dirt:
+    """What happened since it was last asked: dirty accounts, or, for a reason, everything. Bounded, for any thread."""
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+        self._lock = Lock()
+        self._usernames: set[str] = set()
+        self._everything: str | None = None
+
+    def mark(self, username: str) -> None:
+        with self._lock:
+            is_first = not self._usernames
+            self._usernames.add(username)
+            if len(self._usernames) > MOST_DIRTY:
+                self._usernames.clear()
+                self._everything = f"over {MOST_DIRTY:,} accounts changed at once"
+        if is_first:
+            self._wake()
+
+    def mark_everything(self, reason: str) -> None:
+        with self._lock:
+            self._everything = reason
+        self._wake()
+
+    def take(self) -> tuple[set[str], str | None]:
+        """Return the dirty accounts and the reason why everything is dirty, if so, and begin anew."""
+        with self._lock:
+            taken = self._usernames, self._everything
+            self._usernames, self._everything = set(), None
+        return taken
+
+
+class Watcher:
+    """Watches one dataset folder from `start` to `stop`; when it does not start, or is limited, sweeps must do."""
+
+    def __init__(self, dirt: Dirt) -> None:
+        self._dirt = dirt
+        self._notifier: _Notifier | None = None
+        self._observer: BaseObserver | None = None
+
+    @property
+    def is_alive(self) -> bool:
+        """Tell whether every thread that brings events lives."""
+        if self._observer is None or self._notifier is None:
+            return False
+        emitters = self._observer.emitters
+        return bool(emitters) and all(thread.is_alive() for thread in (self._notifier, self._observer, *emitters))
+
+    @property
+    def is_limited(self) -> bool:
+        """Tell whether some folder is not watched, as the kernel's limit was reached."""
+        return self._notifier is not None and self._notifier.is_limited
+
+    def start(self, root: Path) -> None:
+        """Watch a folder and all below; raises OSError where the kernel does not let us.
+
+        A link is resolved, for watchdog would watch the link itself.
+        """
+        path = os.path.realpath(root)
+        self._notifier = _Notifier(lambda: self._dirt.mark_everything("the kernel's queue of events overflowed"))
+        self._observer = BaseObserver(InotifyEmitter, inotify_fd=self._notifier)
+        self._notifier.start()
+        try:
+            self._observer.schedule(_Handler(path, self._dirt), path, recursive=True, event_filter=EVENTS)
+            self._observer.start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Watch no more; harmless where nothing was watched."""
+        for thread in (self._observer, self._notifier):
+            if thread is not None:
+                thread.stop()
+                with suppress(RuntimeError):  # it was never started
+                    thread.join(STOP_SECONDS)
+        self._observer = self._notifier = None
+
+
+def watch_limit() -> int | None:
+    """Return how many folders this user may watch, or None where the system does not say."""
+    limits = []
+    for file in WATCH_LIMITS:
+        with suppress(OSError, ValueError):
+            limits.append(int(file.read_text(encoding="ascii")))
+    return min(limits, default=None)
+
+
+class _Notifier(InotifyFD):
+    """Reads the kernel's events, and keeps what watchdog swallows: an overflow, and the limit of watches."""
+
+    def __init__(self, on_overflow: Callable[[], None]) -> None:
+        super().__init__()
+        self._on_overflow = on_overflow
+        self.is_limited = False
+
+    def add_callback(self, path: bytes, mask: Mask, callback: WatchCallback, id_: CallbackId) -> WatchDescriptor:
+        try:
+            return super().add_callback(path, mask, callback, id_)
+        except OSError as error:
+            self.is_limited |= error.errno == errno.ENOSPC
+            raise
+
+    def handle_event(self, event: InotifyEvent) -> None:
+        if event.is_queue_overflow:
+            self._on_overflow()
+        super().handle_event(event)
+
+
+class _Handler(FileSystemEventHandler):
+    """Marks the accounts of an event's paths; it cannot raise, for that would end watchdog's thread for good."""
+
+    def __init__(self, root: str, dirt: Dirt) -> None:
+        self._prefix = os.fsencode(root).rstrip(b"/") + b"/"
+        self._dirt = dirt
+
+    def dispatch(self, event: FileSystemEvent) -> None:
+        try:
+            for path in (event.src_path, event.dest_path):
+                if path:
+                    self._mark(os.fsencode(path))
+        except Exception as error:  # noqa: BLE001 - see the class
+            self._dirt.mark_everything(f"an event could not be understood ({error})")
+
+    def _mark(self, path: bytes) -> None:
+        if not path.startswith(self._prefix):
+            self._dirt.mark_everything("the dataset folder itself changed")
+            return
+        folder = path[len(self._prefix) :].split(b"/", 1)[0]
+        if not username_fault(folder):
+            self._dirt.mark(username_of(folder))
