@@ -7,6 +7,7 @@ the limit of watches was reached, a thread died, the dataset folder went.
 
 import errno
 import os
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -103,6 +104,8 @@ class Watcher:
 
         A link is resolved, for watchdog would watch the link itself.
         """
+        # watchdog warns of a folder that was moved out and comes back with the watch it had
+        warnings.filterwarnings("ignore", "Callback with id", RuntimeWarning)
         path = os.path.realpath(root)
         self._notifier = _Notifier(lambda: self._dirt.mark_everything("the kernel's queue of events overflowed"))
         self._observer = BaseObserver(InotifyEmitter, inotify_fd=self._notifier)

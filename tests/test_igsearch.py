@@ -18,53 +18,10 @@ from PIL import Image
 
 from tests.mariadb import MariaDB
 from tests.pictures import encode, photo, photo_bytes
+from tests.shell import Shell
 
 COUNTS = ["added", "updated", "moved", "removed", "unchanged", "unreadable", "ignored", "seconds"]
 FIRST, SECOND, UNKNOWN = (photo_bytes(seed) for seed in (1, 2, 3))
-
-
-@dataclass(frozen=True)
-class Ended:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def lines(self) -> list[str]:
-        return self.out.splitlines()
-
-    @property
-    def objects(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.lines]
-
-
-@dataclass(frozen=True)
-class Shell:
-    """A folder with a dataset, and igsearch run in it with nothing in the environment but what is given."""
-
-    folder: Path
-
-    def environment(self, variables: dict[str, str]) -> dict[str, str]:
-        return {"PATH": os.environ["PATH"], "HOME": str(self.folder / "home"), **variables}
-
-    def igsearch(self, *arguments: str, stdin: bytes = b"", variables: dict[str, str] | None = None) -> Ended:
-        ended = subprocess.run(
-            [sys.executable, "-m", "igsearch", *arguments],
-            cwd=self.folder,
-            env=self.environment(variables or {}),
-            input=stdin,
-            capture_output=True,
-            timeout=60,
-            check=False,
-        )
-        assert b"Traceback" not in ended.stderr, ended.stderr.decode()
-        return Ended(ended.returncode, ended.stdout.decode(), ended.stderr.decode())
-
-    def put(self, path: str, content: bytes) -> Path:
-        file = self.folder / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
-        return file
 
 
 @pytest.fixture

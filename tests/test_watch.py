@@ -1,0 +1,265 @@
+"""`igsearch watch` and `igsearch run` as an operator meets them: real processes, signals, kernel limits, databases."""
+
+import itertools
+import os
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.mariadb import MariaDB
+from tests.pictures import photo_bytes
+from tests.shell import Service, Shell
+
+PICTURES = [photo_bytes(seed, size=(160, 120)) for seed in range(6)]
+QUEUE = Path("/proc/sys/fs/inotify/max_queued_events")
+NUMBERS = itertools.count()
+
+
+def _namespaces(*options: str) -> tuple[str, ...]:
+    """Return the command that starts another in namespaces of its own; skips where the machine does not let us."""
+    command = ("unshare", *options, "--")
+    if not shutil.which("unshare") or subprocess.run([*command, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("this machine does not let us make namespaces")
+    return command
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    shell = Shell(tmp_path)
+    shell.put("images/anna/0.jpg", PICTURES[0])
+    return shell
+
+
+@pytest.fixture
+def on_server(mariadb: MariaDB) -> dict[str, str]:
+    """The settings for an empty database on the server."""
+    return {"IGSEARCH_DATABASE_URL": mariadb.create_database(f"watch_{next(NUMBERS)}")}
+
+
+def until_images(shell: Shell, service: Service, images: int, variables: dict[str, str] | None = None) -> None:
+    service.until(lambda: shell.igsearch("stats", "--json", variables=variables).code == 0)
+    service.until(lambda: shell.figures(variables)["images"] == images)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("command", ["watch", "run"])
+def test_a_signal_ends_the_service_in_good_order(shell: Shell, command: str, number: signal.Signals) -> None:
+    """What lies in the dataset and what is dropped later is found; SIGTERM and SIGINT end it with 0."""
+    with shell.service(command) as service:
+        until_images(shell, service, 1)
+        shell.put("images/bob/1.jpg", PICTURES[1])
+        until_images(shell, service, 2)
+        watching = shell.figures()["daemon"]
+        code = service.end(number)
+
+    assert code == 0
+    assert watching["state"] in {"watching", "scanning"}
+    assert watching["next_scan"]
+    assert shell.figures()["daemon"]["state"] == "stopped"
+
+
+@pytest.mark.parametrize("command", ["watch", "run", "index"])
+def test_a_second_indexer_is_refused(shell: Shell, command: str) -> None:
+    """While one daemon runs, another indexer ends with 75 and says why; the lock dies with its holder."""
+    with shell.service("watch") as service:
+        until_images(shell, service, 1)
+        second = shell.igsearch(command)
+        service.process.kill()
+        service.process.wait()
+
+    after = shell.igsearch("index")
+
+    assert second.code == 75
+    assert "Another indexer" in second.err
+    assert after.code == 0
+
+
+def test_sighup_rescans(shell: Shell) -> None:
+    """SIGHUP asks for a full rescan; the log tells what it came to and when the next is due."""
+    with shell.service("watch", variables={"IGSEARCH_RESCAN": "0 4 * * *"}) as service:
+        service.until_said("full rescan (start) done")
+        service.process.send_signal(signal.SIGHUP)
+        service.until_said("full rescan (SIGHUP) done")
+
+    assert "; next 2" in service.log
+
+
+def test_an_absent_dataset_ends_the_start(shell: Shell) -> None:
+    """A dataset that never was there is a mistake of the command line: exit code 66."""
+    ended = shell.igsearch("watch", "--dataset", "imagse")
+
+    assert ended.code == 66
+    assert "imagse" in ended.err
+
+
+def test_a_wrong_schedule_is_named(shell: Shell) -> None:
+    """A cron expression that no calendar knows ends the start with 78 and names the setting."""
+    ended = shell.igsearch("watch", variables={"IGSEARCH_RESCAN": "61 4 * * *"})
+
+    assert ended.code == 78
+    assert "IGSEARCH_RESCAN" in ended.err
+
+
+def test_the_service_manager_is_told(shell: Shell) -> None:
+    """Where NOTIFY_SOCKET asks for it, readiness and the end are told."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(shell.folder / "notify"))
+        listener.settimeout(60)
+        with shell.service("watch", variables={"NOTIFY_SOCKET": str(shell.folder / "notify")}) as service:
+            while listener.recv(4096) != b"READY=1":
+                pass
+            service.end()
+        listener.setblocking(False)
+        said = []
+        while True:
+            try:
+                said.append(listener.recv(4096))
+            except BlockingIOError:
+                break
+
+    assert said[-1] == b"STOPPING=1"
+
+
+def test_an_overflow_of_the_kernels_queue_is_made_good(shell: Shell) -> None:
+    """When more happens than the kernel remembers, the daemon looks at everything, and finds what it was not told."""
+    with shell.service("watch") as service:
+        service.until_said("full rescan (start) done")
+        service.process.send_signal(signal.SIGSTOP)
+        clutter = shell.folder / "images/anna/.clutter"
+        for _ in range(int(QUEUE.read_text(encoding="ascii")) // 2):  # created, closed, deleted: three events
+            clutter.touch()
+            clutter.unlink()
+        shell.put("images/anna/1.jpg", PICTURES[1])
+        service.process.send_signal(signal.SIGCONT)
+        service.until_said("full rescan (the kernel's queue of events overflowed) done")
+        until_images(shell, service, 2)
+
+
+@pytest.mark.parametrize("when", ["at the start", "later"])
+def test_sweeps_replace_events_when_watches_run_out(shell: Shell, when: str) -> None:
+    """With fewer watches than folders the log says how to get more, and photos are found all the same."""
+    limited = ("sh", "-c", 'echo 8 > /proc/sys/user/max_inotify_watches; exec "$@"', "sh")
+    folders = [f"images/user{number}" for number in range(12)]
+    if when == "at the start":
+        for folder in folders:
+            (shell.folder / folder).mkdir()
+    with shell.service("watch", prefix=(*_namespaces("--user", "--map-root-user"), *limited)) as service:
+        service.until_said("full rescan (start) done")
+        if when == "later":
+            for folder in folders:
+                (shell.folder / folder).mkdir()
+        service.until_said("sysctl fs.inotify.max_user_watches=")
+        for number, folder in enumerate(folders):
+            shell.put(f"{folder}/a.jpg", PICTURES[1] + bytes(number))
+        until_images(shell, service, 13)
+
+
+def test_an_unmounted_dataset_loses_nothing(shell: Shell) -> None:
+    """A disk that is unmounted and mounted again costs no row, and no photo is read twice; it may be read-only."""
+    disk = shell.folder / "disk"
+    shutil.move(shell.folder / "images", disk)
+    (shell.folder / "images").mkdir()
+    script = """
+        mount --bind -o ro disk images || exit 99
+        "$@" & watch=$!
+        trap 'kill -TERM $watch; wait $watch; exit $?' TERM
+        read -r _ < unmount && umount --lazy images && echo unmounted && read -r _ < mount &&
+            mount --bind -o ro disk images && echo mounted
+        wait $watch
+    """
+    for name in ("unmount", "mount"):
+        os.mkfifo(shell.folder / name)
+    prefix = (*_namespaces("--mount"), "sh", "-c", script, "sh")
+    with shell.service("watch", variables={"IGSEARCH_LOG_LEVEL": "DEBUG"}, prefix=prefix) as service:
+        until_images(shell, service, 1)
+        (shell.folder / "unmount").write_text("\n")
+        service.until(lambda: shell.figures()["daemon"]["state"] == "root suspicious")
+        away = shell.figures()["images"]
+        (shell.folder / "mount").write_text("\n")
+        service.until_said("mounted\n")
+        service.until(lambda: shell.figures()["daemon"]["state"] == "watching")
+        (disk / "anna/1.jpg").write_bytes(PICTURES[1])
+        until_images(shell, service, 2)
+
+    assert away == 1
+    assert service.log.count("added anna/0.jpg") == 1
+    assert "updated anna/0.jpg" not in service.log
+
+
+@pytest.mark.parametrize("absence", ["stopped", "frozen"])
+def test_the_database_may_go_away(shell: Shell, mariadb: MariaDB, on_server: dict[str, str], absence: str) -> None:
+    """A database that is stopped or stands still is waited for; what came meanwhile is found after its return."""
+    with shell.service("watch", variables=on_server) as service:
+        until_images(shell, service, 1, on_server)
+        leave, come_back = (mariadb.stop, mariadb.start) if absence == "stopped" else (mariadb.freeze, mariadb.thaw)
+        leave()
+        try:
+            shell.put("images/bob/1.jpg", PICTURES[1])
+            service.until_said("no file is forgotten")
+        finally:
+            come_back()
+        service.until_said("all is well again")
+        until_images(shell, service, 2, on_server)
+
+
+def test_a_stop_does_not_wait_for_a_frozen_database(shell: Shell, mariadb: MariaDB, on_server: dict[str, str]) -> None:
+    """SIGTERM ends the daemon with 0 although the database stands still; the next start takes what was left."""
+    with shell.service("watch", variables=on_server) as service:
+        until_images(shell, service, 1, on_server)
+        mariadb.freeze()
+        try:
+            shell.put("images/bob/1.jpg", PICTURES[1])
+            service.until_said("no file is forgotten")
+            code = service.end()
+        finally:
+            mariadb.thaw()
+
+    assert code == 0
+    with shell.service("watch", variables=on_server) as service:
+        until_images(shell, service, 2, on_server)
+
+
+def test_the_database_may_come_last(shell: Shell, mariadb: MariaDB, on_server: dict[str, str]) -> None:
+    """A daemon that is started before its database waits for it."""
+    mariadb.stop()
+    try:
+        with shell.service("watch", variables=on_server) as service:
+            service.until_said("is unavailable")
+            mariadb.start()
+            until_images(shell, service, 1, on_server)
+    finally:
+        if mariadb.process is None:
+            mariadb.start()
+
+
+def test_a_full_disk_is_said_and_survived(shell: Shell) -> None:
+    """When the database's disk is full the log says so; with room again the daemon goes on."""
+    with shell.service("watch") as service:
+        until_images(shell, service, 1)
+        room = (shell.folder / "images.igsearch.db-wal").stat().st_size  # and more than the log has
+        resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+        for number in range(50):
+            shell.put(f"images/bob/{number}.jpg", PICTURES[1] + bytes(number))
+        service.until_said("is full: free some space")
+        resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        until_images(shell, service, 51)
+
+
+def test_a_kill_costs_nothing(shell: Shell) -> None:
+    """After kill -9 amid its work, the next start leaves the record that a clean index makes."""
+    for number in range(60):
+        shell.put(f"images/user{number % 7}/{number}.jpg", PICTURES[number % 6] + bytes(number))
+    with shell.service("watch", variables={"IGSEARCH_LOG_LEVEL": "DEBUG"}) as service:
+        service.until_said("added")
+        service.process.kill()
+        service.process.wait()
+    with shell.service("watch") as service:
+        until_images(shell, service, 61)
+        service.until(lambda: shell.figures()["backlog"] == 0)
+
+    assert shell.igsearch("index", "--json").objects[-1]["unchanged"] == 61
