@@ -8,6 +8,7 @@ them out of ours before the first worker starts.
 import asyncio
 import contextlib
 import fcntl
+import logging
 import multiprocessing
 import os
 import resource
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 from pebble import ProcessExpired, ProcessPool
 
 from core.audit import edited_file
-from core.errors import Crashed, TooLarge, TooSlow
+from core.errors import Crashed, ImageError, PathError, TooLarge, TooSlow
 from core.features import Pass
 from core.fingerprinting import (
     Description,
@@ -59,6 +60,7 @@ STANDARD_ERROR = 2
 ENDED_FROM_OUTSIDE = frozenset((-signal.SIGTERM, 255))
 """Exit codes that no picture causes: a service manager ends all of us, or the fork server before the worker (255)."""
 
+logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -70,7 +72,8 @@ class PhotoWorkers:
         self._seconds = seconds
         self._memory = memory
         self._places = asyncio.Semaphore(count * TASKS_A_WORKER)
-        self._pool = self._fresh_pool()
+        self._busy = 0
+        self._pool: ProcessPool | None = None
 
     async def fingerprint_file(self, path: bytes) -> FileFingerprint:
         """Read a file and make its light fingerprint; raises ImageError or PathError."""
@@ -106,10 +109,18 @@ class PhotoWorkers:
         """Read a photo and return a lightly edited copy as a JPEG; raises ImageError or PathError."""
         return await self._run(edited_file, path)
 
+    async def release(self) -> None:
+        """End the worker processes, which keep 30 MB each, unless they are busy; the next picture starts others."""
+        if self._pool and not self._busy:
+            await self.close()
+
     async def close(self) -> None:
-        await asyncio.to_thread(_stop, self._pool)
+        pool, self._pool = self._pool, None
+        if pool:
+            await asyncio.to_thread(_stop, pool)
 
     async def __aenter__(self) -> Self:
+        self._pool = self._pool or self._fresh_pool()  # gets ready while the caller opens its database
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -117,14 +128,18 @@ class PhotoWorkers:
 
     async def _run(self, task: Callable[..., T], *arguments: object) -> T:
         """Run a task, and again in a fresh pool where it was the pool that failed."""
-        async with self._places:
-            for _ in range(POOLS_A_TASK):
-                pool = self._pool
-                try:
-                    return await self._run_in(pool, task, *arguments)
-                except BrokenProcessPool:
-                    await self._replace(pool)
-            raise _crashed()
+        self._busy += 1
+        try:
+            async with self._places:
+                for _ in range(POOLS_A_TASK):
+                    pool = self._pool = self._pool or self._fresh_pool()
+                    try:
+                        return await self._run_in(pool, task, *arguments)
+                    except BrokenProcessPool:
+                        await self._replace(pool)
+                raise _crashed()
+        finally:
+            self._busy -= 1
 
     async def _run_in(self, pool: ProcessPool, task: Callable[..., T], *arguments: object) -> T:
         try:
@@ -139,6 +154,11 @@ class PhotoWorkers:
         except ProcessExpired as error:
             if error.exitcode in ENDED_FROM_OUTSIDE:
                 raise BrokenProcessPool from error
+            raise _crashed() from error
+        except (ImageError, PathError, BrokenProcessPool):
+            raise
+        except Exception as error:  # the door of the workers: what a decoder raises is about its picture
+            logger.warning("a picture met a fault in igsearch (%s: %s): report it", type(error).__name__, error)
             raise _crashed() from error
 
     async def _replace(self, broken: ProcessPool) -> None:

@@ -43,11 +43,20 @@ def allocate(_: bytes) -> int:
     return len(bytearray(PICTURE_MEMORY + 1))
 
 
+def fail(_: bytes) -> None:
+    """Raise what nobody foresaw."""
+    raise ZeroDivisionError
+
+
 def hang(fifo: bytes) -> None:
     """Say who hangs, then never give up the interpreter."""
     if fifo:
         Path(os.fsdecode(fifo)).write_text(str(os.getpid()), encoding="ascii")
     sum(range(10**12))
+
+
+def read_it(fifo: bytes) -> bytes:
+    return Path(os.fsdecode(fifo)).read_bytes()
 
 
 def name_yourself(_: bytes) -> int:
@@ -115,6 +124,7 @@ async def test_errors_come_through(tmp_path, workers):
         (be_killed, Crashed),
         (abort, Crashed),
         (allocate, TooLarge),
+        (fail, Crashed),
     ],
 )
 async def test_a_deadly_picture_costs_only_itself(workers, deed, error):
@@ -125,6 +135,31 @@ async def test_a_deadly_picture_costs_only_itself(workers, deed, error):
 
     assert type(raised.value) is error
     assert after == fingerprint_bytes(photo_bytes(1))
+
+
+async def test_released_workers_come_back(workers):
+    """Workers that were given up when nothing was to be done are there again for the next picture."""
+    before = await workers._run(name_yourself, b"")
+    await workers.release()
+
+    after = await workers._run(name_yourself, b"")
+
+    assert before != after
+    assert not Path(f"/proc/{before}").exists()
+
+
+async def test_busy_workers_are_not_released(tmp_path, workers):
+    """A picture in work is finished, whoever wants the memory."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    working = asyncio.create_task(workers._run(read_it, bytes(fifo)))
+    writer = await asyncio.to_thread(fifo.open, "wb")
+
+    await workers.release()
+    with writer:
+        writer.write(b"done")
+
+    assert await working == b"done"
 
 
 async def test_a_picture_that_takes_too_long_is_stopped():

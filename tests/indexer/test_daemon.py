@@ -48,6 +48,9 @@ class Eyes:
         self.fingerprinted[os.path.basename(path)] += 1
         return await self._workers.fingerprint_file(path)
 
+    async def release(self) -> None:
+        await self._workers.release()
+
     async def deepen_file(self, path: bytes) -> FileDeepFingerprint:
         return await self._workers.deepen_file(path)
 
@@ -112,6 +115,9 @@ class Bench:
     async def is_suspicious(self) -> bool:
         daemon = (await self.stats()).daemon
         return daemon is not None and daemon.state == "root suspicious"
+
+    async def has_failures(self, count: int) -> bool:
+        return len(await self.store.ledger()) == count
 
     async def is_worked_off(self) -> bool:
         return (await self.stats()).backlog == 0
@@ -300,7 +306,7 @@ async def test_a_deleted_photo_goes(bench: Bench) -> None:
         (bench.root / "anna/broken.jpg").unlink()
         del kept["anna/0.jpg"]
         await bench.until_record_is(kept)
-        await bench.until(lambda: _is_empty(bench.store.ledger()))
+        await bench.until(lambda: bench.has_failures(0))
 
 
 @pytest.mark.parametrize("loss", ["another folder in its place", "no folder in its place", "emptied"])
@@ -352,13 +358,13 @@ async def test_an_unreadable_photo_is_in_the_ledger_until_it_changes(bench: Benc
         file = bench.put("anna/broken.jpg", PICTURES[0][:2000])
         bench.put("anna/good.jpg", PICTURES[1])
         await bench.until_record_is({"anna/good.jpg": PICTURES[1]})
-        await bench.until(lambda: _is_full(bench.store.ledger()))
+        await bench.until(lambda: bench.has_failures(1))
         bench.put("anna/other.jpg", PICTURES[2])
         await bench.until_record_is({"anna/good.jpg": PICTURES[1], "anna/other.jpg": PICTURES[2]})
         tried = bench.eyes.fingerprinted[b"broken.jpg"]
         [entry] = (await bench.store.ledger()).values()
         file.write_bytes(PICTURES[0])
-        await bench.until(lambda: _is_empty(bench.store.ledger()))
+        await bench.until(lambda: bench.has_failures(0))
 
     assert (tried, entry.kind, entry.attempts) == (1, "corrupt", 1)
     assert b"anna/broken.jpg" in await bench.record()
@@ -414,14 +420,6 @@ async def test_the_end_is_told(bench: Bench) -> None:
 
 def _of_version(light, version):
     return type(light)(**{name: getattr(light, name) for name in light.__dataclass_fields__} | {"version": version})
-
-
-async def _is_empty(answer: Awaitable[dict[bytes, object]]) -> bool:
-    return not await answer
-
-
-async def _is_full(answer: Awaitable[dict[bytes, object]]) -> bool:
-    return bool(await answer)
 
 
 async def _is_false(answer: Awaitable[bool]) -> bool:
