@@ -349,19 +349,23 @@ async def _audit(dataset: Path | None, sample: int, seed: int | None, *, as_json
 
 
 async def _watch(dataset: Path | None) -> int:
+    from core.notify import notifier
+
     settings, root = _prepare(dataset, is_service=True)
-    await _until_signal(partial(_keep_index, settings, root))
+    await _until_signal(partial(_keep_index, settings, root, notifier(os.environ)))
     return 0
 
 
 async def _run(dataset: Path | None) -> int:
+    from core.notify import notifier
     from core.supervision import supervise
 
     settings, root = _prepare(dataset, is_service=True)
     for name, token in (("TELEGRAM", settings.telegram_token), ("DISCORD", settings.discord_token)):
         if token:
             _say(f"IGSEARCH_{name}_TOKEN is set, but this version has no bot for it yet: only the indexer runs.")
-    await _until_signal(partial(supervise, {"the indexer": partial(_keep_index, settings, root)}))
+    indexer = partial(_keep_index, settings, root, notifier(os.environ))
+    await _until_signal(partial(supervise, {"the indexer": indexer}))
     return 0
 
 
@@ -372,9 +376,8 @@ async def _until_signal(service: "Part") -> None:
         await service(stopped)
 
 
-async def _keep_index(settings: "Settings", root: Path, stopped: asyncio.Event) -> None:
-    """Run the daemon until `stopped`."""
-    from core.notify import notifier
+async def _keep_index(settings: "Settings", root: Path, notify: Callable[[str], None], stopped: asyncio.Event) -> None:
+    """Run the daemon until `stopped`; `notify` tells the service manager how it is."""
     from core.workers import PhotoWorkers
     from indexer.daemon import Daemon
     from indexer.schedule import Schedule
@@ -385,14 +388,7 @@ async def _keep_index(settings: "Settings", root: Path, stopped: asyncio.Event) 
     manner = Manner(root, settings.workers, clock=lambda: datetime.now(UTC), settling=settling)
     schedule = Schedule(settings.rescan)
     async with PhotoWorkers(settings.workers) as reader, _store(settings, root) as store:
-        daemon = Daemon(
-            manner,
-            settings.settle_seconds,
-            store=store,
-            reader=reader,
-            schedule=schedule,
-            notify=notifier(os.environ),
-        )
+        daemon = Daemon(manner, settings.settle_seconds, store=store, reader=reader, schedule=schedule, notify=notify)
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGHUP, daemon.rescan, "SIGHUP")
         end = asyncio.create_task(_call_when(stopped, daemon.stop))

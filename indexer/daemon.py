@@ -41,6 +41,8 @@ PATIENCE_SECONDS = 2.0
 RECENT_NANOSECONDS = 600 * 1_000_000_000
 """How far back a file's last change matters: much longer than it has to lie still."""
 PULSE_SECONDS = 2.0
+GATHER_SECONDS = 0.1
+"""For which more events are awaited when one woke us: unpacking an archive brings thousands a second."""
 IDLE_SECONDS = 30.0
 """After which the memory of what opens files is given back; it takes 0.1 s to have it again."""
 STATUS_SECONDS = 15.0
@@ -226,7 +228,7 @@ class Daemon:
         if self._wanted and not self._tally.is_scanning:
             await self._begin_scan(self._wanted, now)
         elif due := self._agenda.take_due(now):
-            await self._visit(due, Bounds(files=FRESH_FILES, takes_outdated=False))
+            await self._visit(due, Bounds(files=FRESH_FILES, is_over=self._until_due(now), takes_outdated=False))
         elif waiting := self._agenda.take_waiting(ACCOUNTS_AT_A_TIME):
             await self._visit(waiting, Bounds(is_over=self._until_due(now), takes_outdated=False))
         elif gone := self._believed_gone(now):
@@ -340,9 +342,9 @@ class Daemon:
             await batch.add(Forget(path))
         await batch.flush()
         self._missing.forget(paths)
-        images = before - (await self._store.checkpoint()).images
-        self._tally.removed(images)
-        logger.info("removed %d photos whose files are gone", images)
+        if images := before - (await self._store.checkpoint()).images:
+            self._tally.removed(images)
+            logger.info("removed %d photos whose files are gone", images)
 
     def _is_scanned(self, now: float) -> bool:
         """Tell whether every account was visited, and what was missing was decided about."""
@@ -374,6 +376,7 @@ class Daemon:
             seconds = min(seconds, max(0.0, self._agenda.next_due - now))
         with suppress(TimeoutError):
             await asyncio.wait_for(self._awake.wait(), seconds)
+            await self._crew.rest(GATHER_SECONDS)
 
     async def _pause(self, error: IgSearchError) -> None:
         """Say once what is wrong, and wait a little longer each time."""

@@ -13,7 +13,7 @@ import pytest
 
 from core.errors import PathError, TooSlow
 from core.fingerprinting import VERSIONS, FileDigest, FileFingerprint
-from core.model import Remember, ScanReport
+from core.model import Relocate, Remember, ScanReport
 from core.storage.database import Database, sqlite_url
 from core.storage.store import Store
 from core.workers import PhotoWorkers
@@ -164,6 +164,22 @@ async def test_a_touched_photo_is_not_fingerprinted(bench: Bench) -> None:
     assert report == again == ScanReport(unchanged=1)
     assert fingerprinted == []
     assert bench.eyes.digested == []
+
+
+async def test_a_remounted_disk_is_known_by_its_files(bench: Bench) -> None:
+    """When a disk comes back under another device number, its photos are taken as they are; none is opened."""
+    bench.put("anna/a.jpg", PICTURES[0])
+    await bench.rescan()
+    [image] = (await bench.store.record("anna")).values()
+    other_device = replace(image.stamp, device=image.stamp.device + 1)
+    async with bench.store.writer():
+        await bench.store.write([Relocate(image.image_id, image.place, other_device)])
+
+    report = await bench.rescan()
+
+    assert report == ScanReport(unchanged=1)
+    assert (bench.eyes.digested, bench.eyes.fingerprinted) == ([], [])
+    assert await bench.store.record("anna") == {b"anna/a.jpg": image}
 
 
 async def test_a_renamed_folder_moves_its_rows_unopened(bench: Bench) -> None:
