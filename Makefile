@@ -9,9 +9,9 @@ DATASET ?= images
 
 run: .venv/run.stamp
 	@mkdir -p "$(DATASET)"
-	$(BIN)/igsearch index --dataset "$(DATASET)"
-	@echo "Add photos as $(DATASET)/<username>/photo.jpg and run 'make run' again."
-	@echo "Search with: $(BIN)/igsearch search --dataset '$(DATASET)' --query photo.jpg"
+	@echo "Watching $(DATASET)/ until Ctrl-C: add photos as $(DATASET)/<username>/photo.jpg."
+	@echo "Search in another terminal: $(BIN)/igsearch search --dataset '$(DATASET)' --query photo.jpg"
+	$(BIN)/igsearch run --dataset "$(DATASET)"
 
 test: .venv/dev.stamp
 	$(BIN)/python -m pytest
