@@ -352,7 +352,7 @@ async def _watch(dataset: Path | None) -> int:
     from core.notify import notifier
 
     settings, root = _prepare(dataset, is_service=True)
-    await _until_signal(partial(_keep_index, settings, root, notifier(os.environ)))
+    await _until_signal(partial(_keep_index, settings, root, notifier(settings.notify_socket)))
     return 0
 
 
@@ -364,7 +364,7 @@ async def _run(dataset: Path | None) -> int:
     for name, token in (("TELEGRAM", settings.telegram_token), ("DISCORD", settings.discord_token)):
         if token:
             _say(f"IGSEARCH_{name}_TOKEN is set, but this version has no bot for it yet: only the indexer runs.")
-    indexer = partial(_keep_index, settings, root, notifier(os.environ))
+    indexer = partial(_keep_index, settings, root, notifier(settings.notify_socket))
     await _until_signal(partial(supervise, {"the indexer": indexer}))
     return 0
 

@@ -1,16 +1,12 @@
-"""Tell a service manager such as systemd how we are (sd_notify), where it asks for that by NOTIFY_SOCKET."""
+"""Tell a service manager such as systemd how we are (sd_notify), where it listens."""
 
 import socket
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable
 from contextlib import suppress
 
 
-def notifier(environment: MutableMapping[str, str]) -> Callable[[str], None]:
-    """Return what sends a state, such as READY=1; where nobody asks, nothing is sent.
-
-    The variable is taken out of the environment, so that no process started later speaks for us.
-    """
-    address = environment.pop("NOTIFY_SOCKET", "")
+def notifier(address: str) -> Callable[[str], None]:
+    """Return what sends a state, such as READY=1, to a socket; where there is none, nothing is sent."""
     if not address:
         return lambda _state: None
     path = "\0" + address[1:] if address.startswith("@") else address

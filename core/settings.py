@@ -20,6 +20,7 @@ from core.errors import SettingsError
 
 PREFIX = "IGSEARCH_"
 FILE_SUFFIX = "_FILE"
+SYSTEM_VARIABLES = {"notify_socket": "NOTIFY_SOCKET"}
 INTERVAL = re.compile(r"[1-9]\d*[smhd]")
 CRON_FIELD = r"[0-9A-Za-z*/,\-]+"
 CRON = re.compile(rf"{CRON_FIELD}(?: {CRON_FIELD}){{4}}")
@@ -46,6 +47,8 @@ class Settings(BaseSettings):
     admins: Words = ()
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"
+    notify_socket: str = ""
+    """Where a service manager such as systemd listens; its variable is NOTIFY_SOCKET."""
     workers: PositiveInt = Field(default_factory=lambda: len(os.sched_getaffinity(0)))
 
     @classmethod
@@ -114,7 +117,7 @@ def load_settings(environment: MutableMapping[str, str] = os.environ, env_file: 
     """
     faults: list[str] = []
     values = _values(_from_file(env_file, faults), faults) | _values(environment, faults)
-    for name in [name for name in environment if name.startswith(PREFIX)]:
+    for name in [name for name in environment if name.startswith(PREFIX) or name in SYSTEM_VARIABLES.values()]:
         del environment[name]
     try:
         settings = Settings.model_validate(values)
@@ -137,7 +140,7 @@ def _values(variables: Mapping[str, str], faults: list[str]) -> dict[str, str]:
     """Return the values of our variables by field, reading those given as files; empty ones count as not set."""
     values: dict[str, str] = {}
     for field in Settings.model_fields:
-        name = PREFIX + field.upper()
+        name = SYSTEM_VARIABLES.get(field, PREFIX + field.upper())
         direct, file = variables.get(name, ""), variables.get(name + FILE_SUFFIX, "")
         if direct and file:
             faults.append(f"{name}: {name}{FILE_SUFFIX} is set too, set only one")

@@ -7,8 +7,6 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
-from core.errors import IgSearchError
-
 FILES_IN_HAND = 4
 """Files a worker has in work or waiting, so that no worker idles while one file waits for the database."""
 DRAIN_SECONDS = 7.0
@@ -67,7 +65,7 @@ class Crew:
                     await queue.put(item)
                 for _ in range(self._hands):
                     await queue.put(None)
-        except* IgSearchError as failures:
+        except BaseExceptionGroup as failures:
             raise failures.exceptions[0] from failures
 
     async def _take(self, queue: asyncio.Queue[T | None], task: Callable[[T], Awaitable[None]]) -> None:

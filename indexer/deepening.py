@@ -55,7 +55,7 @@ class Deepening:
         self._crew = crew
         self._heard = heard
         self._batch = Batch(store)
-        self._last_id = 0
+        self._last_id = self._handed_out = 0
         self.done = 0
         """How many got their part."""
         self.is_at_end = False
@@ -63,20 +63,17 @@ class Deepening:
 
     async def run(self, is_over: Callable[[], bool] = lambda: False) -> None:
         """Go on with the backlog until it ends or `is_over`, with everything finished written; raises StoreError."""
-        reached = self._last_id
-        try:
-            await self._crew.work(self._entries(is_over), self._deepen)
-            await self._batch.flush()
-        except BaseException:
-            self._last_id = reached
-            raise
+        self._handed_out = self._last_id
+        await self._crew.work(self._entries(is_over), self._deepen)
+        await self._batch.flush()
+        self._last_id = self._handed_out
 
     async def _entries(self, is_over: Callable[[], bool]) -> AsyncIterator[Waiting]:
-        while page := await self._store.backlog(after=self._last_id, limit=PAGE):
+        while page := await self._store.backlog(after=self._handed_out, limit=PAGE):
             for entry in page:
                 if is_over():
                     return
-                self._last_id = entry.light_id
+                self._handed_out = entry.light_id
                 yield entry
         self.is_at_end = True
 

@@ -72,7 +72,7 @@ class Missing:
             self._absences.pop(path, None)
 
 
-def still_missing(root: Path, identity: tuple[int, int], paths: Collection[bytes]) -> list[bytes]:
+def still_missing(root: Path, identity: tuple[int, int] | None, paths: Collection[bytes]) -> list[bytes]:
     """Look a second time: return the paths where no photo file lies; none if the root is another one now."""
     try:
         if root_identity(root) != identity:

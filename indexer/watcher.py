@@ -113,7 +113,7 @@ class Watcher:
         try:
             self._observer.schedule(_Handler(path, self._dirt), path, recursive=True, event_filter=EVENTS)
             self._observer.start()
-        except BaseException:
+        except OSError:
             self.stop()
             raise
 

@@ -1,0 +1,288 @@
+"""What the daemon does, turn by turn: what is most urgent, and for no longer than that stays so.
+
+1. Visit the accounts where something happened, once their files may lie still; of many files the latest.
+2. Visit the accounts that wait: the rest of those, and all of them in a full rescan.
+3. Forget files that have been missing for a while, by the rules of indexer/removal.py.
+4. Make outdated light fingerprints again, then the deep ones that are missing.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Collection
+from datetime import datetime
+from typing import Protocol
+
+from core.answers import scan_text
+from core.errors import IgSearchError
+from core.model import Checkpoint, Forget, Stats
+from indexer.agenda import Agenda
+from indexer.batch import Batch
+from indexer.crew import Crew
+from indexer.deepening import Backlog, Deepener, Deepening
+from indexer.reconciler import Outcome, Reader
+from indexer.removal import Missing, still_missing, suspicion
+from indexer.rescan import Books
+from indexer.sweep import list_root, sweep
+from indexer.tally import CHANGES, Tally
+from indexer.visit import ACCOUNTS_AT_A_TIME, Bounds, Findings, Manner, Visit
+
+FRESH_FILES = 64
+"""Files of a fresh visit: 1 s of work, so that a photo dropped amid many others is found soon."""
+LEAST_TURN_SECONDS = 1.0
+"""What less urgent work gets at a time, so that it gets on beside a steady trickle of new files."""
+PATIENCE_SECONDS = 2.0
+"""Beyond settling, how long a file must have been missing: by then its new place is known, if it was moved."""
+RECENT_NANOSECONDS = 600 * 1_000_000_000
+"""How far back a file's last change matters: much longer than it has to lie still."""
+REMEDY = (
+    "Check that the disk is mounted; if they are gone for good, stop the daemon and run"
+    " `igsearch index --remove-missing`."
+)
+MOST_FAULTS_TOLD = 1_000
+
+logger = logging.getLogger(__name__)
+
+
+class WholeStore(Books, Backlog, Protocol):
+    """The store, as the turns see it."""
+
+    async def checkpoint(self) -> Checkpoint: ...
+
+    async def stats(self) -> Stats: ...
+
+
+class Eyes(Reader, Deepener, Protocol):
+    """What opens files."""
+
+
+class Sight(Protocol):
+    """What sees that something happened below the dataset."""
+
+    @property
+    def identity(self) -> tuple[int, int] | None:
+        """Device and inode of the dataset folder; None while it is not there."""
+
+    def take(self) -> tuple[set[str], str | None]:
+        """Return the accounts where something happened since, and the reason for a full rescan, if there is one."""
+
+
+class Turns:
+    """All that is to be done, for the life of a daemon."""
+
+    def __init__(
+        self,
+        manner: Manner,
+        settle_seconds: float,
+        *,
+        store: WholeStore,
+        reader: Eyes,
+        crew: Crew,
+        sight: Sight,
+        next_scan: Callable[[], datetime | None],
+    ) -> None:
+        self._manner = manner
+        self._settle_seconds = settle_seconds
+        self._store = store
+        self._reader = reader
+        self._crew = crew
+        self._sight = sight
+        self._next_scan = next_scan
+        self._agenda = Agenda()
+        self._missing = Missing()
+        self._outdated: set[str] = set()
+        self._deepening = self._new_deepening()
+        self._tally = Tally()
+        self._wanted: str | None = None
+        self._told: set[str] = set()
+        self.doubt: str | None = None
+        """Why it cannot be believed that what is missing was removed."""
+
+    @property
+    def is_scanning(self) -> bool:
+        return self._tally.is_scanning
+
+    @property
+    def waiting(self) -> int:
+        """How many accounts are to be visited."""
+        return len(self._agenda)
+
+    @property
+    def next_due(self) -> float | None:
+        """When the next account is due; moments are those of time.monotonic."""
+        return self._agenda.next_due
+
+    @property
+    def lag_seconds(self) -> float:
+        return round(self._agenda.lag(time.monotonic()), 1)
+
+    def rescan(self, reason: str) -> None:
+        """Reconcile everything as soon as may be."""
+        self._wanted = self._wanted or reason
+
+    async def take(self) -> bool:
+        """Do what is most urgent; return whether there was anything to do.
+
+        Raises PathError where there is no dataset, StoreError when the database fails, IndexerBusy when another indexer
+        took the lock; what was to be done is then still to be done.
+        """
+        if self._sight.identity is None:
+            return False
+        now = time.monotonic()
+        self._listen()
+        if self._wanted and not self._tally.is_scanning:
+            await self._begin_scan(self._wanted, now)
+        elif due := self._agenda.take_due(now):
+            await self._visit(due, Bounds(files=FRESH_FILES, is_over=self._until_due(now), takes_outdated=False))
+        elif waiting := self._agenda.take_waiting(ACCOUNTS_AT_A_TIME):
+            await self._visit(waiting, Bounds(is_over=self._until_due(now), takes_outdated=False))
+        elif gone := self._believed_gone(now):
+            await self._forget(gone)
+        elif self._tally.is_scanning and self._is_scanned(now):
+            await self._finish_scan(now)
+        elif self._outdated:
+            some = sorted(self._outdated)[:ACCOUNTS_AT_A_TIME]
+            await self._visit(some, Bounds(is_over=self._until_anything_else(now)))
+        elif not self._deepening.is_at_end:
+            await self._deepening.run(self._until_anything_else(now))
+        else:
+            return False
+        return True
+
+    def _listen(self) -> None:
+        """Take over what the lookout saw."""
+        usernames, reason = self._sight.take()
+        due = time.monotonic() + self._settle_seconds
+        for username in usernames:
+            self._agenda.add_fresh(username, due)
+        if reason:
+            self.rescan(reason)
+
+    def _until_due(self, began: float) -> Callable[[], bool]:
+        """Return what tells whether a fresh account is due, once this turn had its least time."""
+
+        def is_over() -> bool:
+            now = time.monotonic()
+            if now < began + LEAST_TURN_SECONDS:
+                return False
+            self._listen()
+            return self._agenda.next_due is not None and self._agenda.next_due <= now
+
+        return is_over
+
+    def _until_anything_else(self, began: float) -> Callable[[], bool]:
+        is_due = self._until_due(began)
+        return lambda: is_due() or self._agenda.is_anyone_waiting or self._wanted is not None
+
+    async def _begin_scan(self, reason: str, now: float) -> None:
+        """Put every account on the agenda, of the disk and of the record."""
+        listing = await asyncio.to_thread(list_root, self._manner.root)
+        usernames = sorted({*listing.folders, *await self._store.usernames()})
+        logger.info("full rescan (%s): %d accounts", reason, len(usernames))
+        self._report_faults(listing.faults)
+        self._wanted = None
+        self._tally.begin(reason, usernames, now)
+        self._tally.ignored_outside(listing.ignored)
+        self._agenda.add_waiting(usernames, now)
+        self._deepening = self._new_deepening()
+
+    async def _visit(self, usernames: list[str], bounds: Bounds) -> None:
+        began = time.monotonic()
+        visit = Visit(self._manner, store=self._store, reader=self._reader, crew=self._crew, heard=_ignore)
+        try:
+            since = time.time_ns() - RECENT_NANOSECONDS
+            listing = await asyncio.to_thread(sweep, self._manner.root, usernames, recent_since=since)
+            findings = await visit.run(listing, usernames, bounds)
+        except IgSearchError:
+            self._agenda.add_first(usernames, began)
+            raise
+        now = time.monotonic()
+        self._take_over(usernames, findings, bounds, now)
+        self._tally.visited(usernames, listing, findings, now)
+        self._report_faults(listing.faults)
+        self._report_changes(usernames, findings, now - began)
+        await self._judge()
+
+    def _take_over(self, usernames: list[str], findings: Findings, bounds: Bounds, now: float) -> None:
+        """Put back on the agenda what a visit left over, and note what it found."""
+        self._agenda.strike(set(usernames).difference(findings.unfinished))
+        self._agenda.add_first(findings.unfinished, now)
+        for username, seconds in findings.unsettled.items():
+            self._agenda.add_fresh(username, now + seconds)
+        self._missing.note(findings, now)
+        if bounds.takes_outdated:
+            self._outdated -= set(usernames).difference(findings.unfinished)
+        else:
+            self._outdated |= findings.outdated
+        if findings.counts[Outcome.ADDED] or findings.counts[Outcome.UPDATED]:
+            self._deepening.is_at_end = False
+
+    async def _judge(self) -> None:
+        """Decide whether what is missing can be believed to be removed."""
+        doubt = None
+        if missing := self._missing.images:
+            recorded = (await self._store.checkpoint()).images
+            doubt = suspicion(missing, recorded=recorded, listed=recorded - missing)
+        if doubt and not self.doubt:
+            logger.warning("root suspicious: %s; nothing is removed. %s", doubt, REMEDY)
+        elif self.doubt and not doubt:
+            logger.warning("the dataset is whole again: removals are believed")
+        self.doubt = f"{doubt}; nothing is removed. {REMEDY}" if doubt else None
+
+    def _believed_gone(self, now: float) -> list[bytes]:
+        """Return the files that have been missing for long enough, if that can be believed."""
+        return [] if self.doubt else self._missing.since(now - self._removal_seconds)
+
+    @property
+    def _removal_seconds(self) -> float:
+        return self._settle_seconds + PATIENCE_SECONDS
+
+    async def _forget(self, paths: list[bytes]) -> None:
+        """Look a second time, and take off the record what is still missing."""
+        gone = await asyncio.to_thread(still_missing, self._manner.root, self._sight.identity, paths)
+        before = (await self._store.checkpoint()).images
+        batch = Batch(self._store)
+        for path in gone:
+            await batch.add(Forget(path))
+        await batch.flush()
+        self._missing.forget(paths)
+        if images := before - (await self._store.checkpoint()).images:
+            self._tally.removed(images)
+            logger.info("removed %d photos whose files are gone", images)
+
+    def _is_scanned(self, now: float) -> bool:
+        """Tell whether every account was visited, and what was missing was decided about."""
+        visited_at = self._tally.visited_at
+        if visited_at is None:
+            return False
+        is_decided = bool(self.doubt) or not self._missing.since(visited_at)
+        return is_decided or now > visited_at + 2 * self._removal_seconds
+
+    async def _finish_scan(self, now: float) -> None:
+        stats = await self._store.stats()
+        report = self._tally.report(images=stats.images, unreadable=stats.unreadable, now=now)
+        await self._store.note_scan(report, self._manner.clock())
+        self._tally.end()
+        logger.info("full rescan (%s) done: %s; next %s", self._tally.reason, scan_text(report), self._next_scan())
+
+    def _new_deepening(self) -> Deepening:
+        return Deepening(self._manner, store=self._store, reader=self._reader, crew=self._crew, heard=_ignore)
+
+    def _report_faults(self, faults: Collection[str]) -> None:
+        """Log the faults of the dataset that were not logged before."""
+        for fault in faults:
+            if fault not in self._told:
+                logger.warning("%s", fault)
+        if len(self._told) > MOST_FAULTS_TOLD:
+            self._told.clear()
+        self._told.update(faults)
+
+    def _report_changes(self, usernames: list[str], findings: Findings, seconds: float) -> None:
+        counts = {outcome: findings.counts[outcome] for outcome in CHANGES}
+        if changes := ", ".join(f"{count} {outcome.value}" for outcome, count in counts.items() if count):
+            who = usernames[0] if len(usernames) == 1 else f"{len(usernames)} accounts"
+            logger.info("%s: %s, in %.1f s", who, changes, seconds)
+
+
+def _ignore(_outcome: Outcome, _files: int) -> None:
+    """Nobody watches a bar here: what changed is logged visit by visit."""
