@@ -13,6 +13,6 @@ def notifier(address: str) -> Callable[[str], None]:
 
     def send(state: str) -> None:
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
-            sender.sendto(state.encode(), socket.MSG_DONTWAIT, path)
+            sender.sendto(state.encode(errors="replace"), socket.MSG_DONTWAIT, path)
 
     return send

@@ -49,6 +49,11 @@ async def _run(name: str, part: Part, stopped: asyncio.Event) -> Exception | Non
     logger.info("starting %s", name)
     try:
         await part(stopped)
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task and task.cancelling():
+            raise
+        return RuntimeError("it was cancelled from within")
     except Exception as error:  # noqa: BLE001 - whatever it is, it ends this service only
         return error
     return None

@@ -6,6 +6,7 @@ away, and tells how it is.
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
@@ -13,6 +14,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from core.errors import IgSearchError, IndexerBusy, PathError, StoreError, Unavailable
+from core.memory import give_back
 from core.model import DaemonStatus
 from indexer.crew import Crew
 from indexer.lookout import Lookout
@@ -198,7 +200,9 @@ class Daemon:
         """Wait until something happens or is due."""
         now = time.monotonic()
         if now > self._busy_at + IDLE_SECONDS:
+            self._busy_at = math.inf
             await self._reader.release()
+            give_back()
         seconds = PULSE_SECONDS
         if self._turns.next_due is not None:
             seconds = min(seconds, max(0.0, self._turns.next_due - now))
@@ -218,8 +222,9 @@ class Daemon:
                 return
 
     def _wake_from_any_thread(self) -> None:
-        if self._loop and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._awake.set)
+        if self._loop:
+            with suppress(RuntimeError):  # it is closed: nobody is to be woken
+                self._loop.call_soon_threadsafe(self._awake.set)
 
 
 class Trouble:

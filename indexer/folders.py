@@ -10,6 +10,7 @@ from time import time_ns
 
 from core.dataset import is_ignored_folder, username_fault, username_of
 from core.errors import PathError
+from indexer.sweep import OUTSIDE
 
 RACY_NANOSECONDS = 2_000_000_000
 """Clocks of file systems tick in up to 2 s (FAT; 4 ms on ext4): a folder that changed just now may change once more
@@ -27,19 +28,19 @@ class Folders:
         return len(self._known)
 
     def changed(self) -> set[str]:
-        """Return the accounts whose folders changed since the last call, all of them the first time.
+        """Return the accounts whose folders changed since the last call, all the first time; OUTSIDE for the root.
 
         Raises PathError where the root cannot be listed.
         """
         before, self._known = self._known, {}
-        folders, usernames = [b""], set()
+        folders, changed = [b""], set()
         while folders:
             folder = folders.pop()
             is_changed = self._visit(folder, before.pop(folder, None), folders)
-            if is_changed and folder:
-                usernames.add(folder)
-        tops = {folder.split(b"/", 1)[0] for folder in usernames.union(before) if folder}
-        return {username_of(top) for top in tops}
+            if is_changed:
+                changed.add(folder)
+        tops = {folder.split(b"/", 1)[0] for folder in changed.union(before)}
+        return {username_of(top) if top else OUTSIDE for top in tops}
 
     def _visit(self, folder: bytes, before: tuple[int, list[bytes]] | None, folders: list[bytes]) -> bool:
         """Note a folder, queue those in it, and tell whether it changed."""

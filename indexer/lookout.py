@@ -86,10 +86,11 @@ class Lookout:
         if limits != self.limits:
             logger.warning("%s", limits or "the kernel's limits suffice now: events bring new photos again")
         self.limits = limits
+        self._next_sweep = self._clock() + self._pause
 
     def _start_watcher(self) -> str | None:
         self._watcher.stop()
-        self._sweep()
+        self._sweep()  # also counts the folders
         wanted, limit = len(self._folders), watch_limit()
         if limit is not None and wanted > limit:
             return _too_few(wanted, limit)
@@ -103,10 +104,13 @@ class Lookout:
         return None
 
     def _sweep(self) -> None:
-        pause = SWEEP_SECONDS if self.limits is None else SWEEP_WITHOUT_EVENTS_SECONDS
-        self._next_sweep = self._clock() + pause
+        self._next_sweep = self._clock() + self._pause
         for username in self._folders.changed():
             self._dirt.mark(username)
+
+    @property
+    def _pause(self) -> float:
+        return SWEEP_SECONDS if self.limits is None else SWEEP_WITHOUT_EVENTS_SECONDS
 
     def _lose(self, fault: str) -> None:
         if fault != self.fault:

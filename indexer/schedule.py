@@ -7,6 +7,7 @@ from datetime import datetime
 from apscheduler.job import Job
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
+from apscheduler.triggers.combining import OrTrigger
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
@@ -15,7 +16,8 @@ from core.errors import SettingsError
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 INTERVAL = re.compile(r"(\d+)([smhd])")
 DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-DAY_RANGE = re.compile(r"(\d|[a-z]{3})-(\d|[a-z]{3})(?:/(\d))?", re.IGNORECASE)
+DAY = r"(0?[0-7]|[a-z]{3})"
+DAYS_FIELD = re.compile(rf"{DAY}(?:-{DAY}(?:/([1-7]))?)?", re.IGNORECASE)
 
 
 class Schedule:
@@ -31,9 +33,12 @@ class Schedule:
         return self._job.next_run_time if self._job else None
 
     def start(self, job: Callable[[], None]) -> None:
+        async def run() -> None:  # a plain function would be called by another thread
+            job()
+
         self._scheduler.start()
         self._job = self._scheduler.add_job(
-            job, self._trigger, name="rescan", coalesce=True, max_instances=1, misfire_grace_time=None
+            run, self._trigger, name="rescan", coalesce=True, max_instances=1, misfire_grace_time=None
         )
 
     def stop(self) -> None:
@@ -44,36 +49,44 @@ class Schedule:
 
 def _trigger(rescan: str) -> BaseTrigger:
     """Understand an interval such as 15m, or a cron expression; raises SettingsError."""
-    if interval := INTERVAL.fullmatch(rescan):
-        return IntervalTrigger(seconds=int(interval[1]) * UNITS[interval[2]])
     try:
+        if interval := INTERVAL.fullmatch(rescan):
+            return IntervalTrigger(seconds=int(interval[1]) * UNITS[interval[2]])
         minute, hour, day, month, weekday = rescan.split()
-        return CronTrigger(minute=minute, hour=hour, day=day, month=month, day_of_week=_days(weekday))
-    except ValueError as error:
+        return _cron(minute, hour, day, month, weekday)
+    except (ValueError, OverflowError) as error:
         raise SettingsError(
-            f"Wrong settings. IGSEARCH_RESCAN: '{rescan}' is no cron expression ({error}); write one such as"
-            " '0 3 * * *', or an interval such as 15m."
+            f"Wrong settings. IGSEARCH_RESCAN: '{rescan}' cannot be understood ({error}); write an interval, such as"
+            " 15m, or a cron expression, such as '0 3 * * *'."
         ) from error
+
+
+def _cron(minute: str, hour: str, day: str, month: str, weekday: str) -> BaseTrigger:
+    """Understand the fields as cron does: where day and weekday are both given, either will do."""
+    time = {"minute": minute, "hour": hour, "month": month}
+    by_weekday = CronTrigger(**time, day_of_week=_days(weekday))
+    if day == "*":
+        return by_weekday
+    by_day = CronTrigger(**time, day=day)
+    return by_day if weekday == "*" else OrTrigger([by_day, by_weekday])
 
 
 def _days(field: str) -> str:
     """Write cron's days of the week by name: there 0 and 7 are Sunday, for APScheduler 0 is Monday."""
-    return ",".join(_day_names(part) for part in field.split(","))
+    return "*" if field == "*" else ",".join(name for part in field.split(",") for name in _day_names(part))
 
 
-def _day_names(part: str) -> str:
-    part = re.sub(r"^\*/", "0-6/", part)
-    if found := DAY_RANGE.fullmatch(part):
-        first, last = _day_number(found[1]), _day_number(found[2])
-        last += 7 if last < first else 0
-        return ",".join(DAYS[day % 7] for day in range(first, last + 1, int(found[3] or 1)))
-    return DAYS[int(part) % 7] if re.fullmatch("[0-7]", part) else part
+def _day_names(part: str) -> list[str]:
+    found = DAYS_FIELD.fullmatch(re.sub(r"^\*/", "0-6/", part))
+    if not found:
+        raise ValueError(f"'{part}' is no day of the week")
+    first = _day_number(found[1])
+    last = _day_number(found[2] or found[1])
+    return [DAYS[day % 7] for day in range(first, last + (7 if last < first else 0) + 1, int(found[3] or 1))]
 
 
 def _day_number(word: str) -> int:
     if word.isdigit():
-        if int(word) > 7:  # noqa: PLR2004 - 7 is Sunday too
-            raise ValueError(f"there is no day {word} in a week")
         return int(word)
     if word.lower() not in DAYS:
         raise ValueError(f"there is no day '{word}'")

@@ -12,7 +12,9 @@ from core.model import FileStamp
 
 NANOSECONDS = 1_000_000_000
 MOST_WATCHED = 10_000
-"""Files with a time ahead of our clock that are remembered; beyond that all begin anew."""
+FORGET_SECONDS = 600.0
+"""Files with a time ahead of our clock are remembered so long; when there are too many, others count as settled, and
+are read again should they change."""
 
 
 class Settling:
@@ -40,11 +42,14 @@ class Settling:
     def _watch(self, path: bytes, stamp: FileStamp) -> float:
         seen, since = self._watched.get(path, (None, 0.0))
         if seen != stamp:
-            if len(self._watched) >= MOST_WATCHED:
-                self._watched.clear()
             since = self._clock()
+            if not self._has_room(since):
+                return 0.0
             self._watched[path] = stamp, since
-        left = self._seconds - (self._clock() - since)
-        if left <= 0:
-            del self._watched[path]
-        return max(0.0, left)
+        return max(0.0, self._seconds - (self._clock() - since))
+
+    def _has_room(self, now: float) -> bool:
+        if len(self._watched) >= MOST_WATCHED:
+            fresh = {path: seen for path, seen in self._watched.items() if now - seen[1] < FORGET_SECONDS}
+            self._watched = fresh
+        return len(self._watched) < MOST_WATCHED

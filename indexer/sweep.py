@@ -16,7 +16,7 @@ from core.errors import PathError
 from core.model import FileStamp, Place, is_regular
 
 OUTSIDE = ""
-"""In the place of a username, for what belongs to none."""
+"""In the place of a username, for what belongs to none: the entries of the dataset folder that are not indexed."""
 
 
 @dataclass(slots=True)
@@ -86,7 +86,7 @@ def sweep(root: Path, usernames: Collection[str] | None = None, *, recent_since:
     """
     listing = list_root(root)
     result = Sweep(listing.identity)
-    if usernames is None:
+    if usernames is None or OUTSIDE in usernames:
         result.faults, result.ignored[OUTSIDE] = listing.faults, listing.ignored
     base = os.fsencode(root)
     for username, folders in listing.folders.items():

@@ -36,14 +36,10 @@ class Tally:
         """Take over what a visit did."""
         for outcome in CHANGES:
             self._changes[outcome] += findings.counts[outcome]
-        self._ignored |= listing.ignored
+        self._ignored |= {username: listing.ignored[username] for username in usernames}
         if self._outstanding:
             self._outstanding -= set(usernames).difference(findings.unfinished)
             self.visited_at = None if self._outstanding else now
-
-    def ignored_outside(self, entries: int) -> None:
-        """Note how many entries of the dataset folder belong to no account."""
-        self._ignored[""] = entries
 
     def removed(self, images: int) -> None:
         self._removed += images

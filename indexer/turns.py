@@ -23,7 +23,7 @@ from indexer.deepening import Backlog, Deepener, Deepening
 from indexer.reconciler import Outcome, Reader
 from indexer.removal import Missing, still_missing, suspicion
 from indexer.rescan import Books
-from indexer.sweep import list_root, sweep
+from indexer.sweep import OUTSIDE, list_root, sweep
 from indexer.tally import CHANGES, Tally
 from indexer.visit import ACCOUNTS_AT_A_TIME, Bounds, Findings, Manner, Visit
 
@@ -179,11 +179,9 @@ class Turns:
         listing = await asyncio.to_thread(list_root, self._manner.root)
         usernames = sorted({*listing.folders, *await self._store.usernames()})
         logger.info("full rescan (%s): %d accounts", reason, len(usernames))
-        self._report_faults(listing.faults)
         self._wanted = None
-        self._tally.begin(reason, usernames, now)
-        self._tally.ignored_outside(listing.ignored)
-        self._agenda.add_waiting(usernames, now)
+        self._tally.begin(reason, [OUTSIDE, *usernames], now)
+        self._agenda.add_waiting([OUTSIDE, *usernames], now)
         self._deepening = self._new_deepening()
 
     async def _visit(self, usernames: list[str], bounds: Bounds) -> None:
@@ -280,7 +278,8 @@ class Turns:
     def _report_changes(self, usernames: list[str], findings: Findings, seconds: float) -> None:
         counts = {outcome: findings.counts[outcome] for outcome in CHANGES}
         if changes := ", ".join(f"{count} {outcome.value}" for outcome, count in counts.items() if count):
-            who = usernames[0] if len(usernames) == 1 else f"{len(usernames)} accounts"
+            accounts = [username for username in usernames if username != OUTSIDE]
+            who = accounts[0] if len(accounts) == 1 else f"{len(accounts)} accounts"
             logger.info("%s: %s, in %.1f s", who, changes, seconds)
 
 

@@ -29,6 +29,7 @@ from watchdog.observers.inotify import InotifyEmitter
 from watchdog.observers.inotify_c import CallbackId, InotifyEvent, InotifyFD, Mask, WatchCallback, WatchDescriptor
 
 from core.dataset import username_fault, username_of
+from indexer.sweep import OUTSIDE
 
 EVENTS: list[type[FileSystemEvent]] = [
     FileCreatedEvent,
@@ -113,9 +114,9 @@ class Watcher:
         try:
             self._observer.schedule(_Handler(path, self._dirt), path, recursive=True, event_filter=EVENTS)
             self._observer.start()
-        except OSError:
+        except (OSError, RuntimeError) as error:  # no watch, or no thread to be had
             self.stop()
-            raise
+            raise OSError(str(error)) from error
 
     def stop(self) -> None:
         """Watch no more; harmless where nothing was watched."""
@@ -176,6 +177,8 @@ class _Handler(FileSystemEventHandler):
         if not path.startswith(self._prefix):
             self._dirt.mark_everything("the dataset folder itself changed")
             return
-        folder = path[len(self._prefix) :].split(b"/", 1)[0]
+        folder, *below = path[len(self._prefix) :].split(b"/", 1)
         if not username_fault(folder):
             self._dirt.mark(username_of(folder))
+        if not below:
+            self._dirt.mark(OUTSIDE)

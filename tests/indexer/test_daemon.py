@@ -391,6 +391,18 @@ async def test_the_backlog_is_worked_off(bench: Bench) -> None:
     assert len(await bench.record()) == len(contents)
 
 
+async def test_what_belongs_to_no_account_is_said(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """A folder whose name is no username, and a photo beside the folders, are reported when they come."""
+    async with bench.daemon():
+        bench.put("two words/a.jpg", PICTURES[0])
+        bench.put("loose.jpg", PICTURES[1])
+        bench.put("anna/a.jpg", PICTURES[2])
+        await bench.until_record_is({"anna/a.jpg": PICTURES[2]})
+
+    assert sum("'two words'" in message for message in caplog.messages) == 1
+    assert sum("loose.jpg" in message for message in caplog.messages) == 1
+
+
 async def test_a_rescan_finds_what_no_event_tells(bench: Bench) -> None:
     """A file that was changed behind the kernel's back (its bytes through a map, its time set back) is found."""
     file = bench.put("anna/a.jpg", PICTURES[0])

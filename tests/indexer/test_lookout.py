@@ -1,0 +1,194 @@
+"""The lookout notices what no event tells: a dataset that went or is another one, dead threads, too few watches."""
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from watchdog.utils import BaseThread
+
+from indexer.lookout import RETRY_EVENTS_SECONDS, SWEEP_SECONDS, Lookout
+
+PATIENCE_SECONDS = 30.0
+HERE = Path(__file__).parents[2]
+LIMIT = Path("/proc/sys/user/max_inotify_watches")
+LIMITED = ("unshare", "--user", "--map-root-user", "sh", "-c", f'echo 6 > {LIMIT} && exec "$@"', "sh")
+
+
+class Bench:
+    """A dataset with a lookout, whose clock stands still."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.now = 0.0
+        self._loop = asyncio.get_running_loop()
+        self._woken = asyncio.Event()
+        self.lookout = Lookout(root, self._wake, lambda: self.now)
+
+    def _wake(self) -> None:
+        self._loop.call_soon_threadsafe(self._woken.set)
+
+    def put(self, path: str) -> None:
+        (self.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.root / path).write_bytes(b"photo")
+
+    async def reason(self) -> str | None:
+        """Look once; return why everything is dirty."""
+        await self.lookout.look()
+        return self.lookout.take()[1]
+
+    async def until_dirty(self, username: str) -> None:
+        """Wait for an event."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while username not in self.lookout.take()[0]:
+                await self._woken.wait()
+                self._woken.clear()
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    bench = Bench(tmp_path / "images")
+    bench.put("anna/a.jpg")
+    yield bench
+    await bench.lookout.stop()
+
+
+async def test_the_first_look_makes_everything_dirty_and_brings_events(bench: Bench) -> None:
+    """At the start there is a reason to look at everything, later there is none, and what happens is heard of."""
+    reasons = [await bench.reason(), await bench.reason()]
+    bench.put("anna/b.jpg")
+
+    await bench.until_dirty("anna")
+
+    assert reasons == ["start", None]
+    assert bench.lookout.identity == (bench.root.stat().st_dev, bench.root.stat().st_ino)
+    assert (bench.lookout.fault, bench.lookout.limits) == (None, None)
+
+
+async def test_another_dataset_makes_everything_dirty(bench: Bench) -> None:
+    """When the dataset folder was replaced between two looks its identity changes, and the new one is watched."""
+    await bench.reason()
+    before = bench.lookout.identity
+    bench.root.rename(bench.root.with_name("aside"))
+    bench.root.mkdir()
+
+    reason = await bench.reason()
+    after = bench.lookout.identity
+    bench.put("bob/b.jpg")
+    await bench.until_dirty("bob")
+
+    assert reason
+    assert after == (bench.root.stat().st_dev, bench.root.stat().st_ino) != before
+
+
+async def test_a_dataset_made_again_makes_everything_dirty(bench: Bench) -> None:
+    """A dataset folder that was removed and made again is noticed though the disk may give it the same inode."""
+    await bench.reason()
+    shutil.rmtree(bench.root)
+    bench.root.mkdir()
+
+    reason = None
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not reason:
+            reason = await bench.reason()
+
+    assert "dataset folder" in reason or "died" in reason
+
+
+async def test_an_absent_dataset_is_a_fault_that_heals(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """While the dataset is not there that is said once and nothing is known of it; when it is back all is well."""
+    await bench.reason()
+    aside = bench.root.rename(bench.root.with_name("aside"))
+    await bench.reason()
+    absent = (bench.lookout.identity, bench.lookout.fault)
+    bench.now = SWEEP_SECONDS
+    await bench.reason()
+    warnings = list(caplog.messages)
+
+    aside.rename(bench.root)
+    reason = await bench.reason()
+    bench.put("anna/b.jpg")
+    await bench.until_dirty("anna")
+
+    assert absent[0] is None
+    assert str(bench.root) in str(absent[1])
+    assert len(warnings) == 1
+    assert reason
+    assert bench.lookout.identity
+    assert bench.lookout.fault is None
+
+
+@pytest.mark.parametrize("kind", ["BaseObserver", "InotifyEmitter", "_Notifier"])
+async def test_a_dead_thread_makes_everything_dirty_and_lives_again(bench: Bench, kind: str) -> None:
+    """Whichever thread of the watcher ended, the next look starts it again, as events were lost."""
+    await bench.reason()
+    ended = [
+        thread for thread in threading.enumerate() if isinstance(thread, BaseThread) and type(thread).__name__ == kind
+    ]
+    for thread in ended:
+        thread.stop()
+        await asyncio.to_thread(thread.join)
+    bench.put("anna/unheard.jpg")
+
+    reasons = [await bench.reason(), await bench.reason()]
+    bench.put("anna/heard.jpg")
+    await bench.until_dirty("anna")
+
+    assert len(ended) == 1
+    assert reasons == ["the watcher died", None]
+
+
+async def test_to_stop_is_always_allowed(bench: Bench) -> None:
+    """A lookout that never looked, or was stopped already, may be stopped, and leaves no thread that listens."""
+    await bench.lookout.stop()
+    await bench.reason()
+    await bench.lookout.stop()
+    await bench.lookout.stop()
+
+    assert not [thread for thread in threading.enumerate() if isinstance(thread, BaseThread)]
+
+
+async def _look_with_few_watches(root: Path) -> dict[str, object]:
+    """Look at a dataset of more folders than may be watched, until the limit is raised; return what was seen."""
+    bench = Bench(root)
+    began, few = await bench.reason(), bench.lookout.limits
+    bench.put("anna/swept.jpg")
+    bench.now = SWEEP_SECONDS
+    await bench.lookout.look()
+    swept = bench.lookout.take()[0]
+    LIMIT.write_text("100")
+    bench.now += RETRY_EVENTS_SECONDS
+    await bench.lookout.look()
+    enough = bench.lookout.limits
+    bench.put("bob/heard.jpg")
+    await bench.until_dirty("bob")
+    await bench.lookout.stop()
+    return {"began": began, "few": few, "swept": sorted(swept), "enough": enough}
+
+
+def look_with_few_watches(root: str) -> None:
+    print(json.dumps(asyncio.run(_look_with_few_watches(Path(root)))))  # noqa: T201
+
+
+def test_with_too_few_watches_sweeps_do_until_there_are_enough(tmp_path: Path) -> None:
+    """Without events new photos are found by sweeps, the remedy is named, and events come once the limit suffices."""
+    if subprocess.run([*LIMITED, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("no limit can be set here")
+    for name in ("anna", "bob", *(f"user{number}" for number in range(10))):
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, ns=(1, 1))
+    os.utime(tmp_path, ns=(1, 1))
+    program = "import sys; from tests.indexer.test_lookout import look_with_few_watches as look; look(sys.argv[1])"
+    command = [*LIMITED, sys.executable, "-c", program, str(tmp_path)]
+
+    ended = subprocess.run(command, cwd=HERE, check=True, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+
+    seen = json.loads(ended.stdout)
+    assert "sysctl fs.inotify.max_user_watches" in seen.pop("few")
+    assert seen == {"began": "start", "swept": ["anna"], "enough": None}

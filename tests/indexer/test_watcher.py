@@ -1,0 +1,325 @@
+"""The watcher marks the accounts where something happened: real folders, the kernel's real events."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import pytest
+from watchdog.utils import BaseThread
+
+from indexer.sweep import OUTSIDE
+from indexer.watcher import MOST_DIRTY, Dirt, Watcher, watch_limit
+
+PATIENCE_SECONDS = 30.0
+HERE = Path(__file__).parents[2]
+QUEUE = Path("/proc/sys/fs/inotify/max_queued_events")
+FEW_WATCHES = 'echo 6 > /proc/sys/user/max_inotify_watches && exec "$@"'
+LIMITED = ("unshare", "--user", "--map-root-user", "sh", "-c", FEW_WATCHES, "sh")
+
+
+class Ears:
+    """Hears of dirt, on whatever thread."""
+
+    def __init__(self) -> None:
+        self._woken = threading.Event()
+        self.dirt = Dirt(self._woken.set)
+        self.usernames: set[str] = set()
+        self.reasons: list[str] = []
+
+    def until(self, is_enough: Callable[[], bool]) -> None:
+        while not is_enough():
+            assert self._woken.wait(PATIENCE_SECONDS), f"heard of no more than {self.usernames} and {self.reasons}"
+            self._woken.clear()
+            usernames, reason = self.dirt.take()
+            self.usernames |= usernames
+            self.reasons += [reason] if reason else []
+
+    def until_dirty(self, *usernames: str) -> set[str]:
+        """Wait until accounts are dirty; return all that became so."""
+        self.until(lambda: self.usernames.issuperset(usernames))
+        heard, self.usernames = self.usernames, set()
+        return heard
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "images"
+    for file in (root / "anna/a.jpg", root / "bob/deep/b.jpg", root / "zoe/z.jpg", tmp_path / "outside/c.jpg"):
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"photo")
+    return root
+
+
+@pytest.fixture
+def ears(root: Path) -> Iterator[Ears]:
+    """Ears that hear of what happens below the root."""
+    ears = Ears()
+    watcher = Watcher(ears.dirt)
+    watcher.start(root)
+    yield ears
+    is_alive = watcher.is_alive
+    watcher.stop()
+    assert is_alive or not root.is_dir()
+
+
+def _bring_folder(root: Path) -> None:
+    (root / "carl/deep/down").mkdir(parents=True)
+    (root / "carl/deep/down/a.jpg").touch()
+
+
+def _read(root: Path) -> None:
+    (root / "anna/a.jpg").read_bytes()
+    os.utime(root / "anna/a.jpg")
+    (root / "anna/a.jpg").chmod(0o600)
+
+
+def _bring_strays(root: Path) -> None:
+    (root / "(1).jpg").touch()
+    (root / "two words").mkdir()
+    (root / "two words/a.jpg").touch()
+
+
+HAPPENINGS: dict[str, tuple[Callable[[Path], object], set[str]]] = {
+    "added": (lambda root: (root / "anna/new.jpg").touch(), {"anna"}),
+    "written in place": (lambda root: (root / "anna/a.jpg").write_bytes(b"other"), {"anna"}),
+    "linked": (lambda root: os.link(root / "anna/a.jpg", root / "bob/deep/link.jpg"), {"bob"}),
+    "removed": (lambda root: (root / "anna/a.jpg").unlink(), {"anna"}),
+    "renamed": (lambda root: (root / "anna/a.jpg").rename(root / "anna/b.jpg"), {"anna"}),
+    "moved": (lambda root: (root / "anna/a.jpg").rename(root / "bob/deep/a.jpg"), {"anna", "bob"}),
+    "moved in": (lambda root: (root.parent / "outside/c.jpg").rename(root / "anna/c.jpg"), {"anna"}),
+    "moved out": (lambda root: (root / "anna/a.jpg").rename(root.parent / "outside/a.jpg"), {"anna"}),
+    "new account": (_bring_folder, {OUTSIDE, "carl"}),
+    "account moved in": (lambda root: (root.parent / "outside").rename(root / "CARL"), {OUTSIDE, "carl"}),
+    "account moved out": (lambda root: (root / "bob").rename(root.parent / "bob"), {OUTSIDE, "bob"}),
+    "account renamed": (lambda root: (root / "bob").rename(root / "dora"), {OUTSIDE, "bob", "dora"}),
+    "account removed": (lambda root: shutil.rmtree(root / "bob"), {OUTSIDE, "bob"}),
+    "read": (_read, set()),
+    "beside the accounts": (_bring_strays, {OUTSIDE}),
+}
+
+
+@pytest.mark.parametrize("happening", HAPPENINGS)
+def test_what_happens_marks_its_accounts(root: Path, ears: Ears, happening: str) -> None:
+    """Whatever changes an account's files marks that account and no other; to read them marks none."""
+    act, accounts = HAPPENINGS[happening]
+
+    act(root)
+    (root / "zoe/z.jpg").write_bytes(b"the end")
+
+    assert ears.until_dirty("zoe", *accounts) == {"zoe", *accounts}
+    assert ears.reasons == []
+
+
+@pytest.mark.parametrize("way", ["renamed", "moved out and back", "removed and made again", "deep"])
+def test_a_folder_that_came_is_watched(root: Path, ears: Ears, way: str) -> None:
+    """New files are heard of in a folder however it came, with what is in it."""
+    folder, outside = root / "bob", root.parent / "bob"
+    if way == "renamed":
+        folder = folder.rename(root / "carl")
+    elif way == "moved out and back":
+        folder.rename(outside)
+        ears.until_dirty("bob")
+        outside.rename(folder)
+    elif way == "removed and made again":
+        shutil.rmtree(folder)
+    (folder / "deep/down").mkdir(parents=True, exist_ok=True)
+    ears.until_dirty(folder.name)
+    (root / "zoe/z.jpg").write_bytes(b"all until here is heard")
+    ears.until_dirty("zoe")
+
+    (folder / "deep/down/new.jpg").touch()
+
+    assert ears.until_dirty(folder.name) == {folder.name}
+
+
+def test_no_name_is_too_odd(root: Path, ears: Ears) -> None:
+    """Files and folders of any bytes are heard of or passed over, and the watcher lives on."""
+    names = [b"\xff\xfe", b"new\nline", b"quote'\"", "é".encode(), "\U0001f600".encode(), b"x" * 255, b"%s{0}"]
+    for name in names:
+        Path(os.fsdecode(os.fsencode(root) + b"/anna/" + name)).touch()
+        Path(os.fsdecode(os.fsencode(root) + b"/" + name)).mkdir()
+
+    (root / "zoe/z.jpg").unlink()
+
+    assert ears.until_dirty("anna", "zoe") == {OUTSIDE, "anna", "zoe"}
+    assert ears.reasons == []
+
+
+def test_a_dataset_folder_that_goes_makes_everything_dirty(root: Path, ears: Ears) -> None:
+    """No account's event tells that the dataset itself was removed, so that is a reason to look at everything."""
+    shutil.rmtree(root)
+
+    ears.until(lambda: bool(ears.reasons))
+
+    assert "dataset folder" in ears.reasons[0]
+
+
+def test_a_link_to_the_dataset_is_followed(root: Path) -> None:
+    """A dataset that is named by a link is watched where it lies."""
+    link = root.with_name("link")
+    link.symlink_to(root)
+    ears = Ears()
+    watcher = Watcher(ears.dirt)
+
+    watcher.start(link)
+    (link / "anna/new.jpg").touch()
+
+    assert ears.until_dirty("anna") == {"anna"}
+    watcher.stop()
+
+
+def test_an_event_that_cannot_be_told_makes_everything_dirty(root: Path) -> None:
+    """When who is to be woken fails, nothing is lost and the watcher lives on."""
+    woken = threading.Event()
+    failures = [RuntimeError("not now")]
+
+    def wake() -> None:
+        if failures:
+            raise failures.pop()
+        woken.set()
+
+    dirt = Dirt(wake)
+    watcher = Watcher(dirt)
+    watcher.start(root)
+    (root / "anna/new.jpg").touch()
+    assert woken.wait(PATIENCE_SECONDS)
+    usernames, reason = dirt.take()
+    is_alive = watcher.is_alive
+    watcher.stop()
+
+    assert usernames == {"anna"}
+    assert reason
+    assert "not now" in reason
+    assert is_alive
+
+
+def _listening() -> tuple[int, int]:
+    """Count the threads and the file descriptors that wait for events."""
+    threads = sum(isinstance(thread, BaseThread) for thread in threading.enumerate())
+    files = [os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")]
+    return threads, sum(file.endswith("anon_inode:inotify") for file in files)
+
+
+def test_the_end_leaves_nothing_open(root: Path) -> None:
+    """Started and stopped again and again, a watcher leaves no thread and no descriptor; one stop more is fine."""
+    watcher = Watcher(Dirt(lambda: None))
+    alive = [watcher.is_alive]
+
+    watcher.stop()
+    for _ in range(3):
+        watcher.start(root)
+        alive.append(watcher.is_alive)
+        watcher.stop()
+        watcher.stop()
+        alive.append(watcher.is_alive)
+
+    assert alive == [False, True, False, True, False, True, False]
+    assert _listening() == (0, 0)
+
+
+def test_what_cannot_be_watched_leaves_nothing_open(tmp_path: Path) -> None:
+    """A folder that is not there is an OSError, after which nothing is alive."""
+    watcher = Watcher(Dirt(lambda: None))
+
+    with pytest.raises(OSError, match="No such file"):
+        watcher.start(tmp_path / "absent")
+
+    assert not watcher.is_alive
+    assert _listening() == (0, 0)
+
+
+def watch_and_tell(root: str) -> None:
+    """Watch a folder in a process of its own; print how that began, and then why everything is dirty."""
+    woken = threading.Event()
+    dirt = Dirt(woken.set)
+    watcher = Watcher(dirt)
+    watcher.start(Path(root))
+    print("limited" if watcher.is_limited else "watching", watch_limit(), flush=True)  # noqa: T201
+    while woken.wait():
+        woken.clear()
+        if reason := dirt.take()[1]:
+            print(reason, flush=True)  # noqa: T201
+
+
+@contextmanager
+def _watch_beside(root: Path, *prefix: str) -> Iterator[tuple[subprocess.Popen[str], IO[str]]]:
+    """Run `watch_and_tell` in another process, for a while; yield it and what it prints."""
+    program = "import sys; from tests.indexer.test_watcher import watch_and_tell; watch_and_tell(sys.argv[1])"
+    command = [*prefix, sys.executable, "-c", program, str(root)]
+    with subprocess.Popen(command, cwd=HERE, stdout=subprocess.PIPE, text=True) as process:
+        patience = threading.Timer(PATIENCE_SECONDS, process.kill)
+        patience.start()
+        assert process.stdout
+        try:
+            yield process, process.stdout
+        finally:
+            patience.cancel()
+            process.kill()
+
+
+def test_an_overflow_makes_everything_dirty(root: Path) -> None:
+    """When more happens than the kernel keeps for us, everything is to be looked at."""
+    many = int(QUEUE.read_text())
+    if many > 100_000:
+        pytest.skip(f"the kernel keeps {many:,} events here")
+    with _watch_beside(root) as (process, printed):
+        printed.readline()
+        process.send_signal(signal.SIGSTOP)
+        os.waitpid(process.pid, os.WUNTRACED)
+        for number in range(many // 2 + 100):
+            (root / f"anna/{number}.jpg").touch()
+        process.send_signal(signal.SIGCONT)
+
+        reason = printed.readline()
+
+    assert "overflowed" in reason
+
+
+def test_too_many_folders_are_a_limit_and_no_error(root: Path) -> None:
+    """Where the kernel allows fewer watches than there are folders the watcher says so, and knows the limit."""
+    if subprocess.run([*LIMITED, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("no limit can be set here")
+    for number in range(10):
+        (root / f"user{number}").mkdir()
+
+    with _watch_beside(root, *LIMITED) as (_, printed):
+        said = printed.readline()
+
+    assert said == "limited 6\n"
+
+
+def test_dirt_wakes_once_until_it_is_taken() -> None:
+    """The first account wakes, those after it don't until all are taken; a reason to look at everything always does."""
+    wakes: list[str] = []
+    dirt = Dirt(lambda: wakes.append("wake"))
+
+    dirt.mark("anna")
+    dirt.mark("bob")
+    dirt.mark("anna")
+    after_marks = len(wakes)
+    dirt.mark_everything("why")
+    taken = [dirt.take(), dirt.take()]
+    dirt.mark("carl")
+
+    assert (after_marks, len(wakes)) == (1, 3)
+    assert taken == [({"anna", "bob"}, "why"), (set(), None)]
+    assert dirt.take() == ({"carl"}, None)
+
+
+def test_dirt_is_bounded() -> None:
+    """With more accounts than are remembered one by one everything is dirty, and what comes later is not lost."""
+    dirt = Dirt(lambda: None)
+    for number in range(MOST_DIRTY + 2):
+        dirt.mark(f"user{number}")
+
+    usernames, reason = dirt.take()
+
+    assert usernames == {f"user{MOST_DIRTY + 1}"}
+    assert reason == "over 10,000 accounts changed at once"
