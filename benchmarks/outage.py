@@ -62,7 +62,7 @@ BEGUN, WENT_ON = 300, 300
 RETURN_SECONDS, GROWTH_MIB = 10.0, 50
 SAMPLE_SECONDS, POLL_SECONDS = 0.25, 0.1
 FROZEN_SECONDS = 2.0
-ALL_SECONDS = 600
+ALL_SECONDS = 300
 COMPLAINTS_SHOWN = 5
 KINDS = ("stopped", "frozen", "terminated")
 
@@ -156,7 +156,7 @@ def ride_out(stage: Stage, kind: str, away: Away, seconds: float) -> list[str]:
         first = wait_until(lambda: rows(url) > outage.rows, seconds=ALL_SECONDS, every=POLL_SECONDS)
         more = wait_until(lambda: rows(url) > outage.rows + WENT_ON, seconds=ALL_SECONDS, every=POLL_SECONDS)
         print(f"{kind}: first new row after {shown(first)} s, {WENT_ON} more after another {shown(more)} s")
-        faults = lost(stage, kind, url) + growth(kind, samples, outage) + daemon.terminate().faults
+        faults = lost(stage, kind, url, daemon) + growth(kind, samples, outage) + daemon.terminate().faults
         show_complaints(daemon)
     if first is None or first > RETURN_SECONDS:
         faults.append(f"first new row {shown(first)} s after the return, the goal is {RETURN_SECONDS:g} s")
@@ -174,7 +174,7 @@ def terminate_frozen(stage: Stage, kind: str) -> list[str]:
         show_complaints(daemon)
     stage.bring("amid")
     with watching(stage.dataset, url, stage.folder / "log", settle_seconds=stage.settle) as successor:
-        return ended.faults + lost(stage, kind, url) + successor.terminate().faults
+        return ended.faults + lost(stage, kind, url, successor) + successor.terminate().faults
 
 
 @contextmanager
@@ -214,13 +214,15 @@ def rows(url: str) -> int:
         return -1
 
 
-def lost(stage: Stage, kind: str, url: str) -> list[str]:
+def lost(stage: Stage, kind: str, url: str, daemon: Daemon) -> list[str]:
     """Wait until all is on record, and return what is not."""
     with reading(url) as ask:
         seconds = wait_until(lambda: photo_count(ask) >= len(stage.digests), seconds=ALL_SECONDS)
         faults = differences(ask, stage.digests)
         print(f"{kind}: {photo_count(ask):,} of {len(stage.digests):,} on record after another {shown(seconds)} s")
-        return faults
+    if seconds is None:
+        print(f"    the end of its log: {daemon.last_words()}", flush=True)
+    return faults
 
 
 def growth(kind: str, samples: list[Sample], outage: Outage) -> list[str]:

@@ -18,6 +18,7 @@ from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.forkserver import ensure_running
 from pathlib import Path
+from threading import Thread
 from typing import Self, TypeVar, cast
 
 import numpy as np
@@ -136,7 +137,7 @@ class PhotoWorkers:
                     try:
                         return await self._run_in(pool, task, *arguments)
                     except BrokenProcessPool:
-                        await self._replace(pool)
+                        self._replace(pool)
                 raise _crashed()
         finally:
             self._busy -= 1
@@ -144,7 +145,8 @@ class PhotoWorkers:
     async def _run_in(self, pool: ProcessPool, task: Callable[..., T], *arguments: object) -> T:
         try:
             async with asyncio.timeout(self._seconds * TASKS_A_WORKER + STUCK_SECONDS) as patience:
-                return await asyncio.wrap_future(_scheduled(pool, task, *arguments, seconds=self._seconds))
+                future = asyncio.wrap_future(_scheduled(pool, task, *arguments, seconds=self._seconds))
+                return await asyncio.shield(future)  # Pebble would kill the worker, perhaps with its lock in its hand
         except TimeoutError as error:
             if patience.expired():
                 raise BrokenProcessPool from error
@@ -161,10 +163,11 @@ class PhotoWorkers:
             logger.warning("a picture met a fault in igsearch (%s: %s): report it", type(error).__name__, error)
             raise _crashed() from error
 
-    async def _replace(self, broken: ProcessPool) -> None:
+    def _replace(self, broken: ProcessPool) -> None:
         if self._pool is broken:
             self._pool = self._fresh_pool()
-            await asyncio.to_thread(_stop, broken)
+            # A broken pool may never end: nobody waits for it, not even the end of the process.
+            Thread(target=_stop, args=(broken,), daemon=True).start()
 
     def _fresh_pool(self) -> ProcessPool:
         context = multiprocessing.get_context("forkserver")

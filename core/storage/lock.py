@@ -5,7 +5,7 @@ import fcntl
 import hashlib
 import os
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Protocol
 
 from sqlalchemy import text
@@ -94,11 +94,13 @@ class _ServerLock:
             raise _busy(self._database)
 
     async def release(self) -> None:
-        if not await self._ask("SELECT RELEASE_LOCK(:name)", RELEASE_SECONDS) and self._connection:
-            await self._connection.invalidate()
-        if self._connection:
-            await self._connection.close()
-        self._connection = None
+        is_released = await self._ask("SELECT RELEASE_LOCK(:name)", RELEASE_SECONDS)
+        connection, self._connection = self._connection, None
+        if connection:
+            with suppress(SQLAlchemyError, OSError):
+                if not is_released:
+                    await connection.invalidate()
+                await connection.close()
 
     async def _ask(self, question: str, seconds: float = ANSWER_SECONDS) -> bool:
         """Tell whether the server says yes, within its time; a lost connection does not."""
