@@ -145,8 +145,7 @@ class PhotoWorkers:
     async def _run_in(self, pool: ProcessPool, task: Callable[..., T], *arguments: object) -> T:
         try:
             async with asyncio.timeout(self._seconds * TASKS_A_WORKER + STUCK_SECONDS) as patience:
-                future = asyncio.wrap_future(_scheduled(pool, task, *arguments, seconds=self._seconds))
-                return await asyncio.shield(future)  # Pebble would kill the worker, perhaps with its lock in its hand
+                return await asyncio.wrap_future(_scheduled(pool, task, *arguments, seconds=self._seconds))
         except TimeoutError as error:
             if patience.expired():
                 raise BrokenProcessPool from error

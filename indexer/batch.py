@@ -1,9 +1,10 @@
-"""Changes on their way to the store, written 200 at a time."""
+"""Changes on their way to the store, written 200 at a time, until the store fails."""
 
 import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
+from core.errors import IgSearchError
 from core.model import Change, LightFingerprint, Remember
 
 BATCH_FILES = 200
@@ -24,6 +25,7 @@ class Batch:
         self._waiting: list[Change] = []
         self._lights: dict[bytes, LightFingerprint] = {}
         self._writing = asyncio.Lock()
+        self._failure: IgSearchError | None = None
 
     def light(self, sha256: bytes) -> LightFingerprint | None:
         """Return the fingerprint of these bytes if it is on its way."""
@@ -45,8 +47,14 @@ class Batch:
                 await self._write_some()
 
     async def _write_some(self) -> None:
+        if self._failure:  # every hand would wait for the database in turn
+            raise self._failure
         part, self._waiting = self._waiting[:BATCH_FILES], self._waiting[BATCH_FILES:]
-        await self._store.write(part)
+        try:
+            await self._store.write(part)
+        except IgSearchError as error:
+            self._failure = error
+            raise
         for change in part:
             if isinstance(change, Remember):
                 self._lights.pop(change.light.sha256, None)

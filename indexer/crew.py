@@ -7,6 +7,8 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
+from core.errors import IgSearchError
+
 FILES_IN_HAND = 4
 """Files a worker has in work or waiting, so that no worker idles while one file waits for the database."""
 DRAIN_SECONDS = 7.0
@@ -23,6 +25,7 @@ class Crew:
         self._hands = workers * FILES_IN_HAND
         self._stopped = asyncio.Event()
         self._patience: asyncio.Timeout | None = None
+        self._failure: IgSearchError | None = None
 
     @property
     def is_stopped(self) -> bool:
@@ -42,33 +45,49 @@ class Crew:
             return
 
     async def work(self, items: AsyncIterator[T], task: Callable[[T], Awaitable[None]]) -> None:
-        """Do the task with each item; raises StoreError when the database fails, IndexerBusy when another took the
-        lock, and then ends the rest.
+        """Do the task with each item; raises StoreError when the database fails, IndexerBusy when the lock was lost.
+
+        Then nothing more is begun, but what is in hand is finished: to call it off would kill a worker each.
         """
+        self._failure = None
         try:
             async with asyncio.timeout(None) as self._patience:
                 await self._hand_out(items, task)
         except TimeoutError:
             logger.warning("stopped while files were still being read: the next run takes them")
+        except BaseExceptionGroup as failures:  # a fault of ours
+            raise failures.exceptions[0] from failures
         finally:
             self._patience = None
+        if self._failure:
+            raise self._failure
 
     async def _hand_out(self, items: AsyncIterator[T], task: Callable[[T], Awaitable[None]]) -> None:
         queue: asyncio.Queue[T | None] = asyncio.Queue(self._hands)
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(self._hands):
-                    group.create_task(self._take(queue, task))
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self._hands):
+                group.create_task(self._take(queue, task))
+            try:
                 async for item in items:
-                    if self.is_stopped:
+                    if self._is_closed:
                         break
                     await queue.put(item)
-                for _ in range(self._hands):
-                    await queue.put(None)
-        except BaseExceptionGroup as failures:
-            raise failures.exceptions[0] from failures
+            except IgSearchError as error:
+                self._fail(error)
+            for _ in range(self._hands):
+                await queue.put(None)
 
     async def _take(self, queue: asyncio.Queue[T | None], task: Callable[[T], Awaitable[None]]) -> None:
         while (item := await queue.get()) is not None:
-            if not self.is_stopped:
-                await task(item)
+            if not self._is_closed:
+                try:
+                    await task(item)
+                except IgSearchError as error:
+                    self._fail(error)
+
+    @property
+    def _is_closed(self) -> bool:
+        return self.is_stopped or self._failure is not None
+
+    def _fail(self, error: IgSearchError) -> None:
+        self._failure = self._failure or error

@@ -63,7 +63,7 @@ class Deepening:
 
     async def run(self, is_over: Callable[[], bool] = lambda: False) -> None:
         """Go on with the backlog until it ends or `is_over`, with everything finished written; raises StoreError."""
-        self._handed_out = self._last_id
+        self._batch, self._handed_out = Batch(self._store), self._last_id
         await self._crew.work(self._entries(is_over), self._deepen)
         await self._batch.flush()
         self._last_id = self._handed_out
