@@ -49,15 +49,17 @@ def until_images(shell: Shell, service: Service, images: int, variables: dict[st
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("command", ["watch", "run"])
 def test_a_signal_ends_the_service_in_good_order(shell: Shell, command: str, number: signal.Signals) -> None:
-    """What lies in the dataset and what is dropped later is found; SIGTERM and SIGINT end it with 0."""
+    """What lies in the dataset and what is dropped later is found meanwhile; SIGTERM and SIGINT end it with 0."""
     with shell.service(command) as service:
         until_images(shell, service, 1)
         shell.put("images/bob/1.jpg", PICTURES[1])
         until_images(shell, service, 2)
+        found = shell.igsearch("search", "--query", "images/bob/1.jpg")
         watching = shell.figures()["daemon"]
         code = service.end(number)
 
     assert code == 0
+    assert found.out == "bob\n"
     assert watching["state"] in {"watching", "scanning"}
     assert watching["next_scan"]
     assert shell.figures()["daemon"]["state"] == "stopped"
