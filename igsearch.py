@@ -381,11 +381,9 @@ async def _keep_index(settings: "Settings", root: Path, notify: Callable[[str], 
     from core.workers import PhotoWorkers
     from indexer.daemon import Daemon
     from indexer.schedule import Schedule
-    from indexer.settling import Settling
     from indexer.visit import Manner
 
-    settling = Settling(settings.settle_seconds)
-    manner = Manner(root, settings.workers, clock=lambda: datetime.now(UTC), settling=settling)
+    manner = Manner(root, settings.workers, clock=lambda: datetime.now(UTC))
     schedule = Schedule(settings.rescan)
     async with PhotoWorkers(settings.workers) as reader, _store(settings, root) as store:
         daemon = Daemon(manner, settings.settle_seconds, store=store, reader=reader, schedule=schedule, notify=notify)

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
@@ -23,6 +24,7 @@ from indexer.deepening import Backlog, Deepener, Deepening
 from indexer.reconciler import Outcome, Reader
 from indexer.removal import Missing, still_missing, suspicion
 from indexer.rescan import Books
+from indexer.settling import Settling
 from indexer.sweep import OUTSIDE, list_root, sweep
 from indexer.tally import CHANGES, Tally
 from indexer.visit import ACCOUNTS_AT_A_TIME, Bounds, Findings, Manner, Visit
@@ -81,7 +83,7 @@ class Turns:
         sight: Sight,
         next_scan: Callable[[], datetime | None],
     ) -> None:
-        self._manner = manner
+        self._manner = replace(manner, settling=Settling(settle_seconds))
         self._settle_seconds = settle_seconds
         self._store = store
         self._reader = reader

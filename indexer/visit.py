@@ -136,7 +136,8 @@ class Visit:
             self._note_missing(listing, some, record)
             differing = await self._compare(listing, some, record, bounds)
             differing.sort(key=lambda file: listing.recent.get(file.place.path, 0), reverse=True)
-            taken, left_over = differing[: bounds.files], differing[len(differing[: bounds.files]) :]
+            count = len(differing) if bounds.files is None else bounds.files
+            taken, left_over = differing[:count], differing[count:]
             relatives = _Relatives(await self._store.relatives([file.stamp for file in taken]))
             for file in taken:
                 if bounds.is_over():

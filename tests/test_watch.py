@@ -7,10 +7,12 @@ import shutil
 import signal
 import socket
 import subprocess
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
+from benchmarks.watching import Ask, backlog, photo_count, reading
 from tests.mariadb import MariaDB
 from tests.pictures import photo_bytes
 from tests.shell import Service, Shell
@@ -42,8 +44,14 @@ def on_server(mariadb: MariaDB) -> dict[str, str]:
 
 
 def until_images(shell: Shell, service: Service, images: int, variables: dict[str, str] | None = None) -> None:
-    service.until(lambda: shell.igsearch("stats", "--json", variables=variables).code == 0)
-    service.until(lambda: shell.figures(variables)["images"] == images)
+    """Wait until so many images are on record."""
+    with _record(shell, variables) as ask:
+        service.until(lambda: photo_count(ask) == images)
+
+
+def _record(shell: Shell, variables: dict[str, str] | None = None) -> AbstractContextManager[Ask]:
+    default = f"sqlite:///{shell.folder / 'images.igsearch.db'}"
+    return reading((variables or {}).get("IGSEARCH_DATABASE_URL", default))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -180,11 +188,13 @@ def test_an_unmounted_dataset_loses_nothing(shell: Shell) -> None:
     with shell.service("watch", variables={"IGSEARCH_LOG_LEVEL": "DEBUG"}, prefix=prefix) as service:
         until_images(shell, service, 1)
         (shell.folder / "unmount").write_text("\n")
-        service.until(lambda: shell.figures()["daemon"]["state"] == "root suspicious")
-        away = shell.figures()["images"]
+        service.until_said("root suspicious")
+        with _record(shell) as ask:
+            service.until(lambda: ask("SELECT state FROM daemon") == [("root suspicious",)])
+            away = photo_count(ask)
         (shell.folder / "mount").write_text("\n")
         service.until_said("mounted\n")
-        service.until(lambda: shell.figures()["daemon"]["state"] == "watching")
+        service.until_said("the dataset is whole again")
         (disk / "anna/1.jpg").write_bytes(PICTURES[1])
         until_images(shell, service, 2)
 
@@ -262,6 +272,7 @@ def test_a_kill_costs_nothing(shell: Shell) -> None:
         service.process.wait()
     with shell.service("watch") as service:
         until_images(shell, service, 61)
-        service.until(lambda: shell.figures()["backlog"] == 0)
+        with _record(shell) as ask:
+            service.until(lambda: backlog(ask) == 0)
 
     assert shell.igsearch("index", "--json").objects[-1]["unchanged"] == 61

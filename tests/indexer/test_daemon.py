@@ -23,7 +23,6 @@ from core.storage.store import Store
 from core.workers import PhotoWorkers
 from indexer.daemon import Daemon
 from indexer.schedule import Schedule
-from indexer.settling import Settling
 from indexer.visit import Manner
 from tests.pictures import photo_bytes
 
@@ -71,7 +70,7 @@ class Bench:
     @asynccontextmanager
     async def daemon(self, settle_seconds: float = SETTLE_SECONDS) -> AsyncIterator[Daemon]:
         """Run a daemon; it has made its first rescan."""
-        manner = Manner(self.root, 2, clock=lambda: datetime.now(UTC), settling=Settling(settle_seconds))
+        manner = Manner(self.root, 2, clock=lambda: datetime.now(UTC))
         daemon = Daemon(
             manner,
             settle_seconds,
