@@ -8,6 +8,8 @@ TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 JSON = "%(asctime)s %(levelname)s %(name)s %(message)s"
 CHATTY = ("PIL", "asyncio", "alembic", "aiosqlite", "sqlalchemy", "apscheduler")
 """Libraries whose facts are not ours; sqlalchemy prints the parameters of statements."""
+REDUNDANT = ("sqlalchemy.pool",)
+"""Tells with a traceback of connections that could not be given back in good order, and drops them: as it should."""
 
 
 def start_logging(level: str, style: Literal["text", "json"]) -> None:
@@ -17,6 +19,8 @@ def start_logging(level: str, style: Literal["text", "json"]) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in REDUNDANT:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _json_formatter() -> logging.Formatter:

@@ -6,7 +6,7 @@ connection or a deadlock is tried again within it.
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
@@ -24,6 +24,7 @@ READ_SECONDS = 4.0
 WRITE_SECONDS = 30.0
 CONNECT_SECONDS = 3
 ATTEMPTS = 5
+CALLS_OFF, CALL_OFF_SECONDS = 3, 0.2
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 1.0
 SQLITE_BUSY_SECONDS = 5.0
 
@@ -103,13 +104,20 @@ class Database:
             reraise=True,
         )
         try:
-            async with asyncio.timeout(seconds):
-                if self.is_sqlite and not self._is_opened:
-                    await asyncio.to_thread(_open_sqlite_file, self.name)
-                    self._is_opened = True
-                return await retrying(self._once, work, is_write)
+            return await _within(seconds, self._opened(retrying, work, is_write))
         except (SQLAlchemyError, sqlite3.Error, OSError) as error:
             raise self.explained(error) from error
+
+    async def _opened(
+        self,
+        retrying: AsyncRetrying,
+        work: Callable[[AsyncConnection], Awaitable[T]],
+        is_write: bool,  # noqa: FBT001
+    ) -> T:
+        if self.is_sqlite and not self._is_opened:
+            await asyncio.to_thread(_open_sqlite_file, self.name)
+            self._is_opened = True
+        return await retrying(self._once, work, is_write)
 
     async def _once(self, work: Callable[[AsyncConnection], Awaitable[T]], is_write: bool) -> T:  # noqa: FBT001
         async with self._engine.connect() as connection:
@@ -154,6 +162,27 @@ class Database:
         return StoreError(
             f"The disk of the database {self.name} is full: free some space and run again; what was finished is kept."
         )
+
+
+async def _within(seconds: float, work: Coroutine[None, None, T]) -> T:
+    """Do work in its time; raises TimeoutError.
+
+    Called off amid a commit, SQLAlchemy gives the connection back behind a shield, which begins with a rollback: on a
+    server that stands still that never ends. Called off once more it goes on by itself, and we go our way.
+    """
+    task = asyncio.ensure_future(work)
+    task.add_done_callback(lambda task: task.cancelled() or task.exception())  # though nobody may ask any more
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+    finally:
+        is_late = not task.done()
+        for _ in range(CALLS_OFF):
+            if not task.done():
+                task.cancel()
+                await asyncio.wait({task}, timeout=CALL_OFF_SECONDS)
+    if is_late:
+        raise TimeoutError
+    return task.result()
 
 
 def sqlite_url(path: Path) -> URL:

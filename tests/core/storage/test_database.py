@@ -101,6 +101,33 @@ async def test_a_lost_lock_is_taken_again_or_the_writer_stops(mariadb: MariaDB) 
     await second.close()
 
 
+@pytest.mark.parametrize("is_called_off", [False, True])
+async def test_a_server_that_freezes_amid_a_transaction_is_unavailable(mariadb: MariaDB, is_called_off) -> None:
+    """A commit that is never answered ends with its time limit, or when it is called off; afterwards all is well."""
+    database = Database(mariadb.create_database("amid"))
+    begun = asyncio.Event()
+
+    async def work(connection: AsyncConnection) -> None:
+        await connection.execute(text("CREATE TABLE IF NOT EXISTS t (x INT)"))
+        await connection.execute(text("INSERT INTO t VALUES (1)"))
+        mariadb.freeze()
+        begun.set()
+
+    writing = asyncio.create_task(database.write(work, seconds=60 if is_called_off else 1))
+    await begun.wait()
+    if is_called_off:
+        writing.cancel()
+    try:
+        done, _ = await asyncio.wait({writing}, timeout=30)
+    finally:
+        mariadb.thaw()
+
+    assert done
+    assert writing.cancelled() if is_called_off else isinstance(writing.exception(), Unavailable)
+    assert await ask(database) == 1
+    await database.close()
+
+
 async def test_a_frozen_server_is_unavailable_within_its_time(mariadb: MariaDB) -> None:
     """A server that accepts and never answers is reported within the time limit, and works when it thaws."""
     database = Database(mariadb.create_database("frozen"), read_seconds=0.5)
