@@ -124,7 +124,7 @@ INSERT INTO alembic_version (version_num) VALUES ('0001');
 
 -- Running upgrade 0001 -> 0002
 
-CREATE TABLE daemon (
+CREATE TABLE IF NOT EXISTS daemon (
     id INTEGER NOT NULL, 
     state VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, 
     remark VARCHAR(500) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, 

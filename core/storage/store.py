@@ -134,8 +134,12 @@ class Store:
         return await self._database.read(lambda connection: connection.run_sync(_schema_version))
 
     async def create_schema(self) -> None:
-        """Make the tables in an empty database; raises SchemaMismatch for tables of another version."""
-        if await self.schema_version() is None:
+        """Make the tables in an empty database; raises SchemaMismatch for tables of another version.
+
+        Older tables in which nothing was ever written are those of a process that was killed between two migrations.
+        """
+        found = await self.schema_version()
+        if found is None or (found < SCHEMA_VERSION and (await self.checkpoint()).revision == 0):
             await self.upgrade_schema()
         await self.check_schema()
 

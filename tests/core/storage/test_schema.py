@@ -120,12 +120,12 @@ async def test_an_empty_database_says_how_to_begin(database_url: str) -> None:
     await store.close()
 
 
-@pytest.mark.parametrize("statements", [0, 1, 3, 6])
+@pytest.mark.parametrize("statements", [1, 2, 5, 10, -3, -2, -1])
 async def test_a_killed_creation_is_made_good(mariadb: MariaDB, statements: int) -> None:
-    """Tables that a process killed amid their creation left without a version are made again."""
+    """What a process left that was killed amid the creation of the tables, or between two migrations, is made good."""
     url = mariadb.create_database("half")
-    script = [part for part in mysql_script().split(";") if "CREATE TABLE" in part][: statements + 1]
-    mariadb.execute("USE half", *script)
+    script = [statement for statement in mysql_script().split(";") if statement.strip()]
+    mariadb.execute("USE half", *script[:statements])
     store = Store(Database(url), VERSIONS)
 
     await store.create_schema()

@@ -1,4 +1,7 @@
-"""What the daemon says of itself."""
+"""What the daemon says of itself.
+
+MySQL commits the table by itself, so after a kill it may be there before the version is written.
+"""
 
 from typing import Any
 
@@ -28,5 +31,6 @@ def upgrade() -> None:
         sa.Column("lag_seconds", sa.Double, nullable=False),
         sa.Column("next_scan", MOMENT, nullable=True),
         sa.Column("seen_at", MOMENT, nullable=False),
+        if_not_exists=True,
         **OPTIONS,
     )
