@@ -107,7 +107,7 @@ def audit(
 
 @app.command()
 def watch(dataset: DatasetOption = None) -> Job:
-    """Keep the index in line with the dataset folder for as long as this runs."""
+    """Keep the index in line with the dataset folder until Ctrl-C or SIGTERM; SIGHUP compares everything at once."""
     return partial(_watch, dataset)
 
 
@@ -172,7 +172,15 @@ def _fail(sentence: str, code: int) -> int:
 
 
 def _prepare_output() -> None:
-    """Print names as the bytes they are; print nothing where standard output is closed."""
+    """Print names as the bytes they are; print nothing where a standard stream is closed.
+
+    What is opened next would take its number, and be written to by whoever means the stream.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - open to the end
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -388,13 +396,22 @@ async def _keep_index(settings: "Settings", root: Path, notify: Callable[[str], 
     async with PhotoWorkers(settings.workers) as reader, _store(settings, root) as store:
         daemon = Daemon(manner, settings.settle_seconds, store=store, reader=reader, schedule=schedule, notify=notify)
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGHUP, daemon.rescan, "SIGHUP")
+        terminals = [number for number in range(3) if os.isatty(number)]
+
+        def on_hangup() -> None:
+            if all(map(os.isatty, terminals)):
+                daemon.rescan("SIGHUP", is_asked=True)
+            else:  # the terminal we were started in was closed
+                stopped.set()
+
+        loop.add_signal_handler(signal.SIGHUP, on_hangup)
         end = asyncio.create_task(_call_when(stopped, daemon.stop))
         try:
             await daemon.run()
         finally:
             end.cancel()
             loop.remove_signal_handler(signal.SIGHUP)
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 async def _call_when(event: asyncio.Event, act: Callable[[], None]) -> None:
@@ -448,6 +465,8 @@ def _prepare(dataset: Path | None, *, is_service: bool = False) -> "tuple[Settin
     from core.logs import start_logging
     from core.settings import load_settings
 
+    if is_service:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the service is there to hear it
     settings = load_settings()
     is_chosen = is_service or "log_level" in settings.model_fields_set
     start_logging(settings.log_level if is_chosen else "WARNING", settings.log_format)

@@ -13,7 +13,8 @@ IgSearchError             carries the exit code
 ├── StoreError        69  the database
 │   ├── Unavailable       does not answer
 │   └── SchemaMismatch    has the tables of another version, or none
-└── IndexerBusy       75  another indexer holds the lock
+├── IndexerBusy       75  another indexer holds the lock
+└── NoWorkers         69  the system gives no process to read pictures in
 """
 
 from typing import ClassVar, Literal
@@ -102,3 +103,9 @@ class IndexerBusy(IgSearchError):
     """Another indexer holds the writer's lock."""
 
     exit_code = 75
+
+
+class NoWorkers(IgSearchError):
+    """No process can be started to read pictures in; that says nothing about any picture."""
+
+    exit_code = 69

@@ -1,11 +1,14 @@
 """Logs on standard error: text for people, JSON for machines."""
 
 import logging
-import sys
+import os
+from contextlib import suppress
 from typing import Literal
 
 TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 JSON = "%(asctime)s %(levelname)s %(name)s %(message)s"
+MOMENT = "%Y-%m-%dT%H:%M:%S%z"
+STANDARD_ERROR = 2
 CHATTY = ("PIL", "asyncio", "alembic", "aiosqlite", "sqlalchemy", "apscheduler")
 """Libraries whose facts are not ours; sqlalchemy prints the parameters of statements."""
 REDUNDANT = ("sqlalchemy.pool",)
@@ -14,8 +17,8 @@ REDUNDANT = ("sqlalchemy.pool",)
 
 def start_logging(level: str, style: Literal["text", "json"]) -> None:
     """Send the logs of the whole process to standard error."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_json_formatter() if style == "json" else logging.Formatter(TEXT))
+    handler = _StandardError()
+    handler.setFormatter(_json_formatter() if style == "json" else logging.Formatter(TEXT, MOMENT))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -23,7 +26,19 @@ def start_logging(level: str, style: Literal["text", "json"]) -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
+class _StandardError(logging.Handler):
+    """Writes to standard error at once, and loses a line where that fails.
+
+    A full disk or a closed terminal would otherwise leave lines in a buffer, which fails whoever flushes it: the start
+    of a worker process, for one.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with suppress(OSError):
+            os.write(STANDARD_ERROR, f"{self.format(record)}\n".encode(errors="backslashreplace"))
+
+
 def _json_formatter() -> logging.Formatter:
     from pythonjsonlogger.json import JsonFormatter  # noqa: PLC0415 - most commands log text
 
-    return JsonFormatter(JSON, rename_fields={"asctime": "time", "levelname": "level", "name": "logger"})
+    return JsonFormatter(JSON, MOMENT, rename_fields={"asctime": "time", "levelname": "level", "name": "logger"})

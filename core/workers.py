@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from pebble import ProcessExpired, ProcessPool
 
 from core.audit import edited_file
-from core.errors import Crashed, ImageError, PathError, TooLarge, TooSlow
+from core.errors import Crashed, ImageError, NoWorkers, PathError, TooLarge, TooSlow
 from core.features import Pass
 from core.fingerprinting import (
     Description,
@@ -121,7 +121,7 @@ class PhotoWorkers:
             await asyncio.to_thread(_stop, pool)
 
     async def __aenter__(self) -> Self:
-        self._pool = self._pool or self._fresh_pool()  # gets ready while the caller opens its database
+        self._pool = self._pool or _started(self._fresh_pool)  # gets ready while the caller opens its database
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -133,7 +133,7 @@ class PhotoWorkers:
         try:
             async with self._places:
                 for _ in range(POOLS_A_TASK):
-                    pool = self._pool = self._pool or self._fresh_pool()
+                    pool = self._pool = self._pool or _started(self._fresh_pool)
                     try:
                         return await self._run_in(pool, task, *arguments)
                     except BrokenProcessPool:
@@ -156,7 +156,7 @@ class PhotoWorkers:
             if error.exitcode in ENDED_FROM_OUTSIDE:
                 raise BrokenProcessPool from error
             raise _crashed() from error
-        except (ImageError, PathError, BrokenProcessPool):
+        except (ImageError, PathError, NoWorkers, BrokenProcessPool):
             raise
         except Exception as error:  # the door of the workers: what a decoder raises is about its picture
             logger.warning("a picture met a fault in igsearch (%s: %s): report it", type(error).__name__, error)
@@ -199,9 +199,20 @@ def _scheduled(pool: ProcessPool, task: Callable[..., T], *arguments: object, se
     An idle worker that is killed from outside, by the system that runs out of memory, ends Pebble's whole pool.
     """
     try:
-        return cast("Future[T]", pool.schedule(task, args=arguments, timeout=seconds))
+        return _started(lambda: cast("Future[T]", pool.schedule(task, args=arguments, timeout=seconds)))
     except RuntimeError as error:
         raise BrokenProcessPool from error
+
+
+def _started(start: Callable[[], T]) -> T:
+    """Start processes; raises NoWorkers where the system gives none."""
+    try:
+        return start()
+    except OSError as error:
+        raise NoWorkers(
+            f"No process can be started to read pictures in ({error.strerror or error}): close other programs, or raise"
+            " the limits of open files (ulimit -n) and processes (ulimit -u)."
+        ) from error
 
 
 def _crashed() -> Crashed:

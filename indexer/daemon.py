@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from dataclasses import replace
 from typing import Protocol
 
-from core.errors import IgSearchError, IndexerBusy, PathError, StoreError, Unavailable
+from core.errors import IgSearchError, IndexerBusy, NoWorkers, PathError, StoreError, Unavailable
 from core.memory import give_back
 from core.model import DaemonStatus
 from indexer.crew import Crew
@@ -99,9 +99,9 @@ class Daemon:
         if self._patience:
             self._patience.reschedule(asyncio.get_running_loop().time() + STOP_SECONDS)
 
-    def rescan(self, reason: str) -> None:
-        """Reconcile everything as soon as may be."""
-        self._turns.rescan(reason)
+    def rescan(self, reason: str, *, is_asked: bool = False) -> None:
+        """Reconcile everything as soon as may be; where a person asked for it, what may pass is tried again."""
+        self._turns.rescan(reason, is_asked=is_asked)
         self._awake.set()
 
     async def run(self) -> None:
@@ -118,6 +118,7 @@ class Daemon:
             logger.warning("stopped before all was written: the next start finds it")
         finally:
             self._patience = None
+            logger.info("the daemon ended")
 
     async def _take_lock(self, stack: AsyncExitStack) -> bool:
         """Become the one writer, and make the tables; wait for a database that is away. False: stopped meanwhile."""
@@ -133,6 +134,7 @@ class Daemon:
         return False
 
     async def _live(self) -> None:
+        self.rescan("start", is_asked=True)
         self._schedule.start(lambda: self.rescan("scheduled"))
         beside = [asyncio.create_task(self._look()), asyncio.create_task(self._tell())]
         turns = asyncio.create_task(self._take_turns())
@@ -187,38 +189,41 @@ class Daemon:
         while not self._crew.is_stopped:
             self._awake.clear()
             try:
-                if await self._turns.take():
+                if self._lookout.identity is None:
+                    await self._rest(PULSE_SECONDS)
+                elif await self._turns.take():
                     self._busy_at = time.monotonic()
+                    self._trouble.end()
                 else:
-                    await self._rest()
-                self._trouble.end()
-            except (StoreError, IndexerBusy, PathError) as error:
+                    await self._rest(self._turns.idle_seconds(PULSE_SECONDS))
+                    self._trouble.end()
+            except (StoreError, IndexerBusy, PathError, NoWorkers) as error:
                 await self._trouble.wait(error)
                 await self._until_store_answers()
 
-    async def _rest(self) -> None:
-        """Wait until something happens or is due."""
-        now = time.monotonic()
-        if now > self._busy_at + IDLE_SECONDS:
+    async def _rest(self, seconds: float) -> None:
+        """Wait until something happens, or for a while."""
+        if time.monotonic() > self._busy_at + IDLE_SECONDS:
             self._busy_at = math.inf
             await self._reader.release()
             give_back()
-        seconds = PULSE_SECONDS
-        if self._turns.next_due is not None:
-            seconds = min(seconds, max(0.0, self._turns.next_due - now))
         with suppress(TimeoutError):
             await asyncio.wait_for(self._awake.wait(), seconds)
             await self._crew.rest(GATHER_SECONDS)
 
     async def _until_store_answers(self) -> None:
-        """Ask the store, and for the writer's lock, until both are there again: no file is read in vain."""
+        """Ask the store, and for the writer's lock, until both are there again: no file is read in vain.
+
+        It may be another database by then, or an empty one: everything is looked at.
+        """
         while not self._crew.is_stopped:
             try:
                 await self._store.verify_writer()
-                await self._store.checkpoint()
+                await self._store.create_schema()
             except (StoreError, IndexerBusy) as error:
                 await self._trouble.wait(error)
             else:
+                self.rescan("after trouble")
                 return
 
     def _wake_from_any_thread(self) -> None:

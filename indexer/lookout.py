@@ -56,8 +56,11 @@ class Lookout:
                 await self._watch()
             if self._clock() >= self._next_sweep:
                 await asyncio.to_thread(self._sweep)
-        except PathError as error:
-            self._lose(str(error))
+        except PathError:
+            self._lose(
+                f"The dataset folder {self._root} is not there or cannot be listed; nothing is removed. Check that its"
+                " disk is mounted, and its rights."
+            )
 
     async def stop(self) -> None:
         await asyncio.to_thread(self._watcher.stop)
@@ -114,7 +117,7 @@ class Lookout:
 
     def _lose(self, fault: str) -> None:
         if fault != self.fault:
-            logger.warning("%s Nothing is removed; waiting for it", fault)
+            logger.warning("root suspicious: %s", fault)
         self.identity, self.fault = None, fault
 
 

@@ -34,6 +34,7 @@ from core.model import (
 )
 from indexer.batch import Batch
 from indexer.ledger import rejection
+from indexer.sweep import is_gone
 
 logger = logging.getLogger(__name__)
 
@@ -153,7 +154,7 @@ class Reconciler:
 
     def _has_left(self, image: ImageRecord) -> bool:
         """Tell whether nothing lies at an image's path, and no other file was taken for it."""
-        return image.image_id not in self.relocated and not os.path.lexists(self._path(image.place.path))
+        return image.image_id not in self.relocated and is_gone(self._path(image.place.path))
 
     def _relocation(self, image: ImageRecord, place: Place, stamp: FileStamp) -> Relocate:
         self.relocated.add(image.image_id)

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
+from zoneinfo import ZoneInfo
 
 from apscheduler.job import Job
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -10,6 +11,7 @@ from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.combining import OrTrigger
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
+from tzlocal import get_localzone_name
 
 from core.errors import SettingsError
 
@@ -24,8 +26,9 @@ class Schedule:
     """Calls a job at every moment of IGSEARCH_RESCAN, from `start` to `stop`; missed ones are made up for by one."""
 
     def __init__(self, rescan: str) -> None:
-        self._trigger = _trigger(rescan)
-        self._scheduler = AsyncIOScheduler()
+        zone = _zone()
+        self._trigger = _trigger(rescan, zone)
+        self._scheduler = AsyncIOScheduler(timezone=zone)
         self._job: Job | None = None
 
     @property
@@ -47,13 +50,20 @@ class Schedule:
         self._job = None
 
 
-def _trigger(rescan: str) -> BaseTrigger:
+def _zone() -> tzinfo:
+    """Return the machine's time zone, for cron expressions; where its name is unknown, its difference from UTC now."""
+    try:
+        return ZoneInfo(get_localzone_name() or "")
+    except (KeyError, ValueError, OSError):
+        return datetime.now().astimezone().tzinfo or UTC
+
+
+def _trigger(rescan: str, zone: tzinfo) -> BaseTrigger:
     """Understand an interval such as 15m, or a cron expression; raises SettingsError."""
     try:
         if interval := INTERVAL.fullmatch(rescan):
-            return IntervalTrigger(seconds=int(interval[1]) * UNITS[interval[2]])
-        minute, hour, day, month, weekday = rescan.split()
-        return _cron(minute, hour, day, month, weekday)
+            return IntervalTrigger(seconds=int(interval[1]) * UNITS[interval[2]], timezone=zone)
+        return _cron(rescan, zone)
     except (ValueError, OverflowError) as error:
         raise SettingsError(
             f"Wrong settings. IGSEARCH_RESCAN: '{rescan}' cannot be understood ({error}); write an interval, such as"
@@ -61,14 +71,18 @@ def _trigger(rescan: str) -> BaseTrigger:
         ) from error
 
 
-def _cron(minute: str, hour: str, day: str, month: str, weekday: str) -> BaseTrigger:
-    """Understand the fields as cron does: where day and weekday are both given, either will do."""
-    time = {"minute": minute, "hour": hour, "month": month}
-    by_weekday = CronTrigger(**time, day_of_week=_days(weekday))
-    if day == "*":
-        return by_weekday
-    by_day = CronTrigger(**time, day=day)
-    return by_day if weekday == "*" else OrTrigger([by_day, by_weekday])
+def _cron(expression: str, zone: tzinfo) -> BaseTrigger:
+    """Understand an expression as cron does: where day and weekday are both given, either will do.
+
+    Raises ValueError.
+    """
+    minute, hour, day, month, weekday = expression.split()
+    time = {"minute": minute, "hour": hour, "month": month, "timezone": zone}
+    by_day, by_weekday = CronTrigger(**time, day=day), CronTrigger(**time, day_of_week=_days(weekday))
+    trigger = by_weekday if day == "*" else by_day if weekday == "*" else OrTrigger([by_day, by_weekday])
+    if trigger.get_next_fire_time(None, datetime.now(zone)) is None:
+        raise ValueError("no calendar has such a day")
+    return trigger
 
 
 def _days(field: str) -> str:

@@ -67,6 +67,17 @@ def root_identity(root: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
+def is_gone(path: bytes) -> bool:
+    """Tell whether nothing lies there; in doubt (missing rights, a disk error) something does."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def list_root(root: Path) -> RootListing:
     """List the dataset folder itself; raises PathError where it is no folder that can be listed."""
     result = RootListing(root_identity(root))

@@ -35,8 +35,8 @@ LEAST_TURN_SECONDS = 1.0
 """What less urgent work gets at a time, so that it gets on beside a steady trickle of new files."""
 PATIENCE_SECONDS = 2.0
 """Beyond settling, how long a file must have been missing: by then its new place is known, if it was moved."""
-RECENT_NANOSECONDS = 600 * 1_000_000_000
-"""How far back a file's last change matters: much longer than it has to lie still."""
+RECENT_TIMES = 10
+"""How many times the seconds that a file has to lie still, and one more, its last change matters."""
 REMEDY = (
     "Check that the disk is mounted; if they are gone for good, stop the daemon and run"
     " `igsearch index --remove-missing`."
@@ -83,7 +83,7 @@ class Turns:
         sight: Sight,
         next_scan: Callable[[], datetime | None],
     ) -> None:
-        self._manner = replace(manner, settling=Settling(settle_seconds))
+        self._manner = self._scan_manner = replace(manner, settling=Settling(settle_seconds))
         self._settle_seconds = settle_seconds
         self._store = store
         self._reader = reader
@@ -96,6 +96,7 @@ class Turns:
         self._deepening = self._new_deepening()
         self._tally = Tally()
         self._wanted: str | None = None
+        self._is_asked = False
         self._told: set[str] = set()
         self.doubt: str | None = None
         """Why it cannot be believed that what is missing was removed."""
@@ -109,18 +110,19 @@ class Turns:
         """How many accounts are to be visited."""
         return len(self._agenda)
 
-    @property
-    def next_due(self) -> float | None:
-        """When the next account is due; moments are those of time.monotonic."""
-        return self._agenda.next_due
+    def idle_seconds(self, longest: float) -> float:
+        """Return for how long nothing is due, at most so long."""
+        due = self._agenda.next_due
+        return longest if due is None else min(longest, max(0.0, due - time.monotonic()))
 
     @property
     def lag_seconds(self) -> float:
         return round(self._agenda.lag(time.monotonic()), 1)
 
-    def rescan(self, reason: str) -> None:
-        """Reconcile everything as soon as may be."""
+    def rescan(self, reason: str, *, is_asked: bool = False) -> None:
+        """Reconcile everything as soon as may be; where a person asked for it, what may pass is tried again."""
         self._wanted = self._wanted or reason
+        self._is_asked |= is_asked
 
     async def take(self) -> bool:
         """Do what is most urgent; return whether there was anything to do.
@@ -181,16 +183,17 @@ class Turns:
         listing = await asyncio.to_thread(list_root, self._manner.root)
         usernames = sorted({*listing.folders, *await self._store.usernames()})
         logger.info("full rescan (%s): %d accounts", reason, len(usernames))
-        self._wanted = None
+        self._scan_manner = replace(self._manner, is_asked=self._is_asked)
+        self._wanted, self._is_asked = None, False
         self._tally.begin(reason, [OUTSIDE, *usernames], now)
         self._agenda.add_waiting([OUTSIDE, *usernames], now)
         self._deepening = self._new_deepening()
 
     async def _visit(self, usernames: list[str], bounds: Bounds) -> None:
         began = time.monotonic()
-        visit = Visit(self._manner, store=self._store, reader=self._reader, crew=self._crew, heard=_ignore)
+        visit = Visit(self._scan_manner, store=self._store, reader=self._reader, crew=self._crew, heard=_ignore)
         try:
-            since = time.time_ns() - RECENT_NANOSECONDS
+            since = time.time_ns() - round(RECENT_TIMES * (self._settle_seconds + 1) * 1e9)
             listing = await asyncio.to_thread(sweep, self._manner.root, usernames, recent_since=since)
             findings = await visit.run(listing, usernames, bounds)
         except IgSearchError:
@@ -263,10 +266,18 @@ class Turns:
         report = self._tally.report(images=stats.images, unreadable=stats.unreadable, now=now)
         await self._store.note_scan(report, self._manner.clock())
         self._tally.end()
-        logger.info("full rescan (%s) done: %s; next %s", self._tally.reason, scan_text(report), self._next_scan())
+        self._scan_manner = self._manner
+        following = self._next_scan()
+        logger.info(
+            "full rescan (%s) done; since the one before: %s; %d accounts have files that do not lie still; next %s",
+            self._tally.reason,
+            scan_text(report),
+            len(self._agenda),
+            f"{following:%Y-%m-%d %H:%M:%S %Z}" if following else "not planned",
+        )
 
     def _new_deepening(self) -> Deepening:
-        return Deepening(self._manner, store=self._store, reader=self._reader, crew=self._crew, heard=_ignore)
+        return Deepening(self._scan_manner, store=self._store, reader=self._reader, crew=self._crew, heard=_ignore)
 
     def _report_faults(self, faults: Collection[str]) -> None:
         """Log the faults of the dataset that were not logged before."""

@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -260,6 +261,61 @@ def test_a_full_disk_is_said_and_survived(shell: Shell) -> None:
         service.until_said("is full: free some space")
         resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         until_images(shell, service, 51)
+
+
+def test_a_database_that_was_removed_is_filled_again(shell: Shell) -> None:
+    """When the SQLite file goes while the daemon runs, another is made and everything put in it."""
+    with shell.service("watch", variables={"IGSEARCH_RESCAN": "1s"}) as service:
+        until_images(shell, service, 1)
+        for path in shell.folder.glob("images.igsearch.db*"):
+            path.unlink()
+        until_images(shell, service, 1)
+
+
+def test_a_log_that_cannot_be_written_blames_no_photo(shell: Shell) -> None:
+    """With the reader of the log gone, or its disk full, photos are indexed all the same, and the end is in order."""
+    with Path("/dev/full").open("wb") as full:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "igsearch", "watch"],
+            cwd=shell.folder,
+            env=shell.environment({"IGSEARCH_SETTLE_SECONDS": "0.3"}),
+            stdout=subprocess.DEVNULL,
+            stderr=full,
+        )
+    service = Service(process, Path("/dev/null"))
+    try:
+        until_images(shell, service, 1)
+        shell.put("images/bob/1.jpg", PICTURES[1])
+        until_images(shell, service, 2)
+        code = service.end()
+    finally:
+        process.kill()
+
+    assert code == 0
+    assert shell.figures()["unreadable"] == 0
+
+
+def test_a_closed_terminal_ends_the_service(shell: Shell) -> None:
+    """SIGHUP from the terminal it was started in, when that is closed, is no wish for a rescan."""
+    master, terminal = os.openpty()
+    process = subprocess.Popen(
+        ["setsid", "--ctty", sys.executable, "-m", "igsearch", "watch"],
+        cwd=shell.folder,
+        env=shell.environment({}),
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+    )
+    os.close(terminal)
+    try:
+        until_images(shell, Service(process, Path("/dev/null")), 1)
+        os.close(master)
+        code = process.wait(60)
+    finally:
+        process.kill()
+
+    assert code == 0
+    assert shell.igsearch("index").code == 0
 
 
 def test_a_kill_costs_nothing(shell: Shell) -> None:

@@ -5,6 +5,7 @@ connection or a deadlock is tried again within it.
 """
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import closing
@@ -50,7 +51,7 @@ class Database:
         self.url = _with_driver(url)
         self._read_seconds = read_seconds
         self._write_seconds = write_seconds
-        self._is_opened = False
+        self._file: tuple[int, int] | None = None
         self._engine = create_async_engine(self.url, pool_recycle=3600, connect_args=_connect_arguments(self.url))
         if self.is_sqlite:
             event.listen(self._engine.sync_engine, "connect", _prepare_sqlite)
@@ -114,9 +115,10 @@ class Database:
         work: Callable[[AsyncConnection], Awaitable[T]],
         is_write: bool,  # noqa: FBT001
     ) -> T:
-        if self.is_sqlite and not self._is_opened:
+        if self.is_sqlite and (self._file is None or _file_identity(self.name) != self._file):
+            await self._engine.dispose()  # of connections to a file that was removed or replaced meanwhile
             await asyncio.to_thread(_open_sqlite_file, self.name)
-            self._is_opened = True
+            self._file = _file_identity(self.name)
         return await retrying(self._once, work, is_write)
 
     async def _once(self, work: Callable[[AsyncConnection], Awaitable[T]], is_write: bool) -> T:  # noqa: FBT001
@@ -213,6 +215,14 @@ def _open_sqlite_file(path: str) -> None:
     """
     with closing(sqlite3.connect(path, timeout=SQLITE_BUSY_SECONDS)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _file_identity(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:

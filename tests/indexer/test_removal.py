@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from core.model import FileStamp, ImageRecord, Place
 from indexer.removal import HANDFUL, Missing, still_missing, suspicion
-from indexer.sweep import root_identity
+from indexer.sweep import is_gone, root_identity
 from indexer.visit import Findings
 
 MANY = st.integers(0, 100_000)
@@ -167,3 +167,13 @@ def test_without_its_root_nothing_is_missing(root: Path, loss: str) -> None:
         root.mkdir()
 
     assert still_missing(root, identity, [b"anna/a.jpg", b"anna/gone.jpg"]) == []
+
+
+def test_what_cannot_be_looked_at_is_not_gone(tmp_path: Path) -> None:
+    """A path is gone when nothing lies there, not when the system refuses to say (a name that is too long, as root)."""
+    here = tmp_path / "here"
+    here.touch()
+
+    answers = [is_gone(bytes(path)) for path in (here, tmp_path / "absent", here / "below", tmp_path / ("x" * 300))]
+
+    assert answers == [False, True, True, False]

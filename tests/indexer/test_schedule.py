@@ -1,6 +1,9 @@
 """The schedule: IGSEARCH_RESCAN means what cron and a person mean by it."""
 
 import asyncio
+import os
+import subprocess
+import sys
 import threading
 from datetime import UTC, datetime, timedelta
 
@@ -95,6 +98,7 @@ def test_the_other_fields_are_those_of_cron(rescan: str, first: str, second: str
         "* * 0 * *",
         "* * * * 1/2",
         "9999999d",
+        "0 0 31 2 *",
         "* * * 13 *",
         "*/0 * * * *",
         "* * * * 8",
@@ -172,3 +176,15 @@ async def test_to_stop_is_always_allowed() -> None:
     schedule.stop()
 
     assert schedule.next_run is None
+
+
+@pytest.mark.parametrize("zone", [":/etc/localtime", "UTC0", "CET-1CEST", "Nowhere/Atall"])
+def test_any_time_zone_will_do(zone: str) -> None:
+    """Whatever TZ says, as POSIX allows or not, the schedule knows its next moment."""
+    script = "from indexer.schedule import Schedule; Schedule('0 3 * * *'); Schedule('15m')"
+
+    done = subprocess.run(
+        [sys.executable, "-c", script], env={**os.environ, "TZ": zone}, capture_output=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr.decode()
