@@ -41,7 +41,7 @@ async def _keep(name: str, part: Part, stopped: asyncio.Event, *, is_alone: bool
             raise error
         pause = min(FIRST_PAUSE_SECONDS * 2 ** min(failures - 1, 10), LONGEST_PAUSE_SECONDS)
         logger.error("%s ended: %s Starting it again in %.0f s", name, _sentence(error), pause)
-        await _rest(stopped, pause)
+        await rest(stopped, pause)
 
 
 async def _run(name: str, part: Part, stopped: asyncio.Event) -> Exception | None:
@@ -59,7 +59,8 @@ async def _run(name: str, part: Part, stopped: asyncio.Event) -> Exception | Non
     return None
 
 
-async def _rest(stopped: asyncio.Event, seconds: float) -> None:
+async def rest(stopped: asyncio.Event, seconds: float) -> None:
+    """Wait, or until it is stopped."""
     try:
         await asyncio.wait_for(stopped.wait(), seconds)
     except TimeoutError:

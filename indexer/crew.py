@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
 from core.errors import IgSearchError
+from core.supervision import rest
 
 FILES_IN_HAND = 4
 """Files a worker has in work or waiting, so that no worker idles while one file waits for the database."""
@@ -39,10 +40,7 @@ class Crew:
 
     async def rest(self, seconds: float) -> None:
         """Wait, or until it is stopped."""
-        try:
-            await asyncio.wait_for(self._stopped.wait(), max(0.0, seconds))
-        except TimeoutError:
-            return
+        await rest(self._stopped, max(0.0, seconds))
 
     async def work(self, items: AsyncIterator[T], task: Callable[[T], Awaitable[None]]) -> None:
         """Do the task with each item; raises StoreError when the database fails, IndexerBusy when the lock was lost.

@@ -11,11 +11,12 @@ from typing import Protocol
 
 from core.errors import ImageError, PathError
 from core.fingerprinting import FileDeepFingerprint
-from core.model import Change, Deepen, FileStamp, Waiting
+from core.model import Change, Deepen, Waiting
 from indexer.batch import Batch, Writes
 from indexer.crew import Crew
 from indexer.ledger import is_due, rejection
 from indexer.reconciler import Outcome
+from indexer.sweep import is_unchanged
 from indexer.visit import Manner
 
 PAGE = 500
@@ -95,19 +96,11 @@ class Deepening:
         except PathError:
             return Outcome.GONE, None
         except ImageError as error:
-            if not _is_unchanged(path, entry.stamp):
+            if not is_unchanged(path, entry.stamp):
                 return Outcome.CHANGING, None
-            attempts = entry.failed.attempts + 1 if entry.failed and entry.failed.stamp == entry.stamp else 1
-            now = self._manner.clock()
             logger.info("no deep fingerprint of %s: %s", entry.place, error)
-            return Outcome.UNREADABLE, rejection(entry.place, entry.stamp, error, attempts=attempts, now=now)
+            now = self._manner.clock()
+            return Outcome.UNREADABLE, rejection(entry.place, entry.stamp, error, before=entry.failed, now=now)
         if read.sha256 != entry.sha256:
             return Outcome.CHANGING, None
         return Outcome.UPDATED, Deepen(entry.light_id, entry.place.path, read.deep)
-
-
-def _is_unchanged(path: bytes, stamp: FileStamp) -> bool:
-    try:
-        return FileStamp.of(os.lstat(path)) == stamp
-    except OSError:
-        return False

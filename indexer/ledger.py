@@ -18,8 +18,14 @@ def is_due(failed: LedgerRecord, stamp: FileStamp, now: datetime, *, is_asked: b
     return failed.next_retry is not None and (is_asked or failed.next_retry <= now)
 
 
-def rejection(place: Place, stamp: FileStamp, error: ImageError, *, attempts: int, now: datetime) -> Reject:
-    """Put down that a file could not be read, the how-manieth attempt it was, and when the next is due."""
+def rejection(
+    place: Place, stamp: FileStamp, error: ImageError, *, before: LedgerRecord | None, now: datetime
+) -> Reject:
+    """Put down that a file could not be read, the how-manieth attempt it was, and when the next is due.
+
+    What the ledger said `before` counts when it was of the same content.
+    """
+    attempts = before.attempts + 1 if before and before.stamp == stamp else 1
     pause = min(FIRST_RETRY * 2 ** min(attempts - 1, 10), LONGEST_RETRY)
     return Reject(
         LedgerRecord(

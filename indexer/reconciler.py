@@ -34,7 +34,7 @@ from core.model import (
 )
 from indexer.batch import Batch
 from indexer.ledger import rejection
-from indexer.sweep import is_gone
+from indexer.sweep import is_gone, is_unchanged
 
 logger = logging.getLogger(__name__)
 
@@ -113,8 +113,9 @@ class Reconciler:
         except PathError:
             return Outcome.GONE
         except ImageError as error:
-            outcome, change = Outcome.UNREADABLE, self._rejection(file, error)
-        if self._must_lie_still and not self._lies_still(file):
+            change = rejection(file.place, file.stamp, error, before=file.failed, now=self._clock())
+            outcome = Outcome.UNREADABLE
+        if self._must_lie_still and not is_unchanged(self._path(file.place.path), file.stamp):
             return Outcome.CHANGING
         if isinstance(change, Reject):
             logger.info("unreadable (%s) %s: %s", change.entry.kind, file.place, change.entry.reason)
@@ -163,19 +164,8 @@ class Reconciler:
     async def _light(self, sha256: bytes) -> LightFingerprint | None:
         return self._batch.light(sha256) or await self._store.light(sha256)
 
-    def _lies_still(self, file: Found) -> bool:
-        try:
-            return FileStamp.of(os.lstat(self._path(file.place.path))) == file.stamp
-        except OSError:
-            return False
-
     def _path(self, path: bytes) -> bytes:
         return os.path.join(self._root, path)
-
-    def _rejection(self, file: Found, error: ImageError) -> Reject:
-        again = file.failed is not None and file.failed.stamp == file.stamp
-        attempts = file.failed.attempts + 1 if file.failed and again else 1
-        return rejection(file.place, file.stamp, error, attempts=attempts, now=self._clock())
 
 
 def _is_remounted(known: ImageRecord, stamp: FileStamp) -> bool:

@@ -78,6 +78,14 @@ def is_gone(path: bytes) -> bool:
     return False
 
 
+def is_unchanged(path: bytes, stamp: FileStamp) -> bool:
+    """Tell whether a file is still as it was listed."""
+    try:
+        return FileStamp.of(os.lstat(path)) == stamp
+    except OSError:
+        return False
+
+
 def list_root(root: Path) -> RootListing:
     """List the dataset folder itself; raises PathError where it is no folder that can be listed."""
     result = RootListing(root_identity(root))

@@ -130,8 +130,6 @@ class Turns:
         Raises PathError where there is no dataset, StoreError when the database fails, IndexerBusy when another indexer
         took the lock; what was to be done is then still to be done.
         """
-        if self._sight.identity is None:
-            return False
         now = time.monotonic()
         self._listen()
         if self._wanted and not self._tally.is_scanning:
