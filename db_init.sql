@@ -136,3 +136,48 @@ CREATE TABLE IF NOT EXISTS daemon (
 )ENGINE=InnoDB CHARSET=utf8mb4 COLLATE utf8mb4_bin;
 
 UPDATE alembic_version SET version_num='0002' WHERE alembic_version.version_num = '0001';
+
+-- Running upgrade 0002 -> 0003
+
+ALTER TABLE checkpoint ADD COLUMN newest DATETIME(6);
+
+CREATE TABLE replies (
+    id BIGINT NOT NULL AUTO_INCREMENT, 
+    front_end VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, 
+    chat_id BIGINT NOT NULL, 
+    person_id BIGINT NOT NULL, 
+    language VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, 
+    at DATETIME(6) NOT NULL, 
+    outcomes MEDIUMTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL, 
+    PRIMARY KEY (id)
+)ENGINE=InnoDB CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+
+CREATE INDEX ix_replies_at ON replies (at);
+
+CREATE TABLE reply_matches (
+    reply_id BIGINT NOT NULL, 
+    picture SMALLINT NOT NULL, 
+    position INTEGER NOT NULL, 
+    user_id BIGINT NOT NULL, 
+    light_id BIGINT NOT NULL, 
+    is_similar SMALLINT NOT NULL, 
+    confidence DOUBLE NOT NULL, 
+    how VARCHAR(500) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL, 
+    PRIMARY KEY (reply_id, picture, position), 
+    CONSTRAINT fk_reply_matches_reply_id FOREIGN KEY(reply_id) REFERENCES replies (id) ON DELETE CASCADE, 
+    CONSTRAINT fk_reply_matches_user_id FOREIGN KEY(user_id) REFERENCES users (id) ON DELETE CASCADE
+)ENGINE=InnoDB CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+
+CREATE INDEX ix_reply_matches_user_id ON reply_matches (user_id);
+
+CREATE TABLE reports (
+    id BIGINT NOT NULL AUTO_INCREMENT, 
+    reply_id BIGINT NOT NULL, 
+    person_id BIGINT NOT NULL, 
+    reported_at DATETIME(6) NOT NULL, 
+    PRIMARY KEY (id), 
+    CONSTRAINT uq_reports_reply_id UNIQUE (reply_id, person_id), 
+    CONSTRAINT fk_reports_reply_id FOREIGN KEY(reply_id) REFERENCES replies (id) ON DELETE CASCADE
+)ENGINE=InnoDB CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+
+UPDATE alembic_version SET version_num='0003' WHERE alembic_version.version_num = '0002';

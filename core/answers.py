@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 from core.audit import Trial
-from core.model import Checkpoint, DaemonStatus, LedgerRecord, Match, ScanReport, SearchResult, Stats
+from core.model import Checkpoint, DaemonStatus, LedgerRecord, Match, Report, ScanReport, SearchResult, Stats
 from core.placement import where
 from core.ranking import word_for
 
@@ -56,6 +56,28 @@ def failure_json(entry: LedgerRecord) -> str:
             "next_retry": entry.next_retry.isoformat() if entry.next_retry else None,
         }
     )
+
+
+def report_json(report: Report) -> str:
+    """Write one answer that was called wrong."""
+    return json.dumps(
+        {
+            "reply": report.reply_id,
+            "reported_at": report.reported_at.isoformat(),
+            "front_end": report.reply.front_end,
+            "matches": [
+                {"username": match.username, "confidence": match.confidence, "how": list(match.how)}
+                for match in report.matches
+            ],
+        }
+    )
+
+
+def report_text(report: Report) -> str:
+    """Return one answer that was called wrong in a line."""
+    named = [f"{match.username} {sureness(match.confidence)}, {', '.join(match.how)}" for match in report.matches]
+    said = "; ".join(named) or "nobody any more: their photos are gone"
+    return f"#{report.reply_id} {_moment(report.reported_at)}, {report.reply.front_end}: {said}"
 
 
 def stats_json(stats: Stats) -> str:
@@ -129,6 +151,7 @@ def stats_text(stats: Stats, now: datetime) -> str:
         "users": f"{stats.users:,}",
         "backlog": f"{stats.backlog:,}",
         "unreadable": f"{stats.unreadable:,}",
+        "reports": f"{stats.reports:,}",
         "revision": str(stats.revision),
         "last scan": last_scan + (f": {scan_text(stats.last_report)}" if stats.last_report else ""),
         **_daemon_rows(stats.daemon, now),
@@ -173,6 +196,9 @@ def printable(name: bytes) -> str:
 def _verbose_line(match: Match) -> str:
     best = match.images[0]
     path = printable(os.fsencode(best.path))
-    sureness = f"{100 * match.confidence:.1f} % ({word_for(match.confidence)})"
     place = f"at {where(best.placement)} of the query" if best.placement else "the whole query"
-    return "\t".join([match.username, sureness, ", ".join(match.how), place, path])
+    return "\t".join([match.username, sureness(match.confidence), ", ".join(match.how), place, path])
+
+
+def sureness(confidence: float) -> str:
+    return f"{100 * confidence:.1f} % ({word_for(confidence)})"

@@ -212,12 +212,13 @@ class LedgerRecord:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """How far the store has come; `images` and `users` count what is searched."""
+    """How far the store has come; `images` and `users` count what is searched, `newest` is when the last image came."""
 
     database_id: str
     revision: int
     images: int
     users: int
+    newest: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +267,8 @@ class Stats:
     last_report: ScanReport | None
     daemon: DaemonStatus | None
     """What the daemon said last; None where none ever ran."""
+    reports: int
+    """Answers of the bots that people called wrong."""
 
 
 Verdict = Literal["match", "similar", "none", "unsearchable", "error"]
@@ -294,13 +297,86 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """The answer to one query image; `matches` and `similar` are best first."""
+    """The answer to one query image; `matches` and `similar` are best first.
+
+    Of the `milliseconds`, the first `reading_milliseconds` went into decoding the query and its light fingerprint.
+    """
 
     verdict: Verdict
     matches: tuple[Match, ...]
     similar: tuple[Match, ...]
     searched: Checkpoint
     milliseconds: float
+    reading_milliseconds: float
+
+
+Fault = Literal[
+    "unreadable",
+    "unsupported",
+    "too large",
+    "too slow",
+    "no preview",
+    "download",
+    "unavailable",
+    "busy",
+    "stopping",
+    "unexpected",
+]
+"""Why a query image that was sent to a bot has no result; bots/replies.py has a sentence for each."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedMatch:
+    """An account in a bot's reply: how sure it is, how it matched, and the fingerprint of its best image."""
+
+    username: str
+    confidence: float
+    how: tuple[str, ...]
+    light_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one query image that was sent to a bot; `fault` is set where the verdict is "error".
+
+    `is_preview`: not the file itself was searched but the small picture that the chat shows of it.
+    """
+
+    verdict: Verdict
+    fault: Fault | None = None
+    matches: tuple[NamedMatch, ...] = ()
+    similar: tuple[NamedMatch, ...] = ()
+    searched: Checkpoint | None = None
+    is_preview: bool = False
+
+
+FrontEnd = Literal["telegram", "discord"]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptReply:
+    """What a bot replied, to whom and where, so that its buttons work for long; the query images are not kept."""
+
+    front_end: FrontEnd
+    chat_id: int
+    person_id: int
+    language: str
+    at: datetime
+    outcomes: tuple[Outcome, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A reply that somebody called wrong, and when."""
+
+    reply_id: int
+    reported_at: datetime
+    reply: KeptReply
+
+    @property
+    def matches(self) -> tuple[NamedMatch, ...]:
+        """The accounts that it named, of those that are there still."""
+        return tuple(match for outcome in self.reply.outcomes for match in outcome.matches)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,18 +10,22 @@ Who has a fingerprint is asked of the store, so that a name is right as of now.
 
 import asyncio
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from functools import partial
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
 from core.deep_search import DeepSearch, Describer, Shelf
+from core.errors import StoreError
 from core.hashing import VARIANTS, dihedral
 from core.index.deep_index import DeepIndex
 from core.index.photo_index import PhotoIndex
 from core.model import MIN_PDQ_QUALITY, Checkpoint, LightFingerprint, ReferenceImage, SearchResult, Verdict
 from core.ranking import Graded, Likeness, grade, grade_evidence, is_same_photo, rank
+
+T = TypeVar("T")
 
 FEWEST_FEATURES = 8
 """A query with fewer local features shows too little to be searched for."""
@@ -61,26 +65,32 @@ class SearchEngine:
         self._store = store
         self._index = index
         self._deep = DeepSearch(reader, store, deep_index)
-        self._following = asyncio.Lock()
-        self._following_deeper = asyncio.Lock()
+        self._following = _OneAtATime(partial(index.follow, store))
+        self._following_deeper = _OneAtATime(self._deep.follow)
         """Apart, so that whole pictures are found while the index of features is being read."""
 
     async def refresh(self) -> Checkpoint:
         """Let the index of whole pictures follow the store; raises StoreError."""
-        async with self._following:
-            return await self._index.follow(self._store)
+        return await self._following()
+
+    async def warm_up(self) -> None:
+        """Let both indexes follow the store, so that the next search need not; raises StoreError."""
+        await self._following()
+        await self._following_deeper()
 
     async def search(self, data: bytes) -> SearchResult:
         """Find the accounts that posted a picture; raises ImageError or StoreError."""
         started = time.perf_counter()
         query = await self._reader.fingerprint_bytes(data)
+        read = time.perf_counter()
         searched = await self.refresh()
         found = await self._found(query, data)
         matches = rank(one for one in found.graded if one.grade == "match")
         named = {match.username for match in matches}
         similar = rank(one for one in found.graded if one.grade == "similar" and one.image.place.username not in named)
         verdict: Verdict = "match" if matches else "similar" if similar else found.empty_verdict
-        return SearchResult(verdict, matches, similar, searched, 1000 * (time.perf_counter() - started))
+        ended = time.perf_counter()
+        return SearchResult(verdict, matches, similar, searched, 1000 * (ended - started), 1000 * (read - started))
 
     async def _found(self, query: LightFingerprint, data: bytes) -> "_Found":
         if query.is_flat:
@@ -102,8 +112,7 @@ class SearchEngine:
 
     async def _looked_deeper(self, query: LightFingerprint, data: bytes, graded: Sequence[Graded]) -> "_Found":
         """Search by features; what the hashes hold for similar is examined too, and stays where nothing is known."""
-        async with self._following_deeper:
-            await self._deep.follow()
+        await self._following_deeper()
         found = await self._deep.find(data, [one.image.light_id for one in graded[:NEARBY]])
         evidence = {one.light_id: one for one in found.evidence}
         images = await self._store.references(evidence)
@@ -127,6 +136,31 @@ class SearchEngine:
             for other in others
             if (original := next((one for one in surest_first if is_same_photo(one.image.light, other.light)), None))
         ]
+
+
+class _OneAtATime(Generic[T]):
+    """Something done for one caller at a time, each time anew.
+
+    Who waited while it failed for another hears that too, and does not wait for the same failure again: the time limits
+    of a database that stands still must not add up.
+    """
+
+    def __init__(self, work: Callable[[], Awaitable[T]]) -> None:
+        self._work = work
+        self._lock = asyncio.Lock()
+        self._failures = 0
+        self._failure: StoreError | None = None
+
+    async def __call__(self) -> T:
+        failures = self._failures
+        async with self._lock:
+            if self._failure and self._failures != failures:
+                raise type(self._failure)(*self._failure.args) from self._failure
+            try:
+                return await self._work()
+            except StoreError as error:
+                self._failures, self._failure = self._failures + 1, error
+                raise
 
 
 def _likenesses(query: LightFingerprint, images: Sequence[ReferenceImage]) -> list[Likeness]:

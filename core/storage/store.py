@@ -4,7 +4,7 @@ import os
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from random import Random
 from typing import Any
 
@@ -53,9 +53,9 @@ from core.model import (
 from core.storage import tables as t
 from core.storage.database import Database
 from core.storage.lock import WriterLock, writer_lock
-from core.storage.writing import apply, naive
+from core.storage.writing import apply, aware, naive
 
-SCHEMA_VERSION = "0002"
+SCHEMA_VERSION = "0003"
 """The newest migration; a test compares them. Asking Alembic would cost every command its import."""
 REMARK_LENGTH = 500
 UPGRADE_SECONDS = 3600.0
@@ -104,16 +104,16 @@ class Store:
     """One database of igsearch; close it when done. Every call raises StoreError when the database fails."""
 
     def __init__(self, database: Database, versions: Versions) -> None:
-        self._database = database
+        self.database = database
         self._versions = versions
         self._lock: WriterLock | None = None
 
     @property
     def name(self) -> str:
-        return self._database.name
+        return self.database.name
 
     async def close(self) -> None:
-        await self._database.close()
+        await self.database.close()
 
     async def check_schema(self) -> None:
         """Raise SchemaMismatch unless the tables are those of this version."""
@@ -129,9 +129,9 @@ class Store:
 
     async def schema_version(self) -> str | None:
         """Return the version of the tables, or None for an empty database."""
-        if self._database.is_sqlite and not os.path.exists(self.name):  # noqa: ASYNC240 - answers at once
+        if self.database.is_sqlite and not os.path.exists(self.name):  # noqa: ASYNC240 - answers at once
             return None
-        return await self._database.read(lambda connection: connection.run_sync(_schema_version))
+        return await self.database.read(lambda connection: connection.run_sync(_schema_version))
 
     async def create_schema(self) -> None:
         """Make the tables in an empty database; raises SchemaMismatch for tables of another version.
@@ -149,13 +149,13 @@ class Store:
 
         found = await self.schema_version()
         if found is None or found < SCHEMA_VERSION:
-            await self._database.write(lambda connection: connection.run_sync(upgrade), seconds=UPGRADE_SECONDS)
+            await self.database.write(lambda connection: connection.run_sync(upgrade), seconds=UPGRADE_SECONDS)
         await self.check_schema()
 
     @asynccontextmanager
     async def writer(self) -> AsyncIterator[None]:
         """Hold the writer's lock; raises IndexerBusy where another indexer has it."""
-        async with writer_lock(self._database) as lock:
+        async with writer_lock(self.database) as lock:
             self._lock = lock
             try:
                 yield
@@ -171,7 +171,7 @@ class Store:
     async def write(self, changes: Sequence[Change]) -> None:
         """Apply a batch of changes, at most one a path, as one transaction; only the holder of the lock may."""
         await self.verify_writer()
-        await self._database.write(lambda connection: apply(connection, changes))
+        await self.database.write(lambda connection: apply(connection, changes))
 
     async def note_scan(self, report: ScanReport, finished_at: datetime) -> None:
         """Keep the report of a finished rescan."""
@@ -182,7 +182,7 @@ class Store:
             newest = await connection.scalar(select(func.max(t.scans.c.id)))
             await connection.execute(delete(t.scans).where(t.scans.c.id <= newest - SCANS_KEPT))
 
-        await self._database.write(work)
+        await self.database.write(work)
 
     async def note_daemon(self, status: DaemonStatus) -> None:
         """Keep what the daemon says of itself."""
@@ -198,7 +198,7 @@ class Store:
             await connection.execute(delete(t.daemon))
             await connection.execute(insert(t.daemon), row)
 
-        await self._database.write(work)
+        await self.database.write(work)
 
     async def usernames(self) -> list[str]:
         """Return every account that has an image or an unreadable file, in order."""
@@ -235,7 +235,8 @@ class Store:
 
     async def checkpoint(self) -> Checkpoint:
         row = (await self._rows(CHECKPOINT))[0]
-        return Checkpoint(row.database_id, row.revision, row.images, row.users)
+        newest = aware(row.newest) if row.newest else None
+        return Checkpoint(row.database_id, row.revision, row.images, row.users, newest)
 
     async def fingerprints_after(self, revision: int) -> AsyncIterator[FingerprintPage]:
         """Yield the fingerprints written after a revision, in the order of revisions."""
@@ -313,9 +314,12 @@ class Store:
         point = await self.checkpoint()
         is_outdated = or_(LIGHT.version != self._versions.light, self._lacks_deep())
         outdated = select(func.count()).select_from(t.light_fingerprints).where(is_outdated)
-        unreadable = select(func.count()).select_from(t.unreadable_files)
-        counts = select(outdated.scalar_subquery().label("backlog"), unreadable.scalar_subquery().label("unreadable"))
-        row = (await self._rows(counts))[0]
+        counted = {
+            "backlog": outdated,
+            "unreadable": select(func.count()).select_from(t.unreadable_files),
+            "reports": select(func.count()).select_from(t.reports),
+        }
+        row = (await self._rows(select(*[count.scalar_subquery().label(name) for name, count in counted.items()])))[0]
         scans = await self._rows(LAST_SCAN)
         daemons = await self._rows(select(t.daemon))
         return Stats(
@@ -324,9 +328,10 @@ class Store:
             backlog=row.backlog,
             unreadable=row.unreadable,
             revision=point.revision,
-            last_scan=_aware(scans[0].finished_at) if scans else None,
+            last_scan=aware(scans[0].finished_at) if scans else None,
             last_report=_scan_report(scans[0]) if scans else None,
             daemon=_daemon_status(daemons[0]) if daemons else None,
+            reports=row.reports,
         )
 
     def _lacks_deep(self) -> ColumnElement[bool]:
@@ -352,7 +357,7 @@ class Store:
         async def work(connection: AsyncConnection) -> Sequence[Row[Any]]:
             return (await connection.execute(query)).all()
 
-        return await self._database.read(work)
+        return await self.database.read(work)
 
     def _page(self, rows: Sequence[Row[Any]]) -> FingerprintPage:
         ids, _, pdq, dhash, flat_percent, versions = zip(*rows, strict=True)
@@ -399,8 +404,8 @@ def _ledger_record(row: Row[Any]) -> LedgerRecord:
         reason=row.reason,
         attempts=row.attempts,
         reader_version=row.reader_version,
-        failed_at=_aware(row.failed_at),
-        next_retry=_aware(row.next_retry) if row.next_retry else None,
+        failed_at=aware(row.failed_at),
+        next_retry=aware(row.next_retry) if row.next_retry else None,
     )
 
 
@@ -414,8 +419,8 @@ def _daemon_status(row: Row[Any]) -> DaemonStatus:
         remark=row.remark,
         waiting=row.waiting,
         lag_seconds=row.lag_seconds,
-        next_scan=_aware(row.next_scan) if row.next_scan else None,
-        seen_at=_aware(row.seen_at),
+        next_scan=aware(row.next_scan) if row.next_scan else None,
+        seen_at=aware(row.seen_at),
     )
 
 
@@ -426,7 +431,3 @@ def _light(row: Row[Any]) -> LightFingerprint:
 
 def _stamp(row: Row[Any]) -> FileStamp:
     return FileStamp(row.size, row.mtime_ns, row.inode, row.device)
-
-
-def _aware(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC)

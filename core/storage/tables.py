@@ -22,6 +22,8 @@ from sqlalchemy import (
     SmallInteger,
     String,
     Table,
+    Text,
+    UniqueConstraint,
 )
 from sqlalchemy.dialects import mysql
 
@@ -32,6 +34,7 @@ Key = BigInteger().with_variant(Integer(), "sqlite")
 Username = String(30).with_variant(mysql.VARCHAR(30, charset="ascii", collation="ascii_bin"), "mysql", "mariadb")
 Word = String(32).with_variant(mysql.VARCHAR(32, charset="ascii", collation="ascii_bin"), "mysql", "mariadb")
 Sentence = String(500).with_variant(mysql.VARCHAR(500, charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb")
+Document = Text().with_variant(mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb")
 PathBytes = LargeBinary(4096).with_variant(mysql.VARBINARY(4096), "mysql", "mariadb")
 Codes = LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
 Moment = DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
@@ -54,11 +57,12 @@ checkpoint = Table(
     Column("database_id", Word, nullable=False),
     Column("revision", BigInteger, nullable=False),
     Column("images", BigInteger, nullable=False),
+    Column("newest", Moment, nullable=True),
     CheckConstraint("id = 1", name="ck_checkpoint_one_row"),
     **OPTIONS,
 )
 """One row. Every writing transaction locks it first and takes the next revision from it, so that revisions are in the
-order of commits (AUTO_INCREMENT is not), and `images` is counted along."""
+order of commits (AUTO_INCREMENT is not). Counted along are `images`, and when the last one was added (`newest`)."""
 
 users = Table(
     "users",
@@ -166,3 +170,44 @@ daemon = Table(
     **OPTIONS,
 )
 """One row: what the daemon said of itself last."""
+
+replies = Table(
+    "replies",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("front_end", Word, nullable=False),
+    Column("chat_id", BigInteger, nullable=False),
+    Column("person_id", BigInteger, nullable=False),
+    Column("language", Word, nullable=False),
+    Column("at", Moment, nullable=False, index=True),
+    Column("outcomes", Document, nullable=False),
+    **NEVER_TWICE,
+)
+"""What the bots replied, for the buttons below it: in `outcomes`, as JSON, what became of each query image."""
+
+reply_matches = Table(
+    "reply_matches",
+    metadata,
+    Column("reply_id", Key, ForeignKey("replies.id", ondelete="CASCADE"), primary_key=True),
+    Column("picture", SmallInteger, primary_key=True, autoincrement=False),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("user_id", Key, ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("light_id", BigInteger, nullable=False),
+    Column("is_similar", SmallInteger, nullable=False),
+    Column("confidence", Double, nullable=False),
+    Column("how", Sentence, nullable=False),
+    **OPTIONS,
+)
+"""The accounts that replies name. They go with their account, so that a forgotten one is in no old reply either."""
+
+reports = Table(
+    "reports",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("reply_id", Key, ForeignKey("replies.id", ondelete="CASCADE"), nullable=False),
+    Column("person_id", BigInteger, nullable=False),
+    Column("reported_at", Moment, nullable=False),
+    UniqueConstraint("reply_id", "person_id", name="uq_reports_reply_id"),
+    **NEVER_TWICE,
+)
+"""Replies that somebody called wrong."""

@@ -49,6 +49,11 @@ def naive(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(tzinfo=None)
 
 
+def aware(moment: datetime) -> datetime:
+    """Return the moment as we compute with it, from what the databases keep."""
+    return moment.replace(tzinfo=UTC)
+
+
 async def apply(connection: AsyncConnection, changes: Sequence[Change]) -> None:
     """Apply changes, at most one a path, in the caller's transaction."""
     batch = _Batch(connection, await _next_revision(connection))
@@ -80,6 +85,7 @@ class _Batch:
         self._left_lights: set[int] = set()
         self._left_users: set[int] = set()
         self._more_images = 0
+        self._has_new_images = False
 
     async def relocate(self, changes: Sequence[Relocate]) -> None:
         """Let rows stand for other paths; a row that stood for such a path goes."""
@@ -116,6 +122,7 @@ class _Batch:
         new = [row for key, row in rows.items() if key not in known]
         await self._insert(images, new)
         self._more_images += len(new)
+        self._has_new_images |= bool(new)
         await self._settle(list(rows))
 
     async def reject(self, changes: Sequence[Reject]) -> None:
@@ -163,7 +170,10 @@ class _Batch:
         )
 
     async def count(self) -> None:
-        await self._connection.execute(update(checkpoint).values(images=checkpoint.c.images + self._more_images))
+        """Count the images along, and note when there came more."""
+        now = {"newest": naive(datetime.now(UTC))} if self._has_new_images else {}
+        more = checkpoint.c.images + self._more_images
+        await self._connection.execute(update(checkpoint).values(images=more, **now))
 
     async def _light_ids(self, lights: Sequence[LightFingerprint]) -> dict[bytes, int]:
         """Return the row ids of fingerprints by SHA-256; those missing or of another version are written."""

@@ -22,7 +22,7 @@ class Engine:
         matches = tuple(
             Match(name, sure, ("recompressed",), (MatchedImage("p", sure, 1, None),)) for name, sure in named
         )
-        self._result = SearchResult(verdict, matches, (), Checkpoint("db", 1, 1, 1), 1.0)  # type: ignore[arg-type]
+        self._result = SearchResult(verdict, matches, (), Checkpoint("db", 1, 1, 1), 1.0, 0.5)  # type: ignore[arg-type]
         self.queries: list[bytes] = []
 
     async def search(self, data: bytes) -> SearchResult:
