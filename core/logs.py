@@ -1,23 +1,38 @@
-"""Logs on standard error: text for people, JSON for machines."""
+"""Logs on standard error: text for people, JSON for machines, secrets for nobody."""
 
 import logging
 import os
+from collections.abc import Collection
 from contextlib import suppress
 from typing import Literal
+from urllib.parse import quote
 
 TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 JSON = "%(asctime)s %(levelname)s %(name)s %(message)s"
 MOMENT = "%Y-%m-%dT%H:%M:%S%z"
 STANDARD_ERROR = 2
-CHATTY = ("PIL", "asyncio", "alembic", "aiosqlite", "sqlalchemy", "apscheduler")
-"""Libraries whose facts are not ours; sqlalchemy prints the parameters of statements."""
-REDUNDANT = ("sqlalchemy.pool",)
-"""Tells with a traceback of connections that could not be given back in good order, and drops them: as it should."""
+CHATTY = (
+    "PIL",
+    "alembic",
+    "aiosqlite",
+    "apscheduler",
+    "asyncio",
+    "faiss",
+    "httpcore",
+    "httpx",
+    "sqlalchemy",
+    "tornado",
+)
+"""Libraries whose facts are not ours; sqlalchemy prints the parameters of statements, httpx every URL."""
+REDUNDANT = ("sqlalchemy.pool", "telegram")
+"""Tell with a traceback of what they mend, or raise too: connections that could not be given back, answers of a proxy
+that are no JSON."""
+HIDDEN = "[hidden]"
 
 
-def start_logging(level: str, style: Literal["text", "json"]) -> None:
-    """Send the logs of the whole process to standard error."""
-    handler = _StandardError()
+def start_logging(level: str, style: Literal["text", "json"], secrets: Collection[str] = ()) -> None:
+    """Send the logs of the whole process to standard error, without secrets, whoever logs them."""
+    handler = _StandardError(secrets)
     handler.setFormatter(_json_formatter() if style == "json" else logging.Formatter(TEXT, MOMENT))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in CHATTY:
@@ -33,9 +48,20 @@ class _StandardError(logging.Handler):
     of a worker process, for one.
     """
 
+    def __init__(self, secrets: Collection[str]) -> None:
+        super().__init__()
+        self._secrets = [form for secret in secrets for form in {secret, quote(secret), quote(secret, safe="")}]
+
     def emit(self, record: logging.LogRecord) -> None:
         with suppress(OSError):
             os.write(STANDARD_ERROR, f"{self.format(record)}\n".encode(errors="backslashreplace"))
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write a record; secrets are taken out of the whole, for they hide in arguments, URLs and exceptions."""
+        line = super().format(record)
+        for secret in self._secrets:
+            line = line.replace(secret, HIDDEN)
+        return line
 
 
 def _json_formatter() -> logging.Formatter:

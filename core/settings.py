@@ -7,13 +7,13 @@ Each IGSEARCH_X may also be given as IGSEARCH_X_FILE, a path whose content is th
 
 import os
 import re
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from urllib.parse import parse_qsl, urlsplit
 
 from dotenv import dotenv_values
-from pydantic import Field, PositiveInt, SecretStr, ValidationError, field_validator
+from pydantic import Field, PositiveInt, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from core.errors import SettingsError
@@ -24,7 +24,12 @@ SYSTEM_VARIABLES = {"notify_socket": "NOTIFY_SOCKET"}
 INTERVAL = re.compile(r"[1-9]\d*[smhd]")
 CRON_FIELD = r"[0-9A-Za-z*/,\-]+"
 CRON = re.compile(rf"{CRON_FIELD}(?: {CRON_FIELD}){{4}}")
+MAX_PORT = 65_535
 ADMIN = re.compile(r"(?:telegram|discord):\d+")
+TELEGRAM_TOKEN = re.compile(r"[^\s/?#%]+")
+WEBHOOK_SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
+WEB_ADDRESS = re.compile(r"https?://[^/\s]\S*")
+LISTEN = re.compile(r"(?P<host>[^\s:/]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})")
 
 Ids = Annotated[tuple[int, ...], NoDecode]
 Words = Annotated[tuple[str, ...], NoDecode]
@@ -39,6 +44,10 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = None
     telegram_token: SecretStr | None = None
     telegram_api_url: str = "https://api.telegram.org"
+    telegram_webhook_url: str = ""
+    """The address by which Telegram reaches us; empty: we ask Telegram (long polling)."""
+    telegram_webhook_secret: SecretStr | None = None
+    telegram_webhook_listen: str = "127.0.0.1:8088"
     discord_token: SecretStr | None = None
     settle_seconds: float = Field(default=2.0, ge=0, le=3600)
     rescan: str = "15m"
@@ -69,12 +78,33 @@ class Settings(BaseSettings):
             raise ValueError(f"{fault}; write mysql://user:password@host:port/name or sqlite:///path")
         return url
 
-    @field_validator("telegram_api_url")
+    @field_validator("telegram_token")
+    @classmethod
+    def _token(cls, token: SecretStr | None) -> SecretStr | None:
+        if token and not TELEGRAM_TOKEN.fullmatch(token.get_secret_value()):
+            raise ValueError("it is no token: copy the whole line that @BotFather gave, such as 123456:ABC-DEF")
+        return token
+
+    @field_validator("telegram_api_url", "telegram_webhook_url")
     @classmethod
     def _web_address(cls, url: str) -> str:
-        if not re.match(r"https?://[^/]", url):
+        if not WEB_ADDRESS.fullmatch(url):
             raise ValueError("write an address such as http://host:8081")
         return url.rstrip("/")
+
+    @field_validator("telegram_webhook_secret")
+    @classmethod
+    def _secret_token(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret and not WEBHOOK_SECRET.fullmatch(secret.get_secret_value()):
+            raise ValueError("write 1 to 256 letters, digits, _ and -")
+        return secret
+
+    @field_validator("telegram_webhook_listen")
+    @classmethod
+    def _listen(cls, address: str) -> str:
+        if not LISTEN.fullmatch(address) or int(address.rpartition(":")[2]) > MAX_PORT:
+            raise ValueError("write a host and a port, such as 127.0.0.1:8088")
+        return address
 
     @field_validator("rescan")
     @classmethod
@@ -99,6 +129,21 @@ class Settings(BaseSettings):
             raise ValueError("write telegram:ID or discord:ID, separated by commas")
         return tuple(_parts(text))
 
+    @model_validator(mode="after")
+    def _webhook_has_a_secret(self) -> Self:
+        if self.telegram_webhook_url and not self.telegram_webhook_secret:
+            raise ValueError(
+                "IGSEARCH_TELEGRAM_WEBHOOK_SECRET: it is missing, but IGSEARCH_TELEGRAM_WEBHOOK_URL is set: without it"
+                " anybody could send updates; write 1 to 256 letters, digits, _ and -"
+            )
+        return self
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """Everything that no log may show."""
+        secrets = (self.telegram_token, self.telegram_webhook_secret, self.discord_token)
+        return tuple(secret.get_secret_value() for secret in secrets if secret)
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _upper_case(cls, level: str) -> str:
@@ -122,7 +167,7 @@ def load_settings(environment: MutableMapping[str, str] = os.environ, env_file: 
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
-        faults += [f"{PREFIX}{str(fault['loc'][0]).upper()}: {_reason(fault['msg'])}" for fault in error.errors()]
+        faults += [_sentence(fault["loc"], fault["msg"]) for fault in error.errors()]
     if faults:
         raise SettingsError("Wrong settings. " + "; ".join(faults) + ".")
     return settings
@@ -182,5 +227,7 @@ def _url_fault(url: str) -> str | None:
     return None if options.keys() <= {"unix_socket"} else "its only option is ?unix_socket="
 
 
-def _reason(message: str) -> str:
-    return message.removeprefix("Value error, ")
+def _sentence(place: Sequence[int | str], message: str) -> str:
+    """Name the variable of a fault and what is wrong; a fault of several settings names its own."""
+    reason = message.removeprefix("Value error, ")
+    return f"{PREFIX}{str(place[0]).upper()}: {reason}" if place else reason

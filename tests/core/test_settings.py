@@ -120,3 +120,34 @@ def test_secrets_are_not_shown() -> None:
 def test_the_default_database_lies_beside_the_dataset(dataset: str) -> None:
     """Without a URL the database is <dataset>.igsearch.db beside the folder, never in it."""
     assert default_database(Path(dataset)) == Path.cwd() / "images.igsearch.db"
+
+
+def test_a_webhook_needs_a_secret() -> None:
+    """Without one anybody could send updates; the fault names the variable that is missing, and only that."""
+    url = {"IGSEARCH_TELEGRAM_WEBHOOK_URL": "https://bot.example/hook"}
+
+    with pytest.raises(SettingsError) as fault:
+        load_settings(dict(url), NOWHERE)
+
+    assert "IGSEARCH_TELEGRAM_WEBHOOK_SECRET" in str(fault.value)
+    assert load_settings({**url, "IGSEARCH_TELEGRAM_WEBHOOK_SECRET": "a-Z_9"}, NOWHERE).tokens == ("a-Z_9",)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TELEGRAM_TOKEN", "12:with space"),
+        ("TELEGRAM_TOKEN", "12:with/slash"),
+        ("TELEGRAM_WEBHOOK_URL", "ftp://bot.example"),
+        ("TELEGRAM_WEBHOOK_SECRET", "not allowed!"),
+        ("TELEGRAM_WEBHOOK_LISTEN", "8443"),
+        ("TELEGRAM_WEBHOOK_LISTEN", "127.0.0.1:99999"),
+        ("TELEGRAM_API_URL", "api.telegram.org"),
+    ],
+)
+def test_a_wrong_setting_of_the_bot_is_named_without_its_value(name: str, value: str) -> None:
+    """Each fault says which variable is wrong; a token or secret is never repeated."""
+    with pytest.raises(SettingsError, match=f"IGSEARCH_{name}") as fault:
+        load_settings({f"IGSEARCH_{name}": value}, NOWHERE)
+
+    assert value not in str(fault.value)
