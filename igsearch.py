@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -18,13 +18,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from core.model import MatchedImage
+    from bots.service import SearchService
     from core.queries import Answer
     from core.search import SearchEngine
     from core.settings import Settings
+    from core.storage.database import Database
     from core.storage.store import Store
     from core.supervision import Part
     from core.workers import PhotoWorkers
@@ -33,6 +31,7 @@ if TYPE_CHECKING:
 # ruff: noqa: PLC0415 - imports stand in the commands: --help must not wait for numpy and SQLAlchemy
 
 UNEXPECTED = 70
+REPORTS_LISTED = 1_000
 HELP = "Which Instagram account posted this photo? Index a folder of photos, then search with any copy of one."
 
 Job = Callable[[], Coroutine[None, None, int]]
@@ -112,6 +111,12 @@ def watch(dataset: DatasetOption = None) -> Job:
 
 
 @app.command()
+def telegram(dataset: DatasetOption = None) -> Job:
+    """Answer people who send photos to the Telegram bot, until Ctrl-C or SIGTERM."""
+    return partial(_telegram, dataset)
+
+
+@app.command()
 def run(dataset: DatasetOption = None) -> Job:
     """Do what `watch` does, beside every bot whose token is set; a part that fails is started again."""
     return partial(_run, dataset)
@@ -131,6 +136,12 @@ def init_db(
 def stats(dataset: DatasetOption = None, *, json: JsonOption = False) -> Job:
     """Print how much is indexed, what waits, and when the dataset was last scanned."""
     return partial(_stats, dataset, as_json=json)
+
+
+@app.command()
+def reports(dataset: DatasetOption = None, *, json: JsonOption = False) -> Job:
+    """List the answers of the bots that people called wrong, the latest first."""
+    return partial(_reports, dataset, as_json=json)
 
 
 @app.command()
@@ -291,7 +302,9 @@ def _show_text(answer: "Answer", *, is_quiet: bool, is_verbose: bool) -> None:
 async def _show_match(query: str, dataset: Path | None, output: Path) -> int:
     from core.answers import search_remark
     from core.comparison import HEIGHT, side_by_side
+    from core.errors import PathError
     from core.queries import read_query
+    from core.reference import reference_picture
     from core.workers import PhotoWorkers
 
     settings, root = _prepare(dataset)
@@ -302,33 +315,14 @@ async def _show_match(query: str, dataset: Path | None, output: Path) -> int:
         if not result.matches:
             _say(search_remark(query, result) or "")
             return 1
-        best = result.matches[0].images[0]
+        username, best = result.matches[0].username, result.matches[0].images[0]
         shown = await reader.colours(data, side=HEIGHT)
-        reference = await _reference_picture(store, reader, root, best)
+        reference = await reference_picture(store, reader, root, best.light_id, username=username, side=HEIGHT)
+    if reference is None:
+        raise PathError(f"{best.path} is gone, and no thumbnail of it is kept: run `igsearch index`.")
     await asyncio.to_thread(output.write_bytes, side_by_side(shown, reference, best.placement))
-    print(f"{result.matches[0].username}: {output}")
+    print(f"{username}: {output}")
     return 0
-
-
-async def _reference_picture(
-    store: "Store", reader: "PhotoWorkers", root: Path, image: "MatchedImage"
-) -> "NDArray[np.uint8]":
-    """Return a reference image in colour, or its thumbnail where the file is gone."""
-    import numpy as np
-
-    from core.comparison import HEIGHT
-    from core.errors import ImageError, PathError
-    from core.features import opened
-    from core.photos import read_file
-
-    try:
-        file = await asyncio.to_thread(read_file, os.path.join(root, image.path))
-        return await reader.colours(file.data, side=HEIGHT)
-    except (ImageError, PathError):
-        kept = await store.deep([image.light_id])
-        if image.light_id not in kept:
-            raise
-        return np.repeat(opened(kept[image.light_id].thumbnail)[:, :, None], 3, axis=2)
 
 
 async def _audit(dataset: Path | None, sample: int, seed: int | None, *, as_json: bool) -> int:
@@ -364,17 +358,71 @@ async def _watch(dataset: Path | None) -> int:
     return 0
 
 
+async def _telegram(dataset: Path | None) -> int:
+    from core.errors import SettingsError
+    from core.supervision import supervise
+
+    settings, root = _prepare(dataset, is_service=True)
+    if settings.telegram_token is None:
+        raise SettingsError("IGSEARCH_TELEGRAM_TOKEN: it is missing; @BotFather gives one (see docs/telegram.md).")
+    async with _search_service(settings, root) as service:
+        await _until_signal(partial(supervise, {"the Telegram bot": partial(_answer_telegram, settings, service)}))
+    return 0
+
+
 async def _run(dataset: Path | None) -> int:
     from core.notify import notifier
     from core.supervision import supervise
 
     settings, root = _prepare(dataset, is_service=True)
-    for name, token in (("TELEGRAM", settings.telegram_token), ("DISCORD", settings.discord_token)):
-        if token:
-            _say(f"IGSEARCH_{name}_TOKEN is set, but this version has no bot for it yet: only the indexer runs.")
-    indexer = partial(_keep_index, settings, root, notifier(settings.notify_socket))
-    await _until_signal(partial(supervise, {"the indexer": indexer}))
+    parts: dict[str, Part] = {"the indexer": partial(_keep_index, settings, root, notifier(settings.notify_socket))}
+    if settings.discord_token:
+        _say("IGSEARCH_DISCORD_TOKEN is set, but this version has no Discord bot yet.")
+    async with AsyncExitStack() as stack:
+        if settings.telegram_token:
+            service = await stack.enter_async_context(_search_service(settings, root))
+            parts["the Telegram bot"] = partial(_answer_telegram, settings, service)
+        await _until_signal(partial(supervise, parts))
     return 0
+
+
+@asynccontextmanager
+async def _search_service(settings: "Settings", root: Path) -> "AsyncIterator[SearchService]":
+    """Open what every bot answers from."""
+    from bots.gallery import Gallery
+    from bots.service import READ_SECONDS, SearchService
+    from core.fingerprinting import VERSIONS
+    from core.storage.replies import Replies
+    from core.storage.store import Store
+    from core.workers import PhotoWorkers
+
+    async with PhotoWorkers(settings.workers) as reader:
+        database = _database(settings, root, read_seconds=READ_SECONDS)
+        store = Store(database, VERSIONS)
+        try:
+            yield SearchService(
+                engine=_engine(store, reader),
+                workers=settings.workers,
+                catalogue=store,
+                replies=Replies(database),
+                gallery=Gallery(store, reader, root),
+            )
+        finally:
+            await store.close()
+
+
+async def _answer_telegram(settings: "Settings", service: "SearchService", stopped: asyncio.Event) -> None:
+    """Run the Telegram bot until `stopped`."""
+    from bots.access import access_of
+    from bots.telegram_bot import TelegramBot
+    from bots.telegram_transport import new_bot, receiver
+
+    token, secret = (
+        each.get_secret_value() if each else "" for each in (settings.telegram_token, settings.telegram_webhook_secret)
+    )
+    access = access_of("telegram", settings.allowed_chats, settings.admins)
+    receive = receiver(settings.telegram_webhook_url, secret=secret, address=settings.telegram_webhook_listen)
+    await TelegramBot(new_bot(token, settings.telegram_api_url), access, service).run(receive, stopped)
 
 
 async def _until_signal(service: "Part") -> None:
@@ -445,6 +493,19 @@ async def _stats(dataset: Path | None, *, as_json: bool) -> int:
     return 0
 
 
+async def _reports(dataset: Path | None, *, as_json: bool) -> int:
+    from core.answers import report_json, report_text
+    from core.storage.replies import Replies
+
+    settings, root = _prepare(dataset)
+    async with _store(settings, root) as store:
+        await store.check_schema()
+        reports = await Replies(store.database).reports(REPORTS_LISTED)
+    for report in reports:
+        print(report_json(report) if as_json else report_text(report))
+    return 0
+
+
 async def _failures(dataset: Path | None, *, as_json: bool) -> int:
     from core.answers import failure_json, failure_text
 
@@ -469,30 +530,35 @@ def _prepare(dataset: Path | None, *, is_service: bool = False) -> "tuple[Settin
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the service is there to hear it
     settings = load_settings()
     is_chosen = is_service or "log_level" in settings.model_fields_set
-    start_logging(settings.log_level if is_chosen else "WARNING", settings.log_format)
+    start_logging(settings.log_level if is_chosen else "WARNING", settings.log_format, settings.tokens)
     return settings, dataset or settings.dataset
 
 
 @asynccontextmanager
 async def _store(settings: "Settings", root: Path) -> "AsyncIterator[Store]":
     from core.fingerprinting import VERSIONS
-    from core.settings import default_database
-    from core.storage.database import Database, sqlite_url
+    from core.storage.database import READ_SECONDS
     from core.storage.store import Store
-    from indexer.sweep import root_identity
 
-    if settings.database_url:
-        database = Database(settings.database_url.get_secret_value())
-    else:
-        path = default_database(root)
-        if not path.exists():
-            root_identity(root)
-        database = Database(sqlite_url(path))
-    store = Store(database, VERSIONS)
+    store = Store(_database(settings, root, read_seconds=READ_SECONDS), VERSIONS)
     try:
         yield store
     finally:
         await store.close()
+
+
+def _database(settings: "Settings", root: Path, *, read_seconds: float) -> "Database":
+    """Return the database that is set, or the SQLite file beside the dataset, which must be there to make one."""
+    from core.settings import default_database
+    from core.storage.database import Database, sqlite_url
+    from indexer.sweep import root_identity
+
+    if settings.database_url:
+        return Database(settings.database_url.get_secret_value(), read_seconds=read_seconds)
+    path = default_database(root)
+    if not path.exists():
+        root_identity(root)
+    return Database(sqlite_url(path), read_seconds=read_seconds)
 
 
 def _engine(store: "Store", reader: "PhotoWorkers") -> "SearchEngine":

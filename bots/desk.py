@@ -1,0 +1,149 @@
+"""The desk where a bot's query images are handed in: each gets an outcome, in turn, whatever goes wrong.
+
+Downloads and searches have a line each, so that a download that hangs delays nobody else and the pictures in memory are
+few. While the database is known to be away nobody waits for it: it is asked in the background until it is back.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from bots.downloads import DownloadFailed
+from bots.limits import Busy, Closed, Line
+from bots.replies import outcome_of
+from bots.service import Searcher
+from core.errors import ImageError, NoWorkers, StoreError, TooLarge, TooSlow, Unsupported
+from core.model import Fault, Outcome
+from core.supervision import rest
+
+DOWNLOADS, DOWNLOADS_A_PERSON = 16, 8
+"""Pictures in memory at a time, of at most 25 MB each."""
+SEARCHES_A_WORKER = 1
+WAITING = 500
+"""Pictures that wait at most; at 7 to 400 ms each they are answered within two minutes on two cores."""
+FRESHEN_SECONDS, AWAY_SECONDS = 5.0, 1.0
+"""How often the index follows the store by itself, and how often a database that is away is asked for."""
+TIDY_EVERY = timedelta(hours=1)
+
+FAULT_OF: Mapping[type[ImageError], Fault] = {
+    Unsupported: "unsupported",
+    TooLarge: "too large",
+    TooSlow: "too slow",
+}
+FAULTS_WITHOUT_SEARCH: Mapping[type[Exception], Fault] = {
+    Busy: "busy",
+    Closed: "stopping",
+    NoWorkers: "busy",
+    DownloadFailed: "download",
+}
+
+logger = logging.getLogger(__name__)
+
+Fetch = Callable[[], Awaitable[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """An outcome, and what it took in seconds."""
+
+    outcome: Outcome
+    download: float = 0.0
+    reading: float = 0.0
+    search: float = 0.0
+
+
+class Desk:
+    """Answers the query images of one bot; `keep_fresh` runs beside it. `tidy` is called each hour."""
+
+    def __init__(self, engine: Searcher, *, workers: int, tidy: Callable[[datetime], Awaitable[None]]) -> None:
+        self._engine = engine
+        self._tidy = tidy
+        self._downloads = Line(places=DOWNLOADS, share=DOWNLOADS_A_PERSON, bound=WAITING)
+        self._searches = Line(places=workers * SEARCHES_A_WORKER, share=workers * SEARCHES_A_WORKER, bound=DOWNLOADS)
+        self._away = asyncio.Event()
+
+    @property
+    def is_away(self) -> bool:
+        """Tell whether the database was away when it was asked last."""
+        return self._away.is_set()
+
+    def close(self) -> None:
+        """Send away whoever waits; what is in hand is finished."""
+        self._downloads.close()
+
+    async def serve(self, person: int, fetch: Fetch) -> Served:
+        """Fetch a query image and search for it, when it is the person's turn."""
+        try:
+            async with self._downloads.place(person):
+                self.refuse_while_away()
+                return await self._served(person, fetch)
+        except tuple(FAULTS_WITHOUT_SEARCH) as error:
+            if not isinstance(error, Closed | Busy):
+                logger.warning("a picture was not searched: %s", error)
+            return _failed(FAULTS_WITHOUT_SEARCH[type(error)])
+        except ImageError as error:
+            return _failed(FAULT_OF.get(type(error), "unreadable"))
+        except StoreError as error:
+            self.note_away(error)
+            return _failed("unavailable")
+        except Exception as error:  # noqa: BLE001 - the door of the desk: one picture's fault is nobody else's
+            logger.error("a picture met a fault in igsearch (%s: %s): report it", type(error).__name__, error)  # noqa: TRY400
+            return _failed("unexpected")
+
+    def note_away(self, error: StoreError) -> None:
+        """Note that the database is away, and begin to ask for it."""
+        if not self.is_away:
+            logger.error("the index cannot be reached: %s Asking again every %.0f s", error, AWAY_SECONDS)
+            self._away.set()
+
+    def refuse_while_away(self) -> None:
+        """Raise StoreError while the database is known to be away, so that nobody waits for it."""
+        if self.is_away:
+            raise StoreError("The database is still away.")
+
+    async def keep_fresh(self, stopped: asyncio.Event) -> None:
+        """Let the index follow the store, and old replies go, until it is stopped."""
+        tidied = datetime.min.replace(tzinfo=UTC)
+        while not stopped.is_set():
+            try:
+                await self._engine.warm_up()
+                self._note_back()
+                if datetime.now(UTC) - tidied > TIDY_EVERY:
+                    await self._tidy(tidied := datetime.now(UTC))
+            except StoreError as error:
+                self.note_away(error)
+            await self._pause(stopped)
+
+    async def _served(self, person: int, fetch: Fetch) -> Served:
+        began = time.monotonic()
+        data = await fetch()
+        fetched = time.monotonic()
+        async with self._searches.place(person):
+            self.refuse_while_away()
+            result = await self._engine.search(data)
+        reading = result.reading_milliseconds / 1000
+        return Served(outcome_of(result), fetched - began, reading, result.milliseconds / 1000 - reading)
+
+    def _note_back(self) -> None:
+        if self.is_away:
+            logger.info("the index can be reached again")
+            self._away.clear()
+
+    async def _pause(self, stopped: asyncio.Event) -> None:
+        """Wait until the store is to be asked again: at once where a search just found it away."""
+        if self.is_away:
+            await rest(stopped, AWAY_SECONDS)
+            return
+        waits = [asyncio.create_task(event.wait()) for event in (stopped, self._away)]
+        try:
+            await asyncio.wait(waits, timeout=FRESHEN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+
+def _failed(fault: Fault) -> Served:
+    return Served(Outcome("error", fault))

@@ -1,0 +1,64 @@
+"""Downloads of query images: counted, timed, kept in memory only, and tried again when the way breaks."""
+
+import asyncio
+
+import httpx
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_exponential
+
+from core.photos import MAX_BYTES, too_many_bytes
+
+ATTEMPTS = 3
+FIRST_PAUSE_SECONDS = 0.5
+ANSWER_SECONDS, WHOLE_SECONDS = 30.0, 60.0
+CONNECTIONS = 32
+
+
+class DownloadFailed(Exception):
+    """The chat's server did not hand over a file; the message holds no address, for that may hold a token."""
+
+
+class Downloads:
+    """Fetches files over HTTP; close it when done."""
+
+    def __init__(self) -> None:
+        limits = httpx.Limits(max_connections=CONNECTIONS)
+        timeout = httpx.Timeout(ANSWER_SECONDS, pool=None)
+        self._client = httpx.AsyncClient(limits=limits, timeout=timeout, follow_redirects=False)
+
+    async def fetch(self, url: str, *, most: int = MAX_BYTES) -> bytes:
+        """Return a file of at most `most` bytes; raises DownloadFailed, or TooLarge as soon as it passes that."""
+        retrying = AsyncRetrying(
+            retry=retry_if_exception(_may_pass),
+            stop=stop_after_attempt(ATTEMPTS),
+            wait=wait_exponential(FIRST_PAUSE_SECONDS),
+            reraise=True,
+        )
+        try:
+            async with asyncio.timeout(WHOLE_SECONDS):
+                return await retrying(self._fetch_once, url, most)
+        except TimeoutError as error:
+            raise DownloadFailed(f"not whole after {WHOLE_SECONDS:g} s") from error
+        except httpx.HTTPStatusError as error:
+            raise DownloadFailed(f"answered with {error.response.status_code}") from None
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise DownloadFailed(type(error).__name__) from None
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def _fetch_once(self, url: str, most: int) -> bytes:
+        parts, size = [], 0
+        async with self._client.stream("GET", url) as answer:
+            answer.raise_for_status()
+            async for part in answer.aiter_bytes():
+                parts.append(part)
+                size += len(part)
+                if size > most:
+                    raise too_many_bytes(size)
+        return b"".join(parts)
+
+
+def _may_pass(error: BaseException) -> bool:
+    if isinstance(error, httpx.HTTPStatusError):
+        return error.response.is_server_error or error.response.status_code == httpx.codes.TOO_MANY_REQUESTS
+    return isinstance(error, httpx.TransportError)

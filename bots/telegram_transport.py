@@ -1,0 +1,302 @@
+"""How the Telegram bot talks to its server: patiently, obeying its pauses, and never for ever."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Any, TypeVar
+from urllib.parse import quote, urlsplit
+
+from telegram import Bot, File
+from telegram.error import (
+    BadRequest,
+    ChatMigrated,
+    Conflict,
+    Forbidden,
+    InvalidToken,
+    NetworkError,
+    RetryAfter,
+    TelegramError,
+)
+from telegram.ext import BaseRateLimiter, ExtBot, Updater
+from telegram.request import HTTPXRequest
+
+from bots.downloads import DownloadFailed
+from core.errors import SettingsError
+from core.supervision import rest
+
+POLL_SECONDS = 30
+"""How long the server holds a question for updates when there is none."""
+ANSWER_SECONDS, CONNECT_SECONDS = 20.0, 5.0
+CONNECTIONS = 64
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 5.0
+"""Between attempts; python-telegram-bot's own loop rests up to 30 s after an outage."""
+ATTEMPTS = 8
+"""Of one call, over about 20 s besides the pauses that the server asks for."""
+LONGEST_OBEYED_SECONDS = 600.0
+CONFLICT_SECONDS = 60.0
+GOODBYE_SECONDS = 2.0
+TRIED_ONCE = frozenset(("getMe", "sendChatAction", "answerCallbackQuery"))
+"""Calls that are worth nothing later, or that their caller repeats."""
+ALLOWED_UPDATES = ("message", "callback_query")
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+Receive = Callable[[Bot, "asyncio.Queue[object]", asyncio.Event], Awaitable[None]]
+Answer = bool | dict[str, Any] | list[dict[str, Any]]
+
+
+class QuietBot(ExtBot[None]):
+    """A bot that does not show its token to whoever prints it."""
+
+    def __repr__(self) -> str:
+        return "QuietBot()"
+
+
+def new_bot(token: str, api_url: str) -> QuietBot:
+    """Make a bot for a Bot API server; nothing is asked of it yet."""
+    return QuietBot(
+        token,
+        base_url=f"{api_url}/bot",
+        base_file_url=f"{api_url}/file/bot",
+        request=_request(CONNECTIONS),
+        get_updates_request=_request(1),
+        rate_limiter=Courtesy(time.monotonic),
+    )
+
+
+def _request(connections: int) -> HTTPXRequest:
+    return HTTPXRequest(
+        connection_pool_size=connections,
+        read_timeout=ANSWER_SECONDS,
+        write_timeout=ANSWER_SECONDS,
+        connect_timeout=CONNECT_SECONDS,
+        pool_timeout=None,  # waiting for a connection is no failure
+    )
+
+
+class Courtesy(BaseRateLimiter[None]):
+    """Obeys the pauses that the server asks for, chat by chat, and tries again what a broken way swallowed.
+
+    python-telegram-bot's AIORateLimiter stops all chats while one of them is to pause.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._resume: dict[object, float] = {}
+
+    async def initialize(self) -> None:
+        """Do nothing: there is nothing to open."""
+
+    async def shutdown(self) -> None:
+        """Do nothing: there is nothing to close."""
+
+    async def process_request(  # noqa: PLR0917 - the signature is the library's
+        self,
+        callback: Callable[..., Coroutine[Any, Any, Answer]],
+        args: Any,
+        kwargs: dict[str, Any],
+        endpoint: str,
+        data: dict[str, Any],
+        rate_limit_args: None,  # noqa: ARG002
+    ) -> Answer:
+        """Make a call, again where that helps; raises TelegramError."""
+        chat = data.get("chat_id")
+        pause = FIRST_PAUSE_SECONDS
+        for attempt in range(1, ATTEMPTS + 1):
+            await self._obey(chat)
+            try:
+                return await callback(*args, **kwargs)
+            except RetryAfter as error:
+                if endpoint in TRIED_ONCE or attempt == ATTEMPTS or _seconds(error) > LONGEST_OBEYED_SECONDS:
+                    raise
+                self._resume[chat] = self._clock() + _seconds(error)
+                logger.warning("Telegram asks for a pause of %.0f s", _seconds(error))
+            except NetworkError as error:
+                if endpoint in TRIED_ONCE or attempt == ATTEMPTS or isinstance(error, BadRequest):
+                    raise
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+        raise NetworkError("Telegram did not answer.")
+
+    async def _obey(self, chat: object) -> None:
+        """Wait until a chat may be written to again."""
+        while (seconds := self._resume.get(chat, 0.0) - self._clock()) > 0:  # noqa: ASYNC110 - it may be put off
+            await asyncio.sleep(seconds)
+        self._resume.pop(chat, None)
+
+
+async def patiently(call: Callable[[], Awaitable[T]], stopped: asyncio.Event, *, what: str) -> T | None:
+    """Make a call until it succeeds, or None when stopped; raises SettingsError where the token is refused."""
+    pause = FIRST_PAUSE_SECONDS
+    while not stopped.is_set():
+        try:
+            return await unless_stopped(call(), stopped)
+        except InvalidToken:
+            raise refused_token() from None
+        except TelegramError as error:
+            seconds = pause_after(error, pause)
+            logger.warning("%s: Telegram cannot be reached (%s); trying again in %.1f s", what, error, seconds)
+            await rest(stopped, seconds)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+    return None
+
+
+def receiver(webhook_url: str, *, secret: str, address: str) -> Receive:
+    """Return how updates reach us: by a webhook where one is set, listening at host:port, else by asking."""
+    if not webhook_url:
+        return poll
+    host, _, port = address.rpartition(":")
+    return partial(listen, Webhook(webhook_url, secret, host.strip("[]"), int(port)))
+
+
+async def poll(bot: Bot, updates: "asyncio.Queue[object]", stopped: asyncio.Event) -> None:
+    """Ask for updates and hand them on, in order, until stopped; raises SettingsError where the token is refused.
+
+    Those handed on are confirmed with the next question, the last ones when it is stopped.
+    """
+    offset: int | None = None
+    trouble = Trouble(time.monotonic)
+    await patiently(bot.delete_webhook, stopped, what="long polling")
+    while not stopped.is_set():
+        try:
+            question = bot.get_updates(offset=offset, timeout=POLL_SECONDS, allowed_updates=ALLOWED_UPDATES)
+            news = await unless_stopped(question, stopped)
+        except InvalidToken:
+            raise refused_token() from None
+        except TelegramError as error:
+            await rest(stopped, trouble.pause(error))
+            continue
+        trouble.is_over()
+        for update in news or ():
+            await updates.put(update)
+            offset = update.update_id + 1
+    await _confirm(bot, offset)
+
+
+async def _confirm(bot: Bot, offset: int | None) -> None:
+    if offset is None:
+        return
+    try:
+        async with asyncio.timeout(GOODBYE_SECONDS):
+            await bot.get_updates(offset=offset, timeout=0, limit=1, allowed_updates=ALLOWED_UPDATES)
+    except (TelegramError, TimeoutError):
+        logger.info("Telegram did not hear which updates are done: the next start may get some again")
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """By which address Telegram reaches us, where we listen for it, and the secret that shows that it is Telegram."""
+
+    url: str
+    secret: str
+    host: str
+    port: int
+
+
+async def listen(webhook: Webhook, bot: Bot, updates: "asyncio.Queue[object]", stopped: asyncio.Event) -> None:
+    """Let Telegram bring its updates, and hand them on, until stopped; raises SettingsError where we cannot listen."""
+    updater = Updater(bot, updates)
+    await updater.initialize()
+    starting = updater.start_webhook(
+        webhook.host,
+        webhook.port,
+        urlsplit(webhook.url).path.strip("/"),
+        bootstrap_retries=-1,
+        webhook_url=webhook.url,
+        allowed_updates=ALLOWED_UPDATES,
+        secret_token=webhook.secret,
+    )
+    try:
+        await unless_stopped(starting, stopped)
+        logger.info("Telegram brings its updates to %s:%d", webhook.host, webhook.port)
+        await stopped.wait()
+    except InvalidToken:
+        raise refused_token() from None
+    except OSError as error:
+        raise SettingsError(
+            f"IGSEARCH_TELEGRAM_WEBHOOK_LISTEN: nobody can listen at {webhook.host}:{webhook.port}"
+            f" ({error.strerror or error}): choose another address or port."
+        ) from error
+    finally:
+        if updater.running:
+            await updater.stop()
+
+
+class Trouble:
+    """How long to rest after failures in a row, and what is said of them: once, not each time."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._pause = FIRST_PAUSE_SECONDS
+        self._said: str | None = None
+        self._conflict_said = float("-inf")
+
+    def pause(self, error: TelegramError) -> float:
+        """Say what is wrong, unless it was said, and return how many seconds to rest."""
+        if isinstance(error, Conflict):
+            self._say_conflict(error)
+        elif (said := f"{type(error).__name__}: {error}") != self._said:
+            self._said = said
+            logger.warning("Telegram gives no updates (%s): asking again until it does", said)
+        seconds = pause_after(error, self._pause)
+        self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
+        return seconds
+
+    def is_over(self) -> None:
+        if self._said:
+            logger.info("Telegram gives updates again")
+        self._said, self._pause = None, FIRST_PAUSE_SECONDS
+
+    def _say_conflict(self, error: Conflict) -> None:
+        if self._clock() - self._conflict_said > CONFLICT_SECONDS:
+            self._conflict_said = self._clock()
+            logger.error("another program asks for this bot's updates: stop it, or give each a token (%s)", error)
+
+
+async def unless_stopped(work: Awaitable[T], stopped: asyncio.Event) -> T | None:
+    """Await something, or nothing more once stopped."""
+    task = asyncio.ensure_future(work)
+    stop = asyncio.create_task(stopped.wait())
+    try:
+        await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+        return task.result() if task.done() else None
+    finally:
+        for one in (task, stop):
+            one.cancel()
+
+
+def pause_after(error: TelegramError, pause: float) -> float:
+    return _seconds(error) if isinstance(error, RetryAfter) else pause
+
+
+def refused_token() -> SettingsError:
+    """Say so without the token, which the library's own message holds."""
+    return SettingsError(
+        "IGSEARCH_TELEGRAM_TOKEN: Telegram refuses it: copy the token from @BotFather again, and check"
+        " IGSEARCH_TELEGRAM_API_URL where that is set."
+    )
+
+
+def is_gone(error: TelegramError) -> bool:
+    """Tell whether a call failed for a reason that is nobody's fault: a message or chat is gone, or closed to us."""
+    return isinstance(error, ChatMigrated | BadRequest | Forbidden)
+
+
+def address_of(file: File, bot: Bot) -> str:
+    """Return where a file is downloaded, which holds the token; raises DownloadFailed.
+
+    The library would read a file of our own disk instead, if one lies at the path that the server names.
+    """
+    path = (file.file_path or "").removeprefix(f"{bot.base_file_url}/")
+    if not path or path.startswith("/"):
+        raise DownloadFailed("the Bot API server names no file to download: start it without --local")
+    return f"{bot.base_file_url}/{quote(path)}"
+
+
+def _seconds(error: RetryAfter) -> float:
+    asked = error.retry_after
+    return asked.total_seconds() if isinstance(asked, timedelta) else float(asked)
