@@ -1,13 +1,14 @@
 """A private MariaDB server for tests and benchmarks: its own folder, socket and port, gone afterwards."""
 
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +17,7 @@ import pymysql
 
 HOW_TO_INSTALL = "MariaDB is not installed: apt-get install -y --no-install-recommends mariadb-server"
 START_SECONDS = 60
+SERVER_PORTS = range(15_000, 32_000)
 
 
 @dataclass(slots=True)
@@ -129,6 +131,9 @@ def _as_mysql() -> list[str]:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port below those that the system gives out by itself: nobody gets it before the server binds it."""
+    for port in random.sample(SERVER_PORTS, 100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("No port is free for MariaDB: end other servers.")
