@@ -7,8 +7,8 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait
 
 from core.photos import MAX_BYTES, too_many_bytes
 
-ATTEMPTS = 3
-FIRST_PAUSE_SECONDS = 0.5
+ATTEMPTS = 5
+FIRST_PAUSE_SECONDS = 0.25
 ANSWER_SECONDS, WHOLE_SECONDS = 30.0, 60.0
 CONNECTIONS = 32
 

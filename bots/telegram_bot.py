@@ -309,6 +309,8 @@ class TelegramBot:
             await query.answer(sentence, show_alert=sentence is not None)
 
     async def _welcome(self, asked: Message, language: Language) -> str:
+        if self._access.is_admin(_person_of(asked)):
+            await self._announce_to_admin(asked.chat.id, language)
         return words.welcome(asked.from_user.first_name if asked.from_user else "", language)
 
     async def _help(self, _asked: Message, language: Language) -> str:
@@ -344,9 +346,13 @@ class TelegramBot:
             with _excused():
                 await self._bot.set_my_commands(_menu(language), language_code=code)
         for admin in self._access.admins:
-            menu = [*_menu(self._languages[ENGLISH]), BotCommand("reports", "Answers that were called wrong")]
-            with _excused():
-                await self._bot.set_my_commands(menu, BotCommandScopeChat(admin))
+            await self._announce_to_admin(admin, self._languages[ENGLISH])
+
+    async def _announce_to_admin(self, admin: int, language: Language) -> None:
+        """Set an admin's own menu; before their first message Telegram knows no chat with them, and refuses."""
+        menu = [*_menu(language), BotCommand("reports", language.say("Answers that were called wrong"))]
+        with _excused():
+            await self._bot.set_my_commands(menu, BotCommandScopeChat(admin))
 
     async def _say(self, to: MaybeInaccessibleMessage, sentence: str) -> None:
         """Reply with plain text: shown exactly, whatever is in it."""
