@@ -70,6 +70,11 @@ class Desk:
         """Tell whether the database was away when it was asked last."""
         return self._away.is_set()
 
+    @property
+    def waiting(self) -> int:
+        """Count the pictures that wait for their turn."""
+        return self._downloads.waiting
+
     def close(self) -> None:
         """Send away whoever waits; what is in hand is finished."""
         self._downloads.close()
@@ -104,10 +109,10 @@ class Desk:
         if self.is_away:
             raise StoreError("The database is still away.")
 
-    async def keep_fresh(self, stopped: asyncio.Event) -> None:
-        """Let the index follow the store, and old replies go, until it is stopped."""
+    async def keep_fresh(self) -> None:
+        """Let the index follow the store, and old replies go, for ever."""
         tidied = datetime.min.replace(tzinfo=UTC)
-        while not stopped.is_set():
+        while True:
             try:
                 await self._engine.warm_up()
                 self._note_back()
@@ -115,7 +120,7 @@ class Desk:
                     await self._tidy(tidied := datetime.now(UTC))
             except StoreError as error:
                 self.note_away(error)
-            await self._pause(stopped)
+            await self._pause()
 
     async def _served(self, person: int, fetch: Fetch) -> Served:
         began = time.monotonic()
@@ -132,17 +137,9 @@ class Desk:
             logger.info("the index can be reached again")
             self._away.clear()
 
-    async def _pause(self, stopped: asyncio.Event) -> None:
-        """Wait until the store is to be asked again: at once where a search just found it away."""
-        if self.is_away:
-            await rest(stopped, AWAY_SECONDS)
-            return
-        waits = [asyncio.create_task(event.wait()) for event in (stopped, self._away)]
-        try:
-            await asyncio.wait(waits, timeout=FRESHEN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
+    async def _pause(self) -> None:
+        """Wait until the store is to be asked again: soon where it is away, at once where a search just found it so."""
+        await (asyncio.sleep(AWAY_SECONDS) if self.is_away else rest(self._away, FRESHEN_SECONDS))
 
 
 def _failed(fault: Fault) -> Served:

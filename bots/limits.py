@@ -102,7 +102,7 @@ class Line:
         self._call_up()
         try:
             await turn
-        except BaseException:
+        except asyncio.CancelledError:
             self._leave(person, turn)
             raise
         try:
@@ -117,6 +117,7 @@ class Line:
             for turn in turns:
                 if not turn.done():
                     turn.set_exception(Closed())
+        self._waiting.clear()
 
     def _call_up(self) -> None:
         """Give free places to the people in the order of their turns; who got one stands behind the others again."""
@@ -136,7 +137,7 @@ class Line:
 
     def _leave(self, person: int, turn: asyncio.Future[None]) -> None:
         """Take somebody out of the line who was called off, or off the place that was just given to them."""
-        if turn.done() and not turn.cancelled() and turn.exception() is None:
+        if turn.done() and not turn.cancelled() and not turn.exception():
             self._give_back(person)
         elif turn in self._waiting.get(person, ()):
             self._waiting[person].remove(turn)

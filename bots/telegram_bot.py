@@ -47,6 +47,7 @@ from bots.telegram_transport import QuietBot, Receive, address_of, is_gone, pati
 from core.errors import StoreError, TooLarge
 from core.model import KeptReply, Outcome
 from core.storage.replies import KEPT_DAYS, REPORTED_DAYS
+from core.supervision import until_first
 
 CONCURRENT_UPDATES = 4_096
 """More than pictures may wait, so that a pressed button never does."""
@@ -122,12 +123,11 @@ class TelegramBot:
         await application.initialize()
         await application.start()
         logger.info("the Telegram bot @%s answers", self._bot.username)
-        beside = [asyncio.create_task(self._desk.keep_fresh(stopped)), asyncio.create_task(self._announce_commands())]
+        announcing = asyncio.create_task(self._announce_commands())
         try:
-            await receive(self._bot, application.update_queue, stopped)
+            await until_first(receive(self._bot, application.update_queue, stopped), self._desk.keep_fresh())
         finally:
-            for task in beside:
-                task.cancel()
+            announcing.cancel()
             self._desk.close()
             with suppress(TimeoutError):
                 async with asyncio.timeout(STOP_SECONDS):

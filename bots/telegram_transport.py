@@ -9,6 +9,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
+from weakref import WeakValueDictionary
 
 from telegram import Bot, File
 from telegram.error import (
@@ -45,7 +46,7 @@ ALLOWED_UPDATES = ("message", "callback_query")
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
-Receive = Callable[[Bot, "asyncio.Queue[object]", asyncio.Event], Awaitable[None]]
+Receive = Callable[[Bot, "asyncio.Queue[object]", asyncio.Event], Coroutine[None, None, None]]
 Answer = bool | dict[str, Any] | list[dict[str, Any]]
 
 
@@ -64,7 +65,7 @@ def new_bot(token: str, api_url: str) -> QuietBot:
         base_file_url=f"{api_url}/file/bot",
         request=_request(CONNECTIONS),
         get_updates_request=_request(1),
-        rate_limiter=Courtesy(time.monotonic),
+        rate_limiter=Courtesy(),
     )
 
 
@@ -81,12 +82,12 @@ def _request(connections: int) -> HTTPXRequest:
 class Courtesy(BaseRateLimiter[None]):
     """Obeys the pauses that the server asks for, chat by chat, and tries again what a broken way swallowed.
 
+    What is said in one chat is said in turn: all would try again at once after a pause, and meet the next one.
     python-telegram-bot's AIORateLimiter stops all chats while one of them is to pause.
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._resume: dict[object, float] = {}
+    def __init__(self) -> None:
+        self._turns: WeakValueDictionary[object, asyncio.Lock] = WeakValueDictionary()
 
     async def initialize(self) -> None:
         """Do nothing: there is nothing to open."""
@@ -103,30 +104,32 @@ class Courtesy(BaseRateLimiter[None]):
         data: dict[str, Any],
         rate_limit_args: None,  # noqa: ARG002
     ) -> Answer:
-        """Make a call, again where that helps; raises TelegramError."""
-        chat = data.get("chat_id")
-        pause = FIRST_PAUSE_SECONDS
-        for attempt in range(1, ATTEMPTS + 1):
-            await self._obey(chat)
-            try:
-                return await callback(*args, **kwargs)
-            except RetryAfter as error:
-                if endpoint in TRIED_ONCE or attempt == ATTEMPTS or _seconds(error) > LONGEST_OBEYED_SECONDS:
-                    raise
-                self._resume[chat] = self._clock() + _seconds(error)
-                logger.warning("Telegram asks for a pause of %.0f s", _seconds(error))
-            except NetworkError as error:
-                if endpoint in TRIED_ONCE or attempt == ATTEMPTS or isinstance(error, BadRequest):
-                    raise
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
-        raise NetworkError("Telegram did not answer.")
+        """Make a call, in its chat's turn, and again where that helps; raises TelegramError."""
+        call = partial(callback, *args, **kwargs)
+        if endpoint in TRIED_ONCE:
+            return await call()
+        turn = self._turns.setdefault(data.get("chat_id", call), asyncio.Lock())
+        async with turn:
+            return await _again(call)
 
-    async def _obey(self, chat: object) -> None:
-        """Wait until a chat may be written to again."""
-        while (seconds := self._resume.get(chat, 0.0) - self._clock()) > 0:  # noqa: ASYNC110 - it may be put off
-            await asyncio.sleep(seconds)
-        self._resume.pop(chat, None)
+
+async def _again(call: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Make a call until it succeeds or that is hopeless; raises TelegramError."""
+    pause = FIRST_PAUSE_SECONDS
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return await call()
+        except RetryAfter as error:
+            if _seconds(error) > LONGEST_OBEYED_SECONDS:
+                raise
+            logger.warning("Telegram asks for a pause of %.0f s in a chat", _seconds(error))
+            await asyncio.sleep(_seconds(error))
+        except BadRequest:
+            raise
+        except NetworkError:
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+    return await call()
 
 
 async def patiently(call: Callable[[], Awaitable[T]], stopped: asyncio.Event, *, what: str) -> T | None:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 
 from core.errors import IgSearchError
 
@@ -57,6 +57,19 @@ async def _run(name: str, part: Part, stopped: asyncio.Event) -> Exception | Non
     except Exception as error:  # noqa: BLE001 - whatever it is, it ends this service only
         return error
     return None
+
+
+async def until_first(*works: Coroutine[None, None, None]) -> None:
+    """Do several things until one of them ends, call off the others, and raise what ended it, if anything did."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def rest(stopped: asyncio.Event, seconds: float) -> None:

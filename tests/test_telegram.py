@@ -568,6 +568,17 @@ def test_a_pause_that_telegram_asks_for_is_obeyed(api: BotApi, anna: Person) -> 
     assert len(anna.answers_to(question)) == 1
 
 
+def test_many_answers_in_one_chat_live_through_pauses(api: BotApi, anna: Person) -> None:
+    """However many answers a pause holds up, each is sent once: they do not run into the next pause together."""
+    api.fail("sendMessage", retry_after=1, times=3, chat_id=anna.chat.id)
+
+    questions = [anna.sends_photo(jpeg(DUNDER, quality=40 + number)) for number in range(20)]
+
+    assert [usernames(anna.answer_to(question)) for question in questions] == [["__dunder__"]] * 20
+    assert [len(anna.answers_to(question)) for question in questions] == [1] * 20
+    assert sum(call.status == 429 for call in api.calls_of("sendMessage") if call.parameters["chat_id"] == anna.id) == 3
+
+
 @pytest.mark.parametrize("method", ["sendMessage", "getFile", "file", "getUpdates"])
 def test_errors_and_cut_connections_are_tried_again(api: BotApi, anna: Person, method: str) -> None:
     """A 5xx, HTML from a proxy and a dropped connection delay an answer and lose none."""
