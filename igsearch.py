@@ -19,6 +19,7 @@ import typer
 
 if TYPE_CHECKING:
     from bots.service import SearchService
+    from core.errors import SettingsError
     from core.queries import Answer
     from core.search import SearchEngine
     from core.settings import Settings
@@ -34,6 +35,7 @@ UNEXPECTED = 70
 REPORTS_LISTED = 1_000
 HELP = "Which Instagram account posted this photo? Index a folder of photos, then search with any copy of one."
 
+Bot = Callable[["Settings", "SearchService", asyncio.Event], Coroutine[None, None, None]]
 Job = Callable[[], Coroutine[None, None, int]]
 """What a command has to do, and the exit code it comes to; `main` runs it when the command line is understood."""
 
@@ -114,6 +116,12 @@ def watch(dataset: DatasetOption = None) -> Job:
 def telegram(dataset: DatasetOption = None) -> Job:
     """Answer people who send photos to the Telegram bot, until Ctrl-C or SIGTERM."""
     return partial(_telegram, dataset)
+
+
+@app.command()
+def discord(dataset: DatasetOption = None) -> Job:
+    """Answer people who use the Discord bot, until Ctrl-C or SIGTERM."""
+    return partial(_discord, dataset)
 
 
 @app.command()
@@ -359,14 +367,31 @@ async def _watch(dataset: Path | None) -> int:
 
 
 async def _telegram(dataset: Path | None) -> int:
-    from core.errors import SettingsError
-    from core.supervision import supervise
-
     settings, root = _prepare(dataset, is_service=True)
     if settings.telegram_token is None:
-        raise SettingsError("IGSEARCH_TELEGRAM_TOKEN: it is missing; @BotFather gives one (see docs/telegram.md).")
+        raise _missing_token("TELEGRAM", "@BotFather gives one")
+    return await _answer(settings, root, "the Telegram bot", _answer_telegram)
+
+
+async def _discord(dataset: Path | None) -> int:
+    settings, root = _prepare(dataset, is_service=True)
+    if settings.discord_token is None:
+        raise _missing_token("DISCORD", "Discord's developer portal gives one")
+    return await _answer(settings, root, "the Discord bot", _answer_discord)
+
+
+def _missing_token(name: str, remedy: str) -> "SettingsError":
+    from core.errors import SettingsError
+
+    return SettingsError(f"IGSEARCH_{name}_TOKEN: it is missing; {remedy} (see docs/{name.lower()}.md).")
+
+
+async def _answer(settings: "Settings", root: Path, name: str, bot: "Bot") -> int:
+    """Run one bot until it is told to stop."""
+    from core.supervision import supervise
+
     async with _search_service(settings, root) as service:
-        await _until_signal(partial(supervise, {"the Telegram bot": partial(_answer_telegram, settings, service)}))
+        await _until_signal(partial(supervise, {name: partial(bot, settings, service)}))
     return 0
 
 
@@ -375,13 +400,16 @@ async def _run(dataset: Path | None) -> int:
     from core.supervision import supervise
 
     settings, root = _prepare(dataset, is_service=True)
-    parts: dict[str, Part] = {"the indexer": partial(_keep_index, settings, root, notifier(settings.notify_socket))}
+    bots: dict[str, Bot] = {}
+    if settings.telegram_token:
+        bots["the Telegram bot"] = _answer_telegram
     if settings.discord_token:
-        _say("IGSEARCH_DISCORD_TOKEN is set, but this version has no Discord bot yet.")
+        bots["the Discord bot"] = _answer_discord
+    parts: dict[str, Part] = {"the indexer": partial(_keep_index, settings, root, notifier(settings.notify_socket))}
     async with AsyncExitStack() as stack:
-        if settings.telegram_token:
+        if bots:
             service = await stack.enter_async_context(_search_service(settings, root))
-            parts["the Telegram bot"] = partial(_answer_telegram, settings, service)
+            parts |= {name: partial(bot, settings, service) for name, bot in bots.items()}
         await _until_signal(partial(supervise, parts))
     return 0
 
@@ -423,6 +451,15 @@ async def _answer_telegram(settings: "Settings", service: "SearchService", stopp
     access = access_of("telegram", settings.allowed_chats, settings.admins)
     receive = receiver(settings.telegram_webhook_url, secret=secret, address=settings.telegram_webhook_listen)
     await TelegramBot(new_bot(token, settings.telegram_api_url), access, service).run(receive, stopped)
+
+
+async def _answer_discord(settings: "Settings", service: "SearchService", stopped: asyncio.Event) -> None:
+    """Run the Discord bot until `stopped`."""
+    from bots.access import access_of
+    from bots.discord_bot import DiscordBot
+
+    token = settings.discord_token.get_secret_value() if settings.discord_token else ""
+    await DiscordBot(token, access_of("discord", settings.allowed_guilds, settings.admins), service).run(stopped)
 
 
 async def _until_signal(service: "Part") -> None:

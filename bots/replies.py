@@ -260,7 +260,21 @@ def usage(language: Language) -> str:
             ),
             language.say("In a group: reply to a photo with /search, or mention me in its caption."),
             language.say("I answer with the accounts that posted it, how sure I am, and how it matched."),
-            language.say("Best results: crop to the photo itself. Videos are searched by their preview picture."),
+            language.say("Best results: crop to the photo itself."),
+            language.say("Videos are searched by their preview picture."),
+            language.say("/stats says what is searched, /privacy what happens to your photos."),
+        ]
+    )
+
+
+def discord_usage(language: Language) -> str:
+    """Say how the bot is used on Discord."""
+    return "\n".join(
+        [
+            language.say('Use /search with a picture, or Apps > "Search this image" on any message with pictures.'),
+            language.say("Or send me a picture in a direct message, or mention me with one."),
+            language.say("I answer with the accounts that posted it, how sure I am, and how it matched."),
+            language.say("Best results: crop to the photo itself."),
             language.say("/stats says what is searched, /privacy what happens to your photos."),
         ]
     )

@@ -1,22 +1,17 @@
 """What a Telegram message asks for: which picture it carries, which command it gives, whether it speaks to us. Pure."""
 
-import mimetypes
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import Literal
 
 from telegram import Animation, Document, Message, MessageEntity, PhotoSize, Sticker, Video, VideoNote
 from telegram.constants import ChatType, FileSizeLimit
 
+from bots.files import kind_of
 from core.model import Fault
 
 MAX_DOWNLOAD_BYTES = int(FileSizeLimit.FILESIZE_DOWNLOAD)
-PICTURE_SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".heic", ".heif", ".avif", ".bmp", ".tif", ".tiff")
-)
-UNKNOWN_TYPES = frozenset(("", "application/octet-stream", "binary/octet-stream"))
 COMMAND = re.compile(r"/(?P<name>[A-Za-z0-9_]{1,32})(?:@(?P<bot>[A-Za-z0-9_]+))?")
 
 
@@ -157,7 +152,7 @@ def _of_video(video: Video | VideoNote | None) -> Carried:
 
 
 def _of_document(document: Document) -> Carried:
-    kind = _kind(document)
+    kind = kind_of(document.file_name, document.mime_type)
     if kind == "video":
         return _preview(document)
     if kind != "image":
@@ -166,17 +161,6 @@ def _of_document(document: Document) -> Carried:
         return Picture(document.file_id)
     preview = _preview(document)
     return preview if isinstance(preview, Picture) else "too large"
-
-
-def _kind(document: Document) -> str:
-    """Tell images from all else by what the sender says; a file of no known type may be one."""
-    declared = (document.mime_type or "").lower().split(";")[0].strip()
-    suffix = PurePath(document.file_name or "").suffix.lower()
-    if declared in UNKNOWN_TYPES:
-        if suffix in PICTURE_SUFFIXES:
-            return "image"
-        declared = mimetypes.guess_type(f"file{suffix}", strict=False)[0] or "image/unknown"
-    return declared.split("/")[0]
 
 
 def _preview(sent: Sticker | Animation | Video | VideoNote | Document | None) -> Carried:

@@ -27,7 +27,7 @@ from telegram.request import HTTPXRequest
 
 from bots.downloads import DownloadFailed
 from core.errors import SettingsError
-from core.supervision import rest
+from core.supervision import rest, unless_stopped
 
 POLL_SECONDS = 30
 """How long the server holds a question for updates when there is none."""
@@ -258,18 +258,6 @@ class Trouble:
         if self._clock() - self._conflict_said > CONFLICT_SECONDS:
             self._conflict_said = self._clock()
             logger.error("another program asks for this bot's updates: stop it, or give each a token (%s)", error)
-
-
-async def unless_stopped(work: Awaitable[T], stopped: asyncio.Event) -> T | None:
-    """Await something, or nothing more once stopped."""
-    task = asyncio.ensure_future(work)
-    stop = asyncio.create_task(stopped.wait())
-    try:
-        await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
-        return task.result() if task.done() else None
-    finally:
-        for one in (task, stop):
-            one.cancel()
 
 
 def pause_after(error: TelegramError, pause: float) -> float:

@@ -24,7 +24,7 @@ CHATTY = (
     "tornado",
 )
 """Libraries whose facts are not ours; sqlalchemy prints the parameters of statements, httpx every URL."""
-REDUNDANT = ("sqlalchemy.pool", "telegram")
+REDUNDANT = ("discord", "sqlalchemy.pool", "telegram")
 """Tell with a traceback of what they mend, or raise too: connections that could not be given back, answers of a proxy
 that are no JSON."""
 HIDDEN = "[hidden]"

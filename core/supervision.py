@@ -4,12 +4,15 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import TypeVar
 
 from core.errors import IgSearchError
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
 HEALTHY_SECONDS = 300.0
 """After which a failure is the first one again."""
+
+T = TypeVar("T")
 
 Part = Callable[[asyncio.Event], Awaitable[None]]
 """A service: it runs until the event is set, and then ends in good order."""
@@ -70,6 +73,18 @@ async def until_first(*works: Coroutine[None, None, None]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def unless_stopped(work: Awaitable[T], stopped: asyncio.Event) -> T | None:
+    """Await something, or nothing more once stopped."""
+    task = asyncio.ensure_future(work)
+    stop = asyncio.create_task(stopped.wait())
+    try:
+        await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+        return task.result() if task.done() else None
+    finally:
+        for one in (task, stop):
+            one.cancel()
 
 
 async def rest(stopped: asyncio.Event, seconds: float) -> None:

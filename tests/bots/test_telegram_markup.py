@@ -7,9 +7,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from telegram.constants import InlineKeyboardButtonLimit, InlineKeyboardMarkupLimit, MessageLimit
 
+from bots.buttons import Button, pressed
 from bots.languages import Language, languages
 from bots.replies import FAULTS, MOST_SIMILAR, compose
-from bots.telegram_markup import Button, html_of, keyboard_of, pressed
+from bots.telegram_markup import html_of, keyboard_of
 from core.dataset import locate
 from core.model import Checkpoint, NamedMatch, Outcome
 from tests.telegram_text import parse_html

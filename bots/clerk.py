@@ -1,0 +1,227 @@
+"""What every bot does, whatever the chat: who may ask, answers, the buttons below them, and the figures."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from bots import replies as words
+from bots.access import Access
+from bots.buttons import Button, pressed
+from bots.desk import Desk, Fetch, Served
+from bots.languages import ENGLISH, Language, languages
+from bots.limits import Pace
+from bots.service import SearchService
+from core.errors import StoreError
+from core.model import Fault, FrontEnd, KeptReply, NamedMatch, Outcome
+from core.storage.replies import KEPT_DAYS, REPORTED_DAYS
+
+BURST, SECONDS_EACH = 60, 3.0
+"""Pictures that a person may send at once, and how soon one more."""
+BUTTON_SECONDS = 0.8
+"""For which a pressed button waits for the database: a person sees it turn, and expects something within a second."""
+KEEP_SECONDS = 1.0
+"""For which a reply waits to be kept; without that it has no buttons."""
+REPORTS_SHOWN = 20
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """A picture that is handed in: how to fetch it, and whether it is a preview of what was sent."""
+
+    fetch: Fetch
+    is_preview: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks, where, and in which language; `allowed_id` is what the settings may allow: a chat, or a server."""
+
+    chat_id: int
+    person_id: int
+    language: Language
+    allowed_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why somebody is not answered; `is_told` where they know already."""
+
+    sentence: str
+    is_told: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The outcomes of a message's pictures, and the number that they are kept under, where they are."""
+
+    outcomes: tuple[Outcome, ...]
+    number: int | None
+    served: tuple[Served, ...]
+
+    @property
+    def has_matches(self) -> bool:
+        return any(outcome.matches for outcome in self.outcomes)
+
+
+@dataclass(frozen=True, slots=True)
+class Pressed:
+    """A button of a kept reply."""
+
+    button: Button
+    kept: KeptReply
+
+    @property
+    def matches(self) -> tuple[NamedMatch, ...]:
+        """The matches whose picture it asks for."""
+        named = (match for outcome in self.kept.outcomes for match in outcome.matches)
+        return tuple(match for match in named if match.light_id == self.button.number)
+
+    @property
+    def usernames(self) -> list[str]:
+        return [match.username for match in self.matches]
+
+
+class Clerk:
+    """The clerk of one bot; `desk.keep_fresh` runs beside it."""
+
+    def __init__(self, front_end: FrontEnd, access: Access, service: SearchService) -> None:
+        self.languages = languages()
+        self.access = access
+        self.desk = Desk(service.engine, workers=service.workers, tidy=service.replies.forget_old)
+        self._front_end = front_end
+        self._replies = service.replies
+        self._gallery = service.gallery
+        self._catalogue = service.catalogue
+        self._pace = Pace(burst=BURST, seconds_each=SECONDS_EACH, clock=time.monotonic)
+
+    def refusal(self, asker: Asker, *, pictures: int = 1) -> Refusal | None:
+        """Say why somebody may not ask here or now; None where they may."""
+        if not self.access.admits(asker.allowed_id, asker.person_id):
+            return Refusal(asker.language.say("This bot serves certain chats only: ask its operator."))
+        if too_fast := self._pace.take(asker.person_id, pictures):
+            return Refusal(words.too_fast(too_fast.seconds, asker.language), too_fast.is_told)
+        return None
+
+    async def answer(self, handed: Sequence[Handed | Fault], asker: Asker) -> Answer:
+        """Search for every picture that is handed in, and keep what is replied."""
+        served = await asyncio.gather(*(self._served(one, asker.person_id) for one in handed))
+        outcomes = tuple(one.outcome for one in served)
+        return Answer(outcomes, await self._kept(outcomes, asker), tuple(served))
+
+    def page(self, outcomes: Sequence[Outcome], language: Language, page: int = 1) -> words.Reply:
+        """Say what became of some pictures."""
+        return words.compose(outcomes, language, now=datetime.now(UTC), page=page)
+
+    async def press(self, data: object, asker: Asker, *, is_owners: bool = False) -> Pressed | str:
+        """Return the button that says this, or a sentence where it does not work or all is done.
+
+        It must be of a reply in this chat; with `is_owners`, of one to the same person.
+        """
+        button = pressed(data)
+        if refusal := self.refusal(asker):
+            return refusal.sentence
+        try:
+            async with asyncio.timeout(BUTTON_SECONDS):
+                kept = await self._reply_of(button, asker, is_owners=is_owners)
+                if kept and button and button.kind == "w":
+                    await self._replies.report(button.reply, person_id=asker.person_id, at=datetime.now(UTC))
+        except (StoreError, TimeoutError) as error:
+            self._note(error)
+            return asker.language.say("My index cannot be reached just now: press again in a minute.")
+        if not kept or not button:
+            return asker.language.say("This button is too old, or not of this chat: send the photo again.")
+        if button.kind == "w":
+            return asker.language.say("Thank you: it is noted for the operator to look at.")
+        return Pressed(button, kept)
+
+    def turned(self, pressed: Pressed) -> tuple[words.Reply, Language]:
+        """Return the page that a button asks for, in the language of the reply."""
+        language = self.languages.get(pressed.kept.language, self.languages[ENGLISH])
+        return self.page(pressed.kept.outcomes, language, pressed.button.number), language
+
+    async def picture(self, light_id: int, usernames: Sequence[str], language: Language) -> bytes | str:
+        """Return the image that these accounts share, as a JPEG; or a sentence where it cannot be had."""
+        try:
+            picture = await self._gallery.picture(light_id, usernames)
+        except StoreError as error:
+            self._note(error)
+            return words.fault_words("unavailable", language)
+        return picture or language.say("That picture is no longer in the index.")
+
+    async def stats(self, asker: Asker) -> str:
+        """Say what is searched, and to an admin how it is."""
+        return await self._unless_away(self._stats, asker)
+
+    async def reports(self, asker: Asker) -> str:
+        """List the answers that were called wrong, for an admin."""
+        if not self.access.is_admin(asker.person_id):
+            return asker.language.say("/reports is for admins of this bot.")
+        return await self._unless_away(self._reports, asker)
+
+    def privacy(self, language: Language) -> str:
+        return words.privacy(language, kept_days=KEPT_DAYS, reported_days=REPORTED_DAYS)
+
+    async def _served(self, handed: Handed | Fault, person: int) -> Served:
+        if not isinstance(handed, Handed):
+            return Served(Outcome("error", handed))
+        served = await self.desk.serve(person, handed.fetch)
+        return replace(served, outcome=replace(served.outcome, is_preview=handed.is_preview))
+
+    async def _kept(self, outcomes: tuple[Outcome, ...], asker: Asker) -> int | None:
+        """Keep a reply and return its number; None where it needs no buttons, or cannot be kept just now."""
+        if not any(outcome.matches for outcome in outcomes):
+            return None
+        code, now = asker.language.code, datetime.now(UTC)
+        reply = KeptReply(self._front_end, asker.chat_id, asker.person_id, code, now, outcomes)
+        try:
+            async with asyncio.timeout(KEEP_SECONDS):
+                return await self._replies.keep(reply)
+        except (StoreError, TimeoutError) as error:
+            logger.warning("a reply has no buttons, it could not be kept: %s", error or "no answer in time")
+            return None
+
+    async def _reply_of(self, button: Button | None, asker: Asker, *, is_owners: bool) -> KeptReply | None:
+        """Return the reply that a button belongs to, if it may be used by this person in this chat."""
+        if button is None:
+            return None
+        self.desk.refuse_while_away()
+        kept = await self._replies.find(button.reply)
+        is_here = kept is not None and (kept.front_end, kept.chat_id) == (self._front_end, asker.chat_id)
+        return kept if kept and is_here and (kept.person_id == asker.person_id or not is_owners) else None
+
+    async def _unless_away(self, text: Callable[[Asker], Awaitable[str]], asker: Asker) -> str:
+        try:
+            self.desk.refuse_while_away()
+            return await text(asker)
+        except StoreError as error:
+            self._note(error)
+            return words.fault_words("unavailable", asker.language)
+
+    async def _stats(self, asker: Asker) -> str:
+        stats, searched = await self._catalogue.stats(), await self._catalogue.checkpoint()
+        is_admin = self.access.is_admin(asker.person_id)
+        return words.figures(stats, searched, asker.language, now=datetime.now(UTC), is_admin=is_admin)
+
+    async def _reports(self, asker: Asker) -> str:
+        return "\n".join(words.report_lines(await self._replies.reports(REPORTS_SHOWN), asker.language))
+
+    def _note(self, error: StoreError | TimeoutError) -> None:
+        if isinstance(error, StoreError):
+            self.desk.note_away(error)
+
+
+def log_answer(served: Sequence[Served], *, replied: float, whole: float) -> None:
+    """Log what an answer took in seconds; of an album its slowest picture."""
+    slowest = max(served, key=lambda one: one.download + one.reading + one.search)
+    steps = (whole, slowest.download, slowest.reading, slowest.search, replied)
+    verdicts = ", ".join(one.outcome.fault or one.outcome.verdict for one in served)
+    logger.info(
+        "answered with %s in %.0f ms (download %.0f, reading %.0f, search %.0f, reply %.0f)",
+        verdicts,
+        *(1000 * step for step in steps),
+    )

@@ -1,0 +1,389 @@
+"""The Discord bot: /search, "Search this image" on any message, pictures in direct messages and with a mention.
+
+1. A command says what it carries (bots/discord_pictures.py), and is acknowledged before anything is downloaded.
+2. `_answered` hands the pictures in (bots/clerk.py).
+3. bots/replies.py says what became of them, bots/discord_markup.py writes it. Who found nobody is told alone.
+4. `on_button` turns pages, shows pictures and takes reports, by what the database keeps of the reply.
+"""
+
+import asyncio
+import logging
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from io import BytesIO
+from typing import Any, cast
+
+import aiohttp
+from discord import (
+    AllowedMentions,
+    Attachment,
+    Client,
+    ConnectionClosed,
+    Embed,
+    File,
+    GatewayNotFound,
+    HTTPException,
+    Intents,
+    Interaction,
+    InteractionType,
+    LoginFailure,
+    MemberCacheFlags,
+    Message,
+    PrivilegedIntentsRequired,
+)
+from discord.abc import MessageableChannel
+from discord.app_commands import AppCommandError, Command, CommandTree, ContextMenu, describe, locale_str
+from discord.ui import View
+
+from bots import replies as words
+from bots.access import Access
+from bots.clerk import Answer, Asker, Clerk, Handed, Pressed, log_answer
+from bots.discord_commands import BY_ANYBODY, EVERYWHERE, Catalogues, announce
+from bots.discord_markup import ReplyButton, embeds_of, view_of
+from bots.discord_pictures import Carried, Picture, carried_by, picture_of
+from bots.downloads import Downloads
+from bots.hands import Hands
+from bots.languages import Language, language_of
+from bots.replies import N_
+from bots.service import SearchService
+from bots.signs import SignsOfLife
+from core.errors import SettingsError
+from core.model import Fault
+from core.supervision import rest, unless_stopped, until_first
+
+STOP_SECONDS = 7.5
+"""How long answers in hand may take at the end, of the 10 s that the process has."""
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 15.0
+"""Between attempts to log in."""
+REFUSED_TOKEN = 4004
+WAY_BROKEN = (
+    aiohttp.ClientError,
+    AttributeError,  # what discord.py 2.7 raises where the first handshake of the gateway fails
+    ConnectionClosed,
+    GatewayNotFound,
+    HTTPException,
+    OSError,
+    TimeoutError,
+)
+NOBODY = AllowedMentions.none()
+
+logger = logging.getLogger(__name__)
+
+
+class DiscordBot:
+    """One life of the bot, from `run` to its end."""
+
+    def __init__(self, token: str, access: Access, service: SearchService) -> None:
+        self._token = token
+        self._clerk = Clerk("discord", access, service)
+        self._downloads = Downloads()
+        self._hands = Hands()
+        self._signs: SignsOfLife[MessageableChannel] = SignsOfLife(_show_typing)
+        self.catalogues = Catalogues(self._clerk.languages)
+
+    async def run(self, stopped: asyncio.Event) -> None:
+        """Answer people until stopped, then finish what is in hand; raises SettingsError where the token is refused."""
+        try:
+            await until_first(self._stay_connected(stopped), self._clerk.desk.keep_fresh())
+        finally:
+            await self._downloads.close()
+            logger.info("the Discord bot ended")
+
+    async def _stay_connected(self, stopped: asyncio.Event) -> None:
+        """Be logged in until stopped; again where the library gives up, as it does at the first failure of a start."""
+        pause = FIRST_PAUSE_SECONDS
+        while not stopped.is_set():
+            began = time.monotonic()
+            error = await self._connected(stopped)
+            if stopped.is_set():
+                return
+            if time.monotonic() - began > LONGEST_PAUSE_SECONDS:
+                pause = FIRST_PAUSE_SECONDS
+            logger.warning("Discord cannot be reached (%r); logging in again in %.0f s", error, pause)
+            await rest(stopped, pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+    async def _connected(self, stopped: asyncio.Event) -> Exception | None:
+        """Be logged in once, and return what broke the way; when stopped, finish what is in hand."""
+        async with _Client(self) as client:
+            try:
+                await unless_stopped(client.start(self._token), stopped)
+            except LoginFailure:
+                raise _refused_token() from None
+            except PrivilegedIntentsRequired as error:
+                raise SettingsError(f"Discord wants intents granted that this bot does not use: {error}") from None
+            except WAY_BROKEN as error:
+                if isinstance(error, ConnectionClosed) and error.code == REFUSED_TOKEN:
+                    raise _refused_token() from None
+                return error
+            self._clerk.desk.close()
+            await self._hands.empty(STOP_SECONDS)
+        return None
+
+    def new_tree(self, client: Client) -> CommandTree[Any]:
+        """Return the commands of a client."""
+        tree = _Tree(self, client)
+        search = locale_str(N_("Which Instagram account posted this picture?"))
+        tree.add_command(Command(name="search", description=search, callback=self._search))
+        for name, sentence, say in (
+            ("help", N_("How to ask"), self._help),
+            ("stats", N_("What is searched"), self._stats),
+            ("privacy", N_("What happens to your photos"), self._privacy),
+        ):
+            tree.add_command(Command(name=name, description=locale_str(sentence), callback=say))
+        menu = ContextMenu(name=locale_str(N_("Search this image")), callback=self._search_message)
+        tree.add_command(menu)
+        return tree
+
+    @describe(
+        image=locale_str(N_("The picture: a photo, screenshot, crop or story")),
+        private=locale_str(N_("Only you see the answer")),
+    )
+    async def _search(self, interaction: Interaction[Any], image: Attachment, private: bool = False) -> None:  # noqa: FBT001, FBT002 - the option of the command
+        await self._answered(interaction, [picture_of(image)], is_private=private)
+
+    async def _search_message(self, interaction: Interaction[Any], message: Message) -> None:
+        asker = self._asker(interaction)
+        if carried := carried_by(message):
+            await self._answered(interaction, carried, is_private=True)
+        else:
+            await _tell(interaction, asker.language.say("There is no picture in this message."))
+
+    async def _help(self, interaction: Interaction[Any]) -> None:
+        await _tell(interaction, words.discord_usage(self._asker(interaction).language))
+
+    async def _privacy(self, interaction: Interaction[Any]) -> None:
+        await _tell(interaction, self._clerk.privacy(self._asker(interaction).language))
+
+    async def _stats(self, interaction: Interaction[Any]) -> None:
+        with self._hands.busy(), _excused():
+            await interaction.response.defer(ephemeral=True, thinking=True)
+            said = await self._clerk.stats(self._asker(interaction))
+            await interaction.edit_original_response(content=said, allowed_mentions=NOBODY)
+
+    async def _answered(self, interaction: Interaction[Any], carried: Sequence[Carried], *, is_private: bool) -> None:
+        """Search for pictures and send one answer; who found nobody is told alone."""
+        asker = self._asker(interaction)
+        if refusal := self._clerk.refusal(asker, pictures=len(carried)):
+            await _tell(interaction, refusal.sentence)
+            return
+        is_hopeless = not any(isinstance(one, Picture) for one in carried)
+        began = time.monotonic()
+        with self._hands.busy(), _excused():
+            await interaction.response.defer(ephemeral=is_private or is_hopeless, thinking=True)
+            answer = await self._clerk.answer([self._handed(one) for one in carried], asker)
+            replying = time.monotonic()
+            shown = await self._shown(answer, asker.language)
+            is_as_promised = answer.has_matches or is_private or is_hopeless
+            await (shown.follow(interaction) if is_as_promised else shown.whisper(interaction))
+            log_answer(answer.served, replied=time.monotonic() - replying, whole=time.monotonic() - began)
+
+    async def on_message(self, message: Message, me: int) -> None:
+        """Answer a picture in a direct message, or one that comes with a mention of us."""
+        is_direct = message.guild is None
+        is_mention = any(user.id == me for user in message.mentions)
+        if message.author.bot or not (is_direct or is_mention):
+            return
+        asker, carried = self._writer(message), carried_by(message)
+        refusal = self._clerk.refusal(asker, pictures=max(1, len(carried)))
+        with self._hands.busy(), _excused():
+            if refusal is None and carried:
+                await self._reply(message, carried, asker)
+            elif refusal is None or not refusal.is_told:
+                said = refusal.sentence if refusal else words.discord_usage(asker.language)
+                await message.reply(said, mention_author=False, allowed_mentions=NOBODY)
+
+    async def _reply(self, message: Message, carried: Sequence[Carried], asker: Asker) -> None:
+        began = time.monotonic()
+        async with self._signs.shown(message.channel):
+            answer = await self._clerk.answer([self._handed(one) for one in carried], asker)
+            replying = time.monotonic()
+            await (await self._shown(answer, asker.language)).reply(message)
+        log_answer(answer.served, replied=time.monotonic() - replying, whole=time.monotonic() - began)
+
+    async def on_button(self, interaction: Interaction[Any]) -> None:
+        """Do what a button says, for who asked."""
+        asker = self._asker(interaction)
+        with self._hands.busy(), _excused():
+            pressed = await self._clerk.press(_said_by(interaction), asker, is_owners=True)
+            if isinstance(pressed, str):
+                await _tell(interaction, pressed)
+            elif pressed.button.kind == "p":
+                await self._turn(interaction, pressed)
+            else:
+                await self._show(interaction, pressed, asker.language)
+
+    async def _turn(self, interaction: Interaction[Any], pressed: Pressed) -> None:
+        """Show another page in the place of this one."""
+        await interaction.response.defer()
+        reply, language = self._clerk.turned(pressed)
+        shown = await self._page(reply, pressed.button.reply, language)
+        await shown.follow(interaction)
+
+    async def _show(self, interaction: Interaction[Any], pressed: Pressed, language: Language) -> None:
+        """Show the picture of a match to who asked."""
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        picture = await self._clerk.picture(pressed.button.number, pressed.usernames, language)
+        if isinstance(picture, str):
+            await interaction.edit_original_response(content=picture, allowed_mentions=NOBODY)
+        else:
+            await interaction.edit_original_response(attachments=[File(BytesIO(picture), "match.jpg")])
+
+    async def excuse(self, interaction: Interaction[Any]) -> None:
+        """Tell who asked that something went wrong."""
+        await _tell(interaction, words.fault_words("unexpected", self._asker(interaction).language))
+
+    async def _shown(self, answer: Answer, language: Language) -> "_Shown":
+        return await self._page(self._clerk.page(answer.outcomes, language), answer.number, language)
+
+    async def _page(self, reply: words.Reply, number: int | None, language: Language) -> "_Shown":
+        """Write a page of a reply, with the picture of each passage's first match."""
+        first = [passage.entries[0] for passage in reply.passages if passage.entries]
+        pictures = await asyncio.gather(
+            *(self._clerk.picture(entry.light_id, [entry.username], language) for entry in first)
+        )
+        found = {entry.light_id: data for entry, data in zip(first, pictures, strict=True) if isinstance(data, bytes)}
+        names = {light_id: f"match-{light_id}.jpg" for light_id in found}
+        files = [File(BytesIO(data), names[light_id]) for light_id, data in found.items()]
+        return _Shown(embeds_of(reply, names), files, view_of(reply, number, language))
+
+    def _handed(self, carried: Carried) -> Handed | Fault:
+        return Handed(partial(self._downloads.fetch, carried.url)) if isinstance(carried, Picture) else carried
+
+    def _asker(self, interaction: Interaction[Any]) -> Asker:
+        language = language_of(interaction.locale.value, self._clerk.languages)
+        return Asker(interaction.channel_id or 0, interaction.user.id, language, interaction.guild_id or 0)
+
+    def _writer(self, message: Message) -> Asker:
+        """Return who wrote a message, of whom Discord tells no language: that of the server, or English."""
+        code = message.guild.preferred_locale.value if message.guild else None
+        language = language_of(code, self._clerk.languages)
+        return Asker(message.channel.id, message.author.id, language, message.guild.id if message.guild else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A page of a reply, as it is sent or put in another's place."""
+
+    embeds: list[Embed]
+    files: list[File]
+    view: View
+
+    async def follow(self, interaction: Interaction[Any]) -> None:
+        """Put it in the place of the answer to an interaction."""
+        await interaction.edit_original_response(
+            embeds=self.embeds, attachments=self.files, view=self.view, allowed_mentions=NOBODY
+        )
+
+    async def whisper(self, interaction: Interaction[Any]) -> None:
+        """Send it to who asked alone, in the place of an answer that everybody would see."""
+        await interaction.delete_original_response()
+        await interaction.followup.send(
+            embeds=self.embeds, files=self.files, view=self.view, ephemeral=True, allowed_mentions=NOBODY
+        )
+
+    async def reply(self, message: Message) -> None:
+        await message.reply(
+            embeds=self.embeds, files=self.files, view=self.view, mention_author=False, allowed_mentions=NOBODY
+        )
+
+
+class _Client(Client):
+    """The library's client; all that comes is handed on to the bot."""
+
+    def __init__(self, bot: DiscordBot) -> None:
+        super().__init__(
+            intents=Intents(guilds=True, guild_messages=True, dm_messages=True),
+            allowed_mentions=NOBODY,
+            max_messages=None,
+            member_cache_flags=MemberCacheFlags.none(),
+            chunk_guilds_at_startup=False,
+        )
+        self._bot = bot
+        self._tree = bot.new_tree(self)
+
+    async def setup_hook(self) -> None:
+        """Prepare what a log-in needs once; reconnections need none of it."""
+        self.add_dynamic_items(ReplyButton)
+        await self._tree.set_translator(self._bot.catalogues)
+        if await announce(self, self._tree):
+            logger.info("Discord was told of the commands")
+
+    async def on_ready(self) -> None:
+        logger.info("the Discord bot %s answers", self.user)
+
+    async def on_message(self, message: Message) -> None:
+        if self.user:
+            await self._bot.on_message(message, self.user.id)
+
+    async def on_interaction(self, interaction: Interaction[Any]) -> None:
+        """Answer a button that is not among those of its message: the library passes it over in silence."""
+        if interaction.type == InteractionType.component and not _is_below(interaction):
+            await self._bot.on_button(interaction)
+
+    async def on_button(self, interaction: Interaction[Any]) -> None:
+        await self._bot.on_button(interaction)
+
+    async def on_error(self, event_method: str, /, *_args: Any, **_kwargs: Any) -> None:
+        """Say what went wrong with an event, without the library's traceback."""
+        error = sys.exception()
+        logger.error("%s met a fault in igsearch (%s: %s): report it", event_method, type(error).__name__, error)
+
+
+class _Tree(CommandTree[Client]):
+    """The commands; whatever goes wrong with one is told to who gave it."""
+
+    def __init__(self, bot: DiscordBot, client: Client) -> None:
+        super().__init__(client, allowed_contexts=EVERYWHERE, allowed_installs=BY_ANYBODY)
+        self._bot = bot
+
+    async def on_error(self, interaction: Interaction[Any], error: AppCommandError, /) -> None:
+        cause = error.__cause__ or error
+        logger.error("a command met a fault in igsearch (%s: %s): report it", type(cause).__name__, cause)
+        await self._bot.excuse(interaction)
+
+
+def _is_below(interaction: Interaction[Any]) -> bool:
+    """Tell whether a pressed button is one of its message."""
+    rows = interaction.message.components if interaction.message else []
+    buttons = (button for row in rows for button in getattr(row, "children", ()))
+    return any(getattr(button, "custom_id", None) == _said_by(interaction) for button in buttons)
+
+
+def _said_by(interaction: Interaction[Any]) -> object:
+    """Return what a pressed button says."""
+    data: Mapping[str, object] = cast("Mapping[str, object]", interaction.data or {})
+    return data.get("custom_id")
+
+
+async def _show_typing(channel: MessageableChannel) -> None:
+    with _excused():
+        await channel.typing()
+
+
+async def _tell(interaction: Interaction[Any], sentence: str) -> None:
+    """Say something to who asked alone."""
+    with _excused():
+        if interaction.response.is_done():
+            await interaction.followup.send(sentence, ephemeral=True, allowed_mentions=NOBODY)
+        else:
+            await interaction.response.send_message(sentence, ephemeral=True, allowed_mentions=NOBODY)
+
+
+@contextmanager
+def _excused() -> Iterator[None]:
+    """Let a call fail whose message or interaction is gone, or for which Discord had no ear; the log says so."""
+    try:
+        yield
+    except WAY_BROKEN as error:
+        logger.warning("Discord did not take what was said: %s", error)
+
+
+def _refused_token() -> SettingsError:
+    return SettingsError(
+        "IGSEARCH_DISCORD_TOKEN: Discord refuses it: copy the token from the developer portal (Bot > Reset Token)."
+    )
