@@ -7,13 +7,15 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from core.reference import Decoder, Shelf, reference_picture
 
 SHOWN_SIDE = 720
 """Pixels of the short side: of a 1080 px photo as much as a phone shows."""
 LONGEST_SIDE = 2_560
+LARGEST_RATIO = 16
+"""Of the sides: Telegram refuses photos beyond 20, so those are shown with margins."""
 QUALITY = 85
 
 
@@ -39,5 +41,8 @@ class Gallery:
 def _encoded(pixels: NDArray[np.uint8]) -> bytes:
     picture, file = Image.fromarray(pixels), io.BytesIO()
     picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+    if max(picture.size) > LARGEST_RATIO * min(picture.size):
+        least = max(picture.size) // LARGEST_RATIO
+        picture = ImageOps.pad(picture, (max(picture.width, least), max(picture.height, least)))
     picture.save(file, "JPEG", quality=QUALITY)
     return file.getvalue()

@@ -324,10 +324,15 @@ def _number_of(message: Message) -> int:
 
 
 def _carried(wish: Ask, messages: Sequence[Message]) -> list[Carried]:
-    """Return what is to be searched: all of an album, though only one of its captions speaks to us."""
+    """Return what is to be searched: all of an album, though only one of its captions speaks to us.
+
+    In groups files that are no pictures are passed over in silence.
+    """
     if len(messages) == 1:
         return [wish.carried]
-    return [carried for message in messages if (carried := carried_by(message))]
+    is_private = messages[0].chat.type == ChatType.PRIVATE
+    found = (carried for message in messages if (carried := carried_by(message)))
+    return [carried for carried in found if is_private or isinstance(carried, Picture)]
 
 
 def _menu(language: Language) -> list[BotCommand]:
