@@ -1,7 +1,7 @@
 """The Discord bot: /search, "Search this image" on any message, pictures in direct messages and with a mention.
 
-1. A command says what it carries (bots/discord_pictures.py), and is acknowledged before anything is downloaded.
-2. `_answered` hands the pictures in (bots/clerk.py).
+1. A command says what it carries (bots/discord_pictures.py).
+2. `_answered` hands the pictures in (bots/clerk.py), and acknowledges the command where that takes a moment.
 3. bots/replies.py says what became of them, bots/discord_markup.py writes it. Who found nobody is told alone.
 4. `on_button` turns pages, shows pictures and takes reports, by what the database keeps of the reply.
 """
@@ -35,13 +35,13 @@ from discord import (
     Message,
     PrivilegedIntentsRequired,
 )
-from discord.abc import MessageableChannel
+from discord.abc import Messageable
 from discord.app_commands import AppCommandError, Command, CommandTree, ContextMenu, describe, locale_str
 from discord.ui import View
 
 from bots import replies as words
 from bots.access import Access
-from bots.clerk import Answer, Asker, Clerk, Handed, Pressed, log_answer
+from bots.clerk import Asker, Clerk, Handed, Pressed, log_answer
 from bots.discord_commands import BY_ANYBODY, EVERYWHERE, Catalogues, announce
 from bots.discord_markup import ReplyButton, embeds_of, view_of
 from bots.discord_pictures import Carried, Picture, carried_by, picture_of
@@ -55,6 +55,8 @@ from core.errors import SettingsError
 from core.model import Fault
 from core.supervision import rest, unless_stopped, until_first
 
+QUICK_SECONDS = 0.5
+"""For which an answer is awaited before the command is acknowledged: most need no "thinking..." at all."""
 STOP_SECONDS = 7.5
 """How long answers in hand may take at the end, of the 10 s that the process has."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 15.0
@@ -82,7 +84,7 @@ class DiscordBot:
         self._clerk = Clerk("discord", access, service)
         self._downloads = Downloads()
         self._hands = Hands()
-        self._signs: SignsOfLife[MessageableChannel] = SignsOfLife(_show_typing)
+        self._signs: SignsOfLife[Messageable] = SignsOfLife(_show_typing)
         self.catalogues = Catalogues(self._clerk.languages)
 
     async def run(self, stopped: asyncio.Event) -> None:
@@ -171,16 +173,26 @@ class DiscordBot:
         if refusal := self._clerk.refusal(asker, pictures=len(carried)):
             await _tell(interaction, refusal.sentence)
             return
-        is_hopeless = not any(isinstance(one, Picture) for one in carried)
-        began = time.monotonic()
+        making = asyncio.create_task(self._made(carried, asker))
         with self._hands.busy(), _excused():
-            await interaction.response.defer(ephemeral=is_private or is_hopeless, thinking=True)
-            answer = await self._clerk.answer([self._handed(one) for one in carried], asker)
-            replying = time.monotonic()
-            shown = await self._shown(answer, asker.language)
-            is_as_promised = answer.has_matches or is_private or is_hopeless
-            await (shown.follow(interaction) if is_as_promised else shown.whisper(interaction))
-            log_answer(answer.served, replied=time.monotonic() - replying, whole=time.monotonic() - began)
+            try:
+                await asyncio.wait({making}, timeout=QUICK_SECONDS)
+                if not making.done():
+                    await interaction.response.defer(ephemeral=is_private, thinking=True)
+                shown = await making
+                is_for_all = shown.has_matches and not is_private
+                await shown.answer(interaction, is_for_all=is_for_all, was_promised=not is_private)
+            finally:
+                making.cancel()
+
+    async def _made(self, carried: Sequence[Carried], asker: Asker) -> "_Shown":
+        """Search for pictures and write the answer."""
+        began = time.monotonic()
+        answer = await self._clerk.answer([self._handed(one) for one in carried], asker)
+        writing = time.monotonic()
+        shown = await self._page(self._clerk.page(answer.outcomes, asker.language), answer.number, asker.language)
+        log_answer(answer.served, replied=time.monotonic() - writing, whole=time.monotonic() - began)
+        return shown
 
     async def on_message(self, message: Message, me: int) -> None:
         """Answer a picture in a direct message, or one that comes with a mention of us."""
@@ -192,18 +204,11 @@ class DiscordBot:
         refusal = self._clerk.refusal(asker, pictures=max(1, len(carried)))
         with self._hands.busy(), _excused():
             if refusal is None and carried:
-                await self._reply(message, carried, asker)
+                async with self._signs.shown(message.channel):
+                    await (await self._made(carried, asker)).reply(message)
             elif refusal is None or not refusal.is_told:
                 said = refusal.sentence if refusal else words.discord_usage(asker.language)
                 await message.reply(said, mention_author=False, allowed_mentions=NOBODY)
-
-    async def _reply(self, message: Message, carried: Sequence[Carried], asker: Asker) -> None:
-        began = time.monotonic()
-        async with self._signs.shown(message.channel):
-            answer = await self._clerk.answer([self._handed(one) for one in carried], asker)
-            replying = time.monotonic()
-            await (await self._shown(answer, asker.language)).reply(message)
-        log_answer(answer.served, replied=time.monotonic() - replying, whole=time.monotonic() - began)
 
     async def on_button(self, interaction: Interaction[Any]) -> None:
         """Do what a button says, for who asked."""
@@ -221,8 +226,7 @@ class DiscordBot:
         """Show another page in the place of this one."""
         await interaction.response.defer()
         reply, language = self._clerk.turned(pressed)
-        shown = await self._page(reply, pressed.button.reply, language)
-        await shown.follow(interaction)
+        await (await self._page(reply, pressed.button.reply, language)).replace(interaction)
 
     async def _show(self, interaction: Interaction[Any], pressed: Pressed, language: Language) -> None:
         """Show the picture of a match to who asked."""
@@ -237,9 +241,6 @@ class DiscordBot:
         """Tell who asked that something went wrong."""
         await _tell(interaction, words.fault_words("unexpected", self._asker(interaction).language))
 
-    async def _shown(self, answer: Answer, language: Language) -> "_Shown":
-        return await self._page(self._clerk.page(answer.outcomes, language), answer.number, language)
-
     async def _page(self, reply: words.Reply, number: int | None, language: Language) -> "_Shown":
         """Write a page of a reply, with the picture of each passage's first match."""
         first = [passage.entries[0] for passage in reply.passages if passage.entries]
@@ -249,7 +250,7 @@ class DiscordBot:
         found = {entry.light_id: data for entry, data in zip(first, pictures, strict=True) if isinstance(data, bytes)}
         names = {light_id: f"match-{light_id}.jpg" for light_id in found}
         files = [File(BytesIO(data), names[light_id]) for light_id, data in found.items()]
-        return _Shown(embeds_of(reply, names), files, view_of(reply, number, language))
+        return _Shown(embeds_of(reply, names), files, view_of(reply, number, language), bool(reply.entries))
 
     def _handed(self, carried: Carried) -> Handed | Fault:
         return Handed(partial(self._downloads.fetch, carried.url)) if isinstance(carried, Picture) else carried
@@ -272,18 +273,26 @@ class _Shown:
     embeds: list[Embed]
     files: list[File]
     view: View
+    has_matches: bool
 
-    async def follow(self, interaction: Interaction[Any]) -> None:
-        """Put it in the place of the answer to an interaction."""
+    async def answer(self, interaction: Interaction[Any], *, is_for_all: bool, was_promised: bool) -> None:
+        """Answer a command, everybody or who asked alone; `was_promised`: to everybody, where it was acknowledged."""
+        if not interaction.response.is_done():
+            await interaction.response.send_message(
+                embeds=self.embeds, files=self.files, view=self.view, ephemeral=not is_for_all, allowed_mentions=NOBODY
+            )
+        elif is_for_all or not was_promised:
+            await self.replace(interaction)
+        else:
+            await interaction.delete_original_response()
+            await interaction.followup.send(
+                embeds=self.embeds, files=self.files, view=self.view, ephemeral=True, allowed_mentions=NOBODY
+            )
+
+    async def replace(self, interaction: Interaction[Any]) -> None:
+        """Put it in the place of what answers an interaction."""
         await interaction.edit_original_response(
             embeds=self.embeds, attachments=self.files, view=self.view, allowed_mentions=NOBODY
-        )
-
-    async def whisper(self, interaction: Interaction[Any]) -> None:
-        """Send it to who asked alone, in the place of an answer that everybody would see."""
-        await interaction.delete_original_response()
-        await interaction.followup.send(
-            embeds=self.embeds, files=self.files, view=self.view, ephemeral=True, allowed_mentions=NOBODY
         )
 
     async def reply(self, message: Message) -> None:
@@ -360,7 +369,7 @@ def _said_by(interaction: Interaction[Any]) -> object:
     return data.get("custom_id")
 
 
-async def _show_typing(channel: MessageableChannel) -> None:
+async def _show_typing(channel: Messageable) -> None:
     with _excused():
         await channel.typing()
 

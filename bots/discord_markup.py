@@ -1,7 +1,7 @@
 """A reply as Discord shows it: embeds, pictures of the matches, and the buttons below. Pure."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from discord import Client, Colour, Embed, Interaction
@@ -20,7 +20,8 @@ GREEN, GREY = Colour(0x00D68F), Colour(0x99AAB5)
 def embeds_of(reply: Reply, pictures: Mapping[int, str]) -> list[Embed]:
     """Write a reply as one embed a picture, with the names of attached files by the fingerprint that they show."""
     mark = "🖼 {number}" if reply.is_album else "{number}."  # as on the buttons: pictures have numbers of their own
-    embeds = [_embed(passage, mark, pictures) for passage in reply.passages]
+    similar = exactly if reply.is_album else _link  # of ten pictures the links alone would fill 1,200 characters
+    embeds = [_embed(passage, mark, similar, pictures) for passage in reply.passages]
     if reply.closing:
         last = embeds[-1]
         said = "\n".join(reply.closing)
@@ -28,23 +29,23 @@ def embeds_of(reply: Reply, pictures: Mapping[int, str]) -> list[Embed]:
     return embeds
 
 
-def _embed(passage: Passage, mark: str, pictures: Mapping[int, str]) -> Embed:
+def _embed(passage: Passage, mark: str, similar: Callable[[str], str], pictures: Mapping[int, str]) -> Embed:
     embed = Embed(
         title=passage.title,
-        description="\n".join(_lines(passage, mark)) or None,
+        description="\n".join(_lines(passage, mark, similar)) or None,
         colour=GREEN if passage.entries else GREY,
     )
     shown = next((pictures[entry.light_id] for entry in passage.entries if entry.light_id in pictures), None)
     return embed.set_thumbnail(url=f"attachment://{shown}") if shown else embed
 
 
-def _lines(passage: Passage, mark: str) -> Iterator[str]:
+def _lines(passage: Passage, mark: str, similar: Callable[[str], str]) -> Iterator[str]:
     yield from passage.sentences
     for entry in passage.entries:
         yield f"{mark.format(number=entry.number)} {_link(entry.username)} — {entry.sureness}"
         yield entry.how
     if passage.similar:
-        yield f"{passage.similar_words} {', '.join(map(_link, passage.similar))}"
+        yield f"{passage.similar_words} {', '.join(map(similar, passage.similar))}"
 
 
 def _link(username: str) -> str:

@@ -1,7 +1,5 @@
 """Replies as Telegram shows them: within its limits, every name exactly, buttons that say only numbers."""
 
-from datetime import UTC, datetime
-
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -9,44 +7,17 @@ from telegram.constants import InlineKeyboardButtonLimit, InlineKeyboardMarkupLi
 
 from bots.buttons import Button, pressed
 from bots.languages import Language, languages
-from bots.replies import FAULTS, MOST_SIMILAR, compose
+from bots.replies import compose
 from bots.telegram_markup import html_of, keyboard_of
 from core.dataset import locate
-from core.model import Checkpoint, NamedMatch, Outcome
+from core.model import Outcome
+from tests.bots.outcomes import LARGEST, LONGEST, NOW, SEARCHED, named, outcomes
 from tests.telegram_text import parse_html
-
-NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
-SEARCHED = Checkpoint("id", 2**62, 10**9, 10**9, NOW)
-LONGEST_HOW = ("mirrored", "rotated by about 123 degrees", "cropped to about 12 %", "part of a larger picture")
-LARGEST = 2**63 - 1
-
-usernames = st.from_regex(r"[a-z0-9._]{1,30}", fullmatch=True)
-
-
-def named(names: list[str]) -> tuple[NamedMatch, ...]:
-    return tuple(NamedMatch(name, 0.9123, LONGEST_HOW, LARGEST) for name in names)
-
-
-outcomes = st.builds(
-    lambda matches, similar, fault, is_preview: Outcome(
-        "match" if matches else "similar" if similar else "error" if fault else "none",
-        None if matches or similar else fault,
-        named(matches),
-        named(similar),
-        SEARCHED,
-        is_preview,
-    ),
-    st.lists(usernames, max_size=12),
-    st.lists(usernames, max_size=MOST_SIMILAR),
-    st.sampled_from([None, *FAULTS]),
-    st.booleans(),
-)
-longest = Outcome("similar", None, (), named(["w" * 30] * MOST_SIMILAR), SEARCHED, is_preview=True)
 
 
 @given(st.lists(outcomes, min_size=1, max_size=10), st.sampled_from(list(languages().values())), st.integers(1, 12))
-@example([longest] * 10, languages()["de"], 1)
-@example([longest] * 10, languages()["es"], 1)
+@example([LONGEST[0]] * 10, languages()["de"], 1)
+@example([LONGEST[1]] * 10, languages()["es"], 1)
 def test_every_page_keeps_telegrams_limits(album: list[Outcome], language: Language, page: int) -> None:
     """Whatever an album comes to, each page is valid HTML of at most 4,096 characters, and its buttons fit."""
     reply = compose(album, language, now=NOW, page=page)
