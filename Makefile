@@ -11,6 +11,7 @@ run: .venv/run.stamp
 	@mkdir -p "$(DATASET)"
 	@echo "Watching $(DATASET)/ until Ctrl-C: add photos as $(DATASET)/<username>/photo.jpg."
 	@echo "Search in another terminal: $(BIN)/igsearch search --dataset '$(DATASET)' --query photo.jpg"
+	@echo "Answer in chats too: set IGSEARCH_TELEGRAM_TOKEN or IGSEARCH_DISCORD_TOKEN in .env (docs/telegram.md, docs/discord.md)."
 	$(BIN)/igsearch run --dataset "$(DATASET)"
 
 test: .venv/dev.stamp

@@ -55,6 +55,9 @@ def load(folder: Path) -> Snapshot | None:
     try:
         manifest = _manifest(folder)
         arrays = {name: _array(folder / f"{name}.npy", crc) for name, crc in manifest["arrays"].items()}
+    except FileNotFoundError:
+        log.debug("no snapshot in %s yet", folder)
+        return None
     except (_UnfitError, OSError, ValueError, RecursionError) as error:
         log.info("no snapshot taken from %s: %s: %s", folder, type(error).__name__, error)
         return None
