@@ -6,6 +6,7 @@ The front door: the commands, the wiring, the exit codes. Each command imports w
 import asyncio
 import io
 import os
+import resource
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -416,7 +417,7 @@ async def _run(dataset: Path | None) -> int:
 
 @asynccontextmanager
 async def _search_service(settings: "Settings", root: Path) -> "AsyncIterator[SearchService]":
-    """Open what every bot answers from."""
+    """Open what every bot answers from; no core dump shall keep what people send."""
     from bots.gallery import Gallery
     from bots.service import READ_SECONDS, SearchService
     from core.fingerprinting import VERSIONS
@@ -424,6 +425,7 @@ async def _search_service(settings: "Settings", root: Path) -> "AsyncIterator[Se
     from core.storage.store import Store
     from core.workers import PhotoWorkers
 
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     async with PhotoWorkers(settings.workers) as reader:
         database = _database(settings, root, read_seconds=READ_SECONDS)
         store = Store(database, VERSIONS)

@@ -15,6 +15,7 @@ from core.ranking import word_for
 PAGE_ENTRIES = 10
 MOST_SIMILAR, MOST_SIMILAR_IN_ALBUM = 5, 2
 """Similar scenes that are named for one picture; more help nobody, and ten pictures must fit into a message."""
+NAMES_A_REPORT = 3
 NUMBER = re.compile(r"\d+")
 
 
@@ -330,7 +331,9 @@ def report_lines(reports: Sequence[Report], language: Language) -> list[str]:
 
 
 def _report_line(report: Report, language: Language) -> str:
-    names = language.listed([f"{match.username} ({language.percent(match.confidence)})" for match in report.matches])
+    named = [f"{match.username} ({language.percent(match.confidence)})" for match in report.matches[:NAMES_A_REPORT]]
+    more = [f"+{language.number(len(report.matches) - len(named))}"] if len(report.matches) > len(named) else []
+    names = language.listed([*named, *more])
     when = f"{report.reported_at:%Y-%m-%d %H:%M} UTC"
     who = names or language.say("nobody any more")
     return f"#{report.reply_id} {when}, {report.reply.front_end}: {who}"

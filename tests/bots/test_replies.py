@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bots.languages import Language, languages
-from bots.replies import FAULTS, HOW, PAGE_ENTRIES, compose, fault_words, how, too_fast
+from bots.replies import FAULTS, HOW, PAGE_ENTRIES, compose, fault_words, how, report_lines, too_fast
 from core.hashing import VARIANTS
-from core.model import Checkpoint, Fault, NamedMatch, Outcome, Placement
+from core.model import Checkpoint, Fault, KeptReply, NamedMatch, Outcome, Placement, Report
 from core.placement import words
 from core.ranking import word_for
 
@@ -164,3 +164,16 @@ def test_a_pace_is_told_with_its_waiting_time() -> None:
     """One second is singular."""
     assert "wait 1 second," in too_fast(1, ENGLISH)
     assert "wait 12 seconds," in too_fast(12, ENGLISH)
+
+
+def test_a_list_of_reports_fits_into_a_message() -> None:
+    """Twenty reports of answers that name everybody stay below Telegram's 4,096 characters."""
+    everybody = Outcome("match", matches=named(*("w" * 29 + str(number % 10) for number in range(500))))
+    kept = KeptReply("telegram", 1, 1, "en", NOW, (everybody,))
+
+    for language in languages().values():
+        lines = report_lines([Report(2**40, NOW, kept)] * 20, language)
+        assert len(lines) == 20
+        assert all("+497" in line for line in lines)
+        assert len("\n".join(lines)) < 4096
+    assert report_lines([], ENGLISH) == ["No answer was called wrong."]
