@@ -75,7 +75,8 @@ class Pace:
 class Line:
     """A line before some places in which people take turns, so that nobody waits for all pictures of another.
 
-    A person has at most `share` of the places at a time; at most `bound` pictures wait.
+    A person has at most `share` of the places at a time; at most `bound` pictures wait. In a full line the last picture
+    of whoever has most waiting gives way to somebody with fewer, so that no crowd of floods keeps others out.
     """
 
     def __init__(self, *, places: int, share: int, bound: int) -> None:
@@ -92,11 +93,11 @@ class Line:
 
     @asynccontextmanager
     async def place(self, person: int) -> AsyncIterator[None]:
-        """Wait for one's turn and have a place; raises Busy or Closed."""
+        """Wait for one's turn and have a place; raises Busy, also later, or Closed."""
         if self._is_closed:
             raise Closed
         if self.waiting >= self._bound:
-            raise Busy
+            self._make_room(person)
         turn = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(person, deque()).append(turn)
         self._call_up()
@@ -118,6 +119,15 @@ class Line:
                 if not turn.done():
                     turn.set_exception(Closed())
         self._waiting.clear()
+
+    def _make_room(self, person: int) -> None:
+        """Send away the last picture of whoever has most waiting; raises Busy where that is this person too."""
+        most = max(self._waiting, key=lambda other: len(self._waiting[other]))
+        if len(self._waiting[most]) <= len(self._waiting.get(person, ())) + 1:
+            raise Busy
+        turn = self._waiting[most].pop()
+        if not turn.done():
+            turn.set_exception(Busy())
 
     def _call_up(self) -> None:
         """Give free places to the people in the order of their turns; who got one stands behind the others again."""

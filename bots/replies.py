@@ -32,7 +32,7 @@ FAULTS: dict[Fault, str] = {
     "no preview": N_("There is no preview of this file that I could search: send a screenshot of it."),
     "download": N_("I was not given this picture: send it again."),
     "unavailable": N_("My index cannot be reached just now: send the picture again in a minute."),
-    "busy": N_("Too many pictures are waiting just now: send this one again in a minute."),
+    "busy": N_("Too many pictures are waiting just now: send this one again in two minutes."),
     "stopping": N_("I am being restarted: send the picture again in a minute."),
     "unexpected": N_("Something went wrong on my side: send another copy, or try again later."),
 }

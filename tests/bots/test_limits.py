@@ -179,6 +179,44 @@ async def test_a_full_line_says_so() -> None:
     await crowd.send_on(3)
 
 
+@given(st.lists(st.integers(0, 5), max_size=80))
+def test_a_full_line_is_shared_evenly(people: list[int]) -> None:
+    """Whoever is sent away had, at that moment, at least as many waiting as anybody who came then."""
+
+    async def run() -> None:
+        line = Line(places=1, share=1, bound=6)
+        crowd = Crowd(line)
+        crowd.join(-1)
+        await settle()
+        crowd.join(*people)
+        await settle()
+        waiting = sorted(len(turns) for turns in line._waiting.values())
+        assert line.waiting == min(len(people), 6)
+        if line.waiting == 6 and len(set(people)) >= 2:
+            asked = Counter(people)
+            refused = {person for person in asked if len(line._waiting.get(person, ())) < asked[person]}
+            assert all(len(line._waiting.get(person, ())) >= waiting[-1] - 1 for person in refused)
+        for task in crowd.tasks:
+            task.cancel()
+        await asyncio.gather(*crowd.tasks, return_exceptions=True)
+
+    asyncio.run(run())
+
+
+async def test_a_newcomer_gets_into_a_full_line() -> None:
+    """Of a flood that fills the line the last picture is sent away, and the newcomer is next."""
+    crowd = Crowd(Line(places=1, share=1, bound=3))
+    crowd.join(*[ANNA] * 4)
+    await settle()
+
+    crowd.join(BOB)
+    await crowd.send_on(4)
+
+    *_, last, newcomer = await asyncio.gather(*crowd.tasks, return_exceptions=True)
+    assert (type(last), newcomer) == (Busy, None)
+    assert crowd.served.index(BOB) <= 2
+
+
 async def test_a_closed_line_sends_waiting_people_away_and_finishes_the_rest() -> None:
     """Who waits hears Closed, who comes too; who has a place keeps it."""
     line = Line(places=1, share=1, bound=10)
