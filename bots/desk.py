@@ -24,7 +24,7 @@ DOWNLOADS, DOWNLOADS_A_PERSON = 16, 8
 SEARCHES_A_WORKER = 1
 WAITING = 500
 """Pictures that wait at most; at 7 to 400 ms each they are answered within two minutes on two cores."""
-FRESHEN_SECONDS, AWAY_SECONDS = 5.0, 1.0
+FRESHEN_SECONDS, AWAY_SECONDS = 5.0, 0.25
 """How often the index follows the store by itself, and how often a database that is away is asked for."""
 TIDY_EVERY = timedelta(hours=1)
 
@@ -101,7 +101,7 @@ class Desk:
     def note_away(self, error: StoreError) -> None:
         """Note that the database is away, and begin to ask for it."""
         if not self.is_away:
-            logger.error("the index cannot be reached: %s Asking again every %.0f s", error, AWAY_SECONDS)
+            logger.error("the index cannot be reached: %s Asking again until it is back", error)
             self._away.set()
 
     def refuse_while_away(self) -> None:

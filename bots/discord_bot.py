@@ -10,23 +10,14 @@ import asyncio
 import logging
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import partial
-from io import BytesIO
 from typing import Any, cast
 
-import aiohttp
 from discord import (
-    AllowedMentions,
     Attachment,
     Client,
     ConnectionClosed,
-    Embed,
-    File,
-    GatewayNotFound,
-    HTTPException,
     Intents,
     Interaction,
     InteractionType,
@@ -37,14 +28,25 @@ from discord import (
 )
 from discord.abc import Messageable
 from discord.app_commands import AppCommandError, Command, CommandTree, ContextMenu, describe, locale_str
-from discord.ui import View
 
 from bots import replies as words
 from bots.access import Access
 from bots.clerk import Asker, Clerk, Handed, Pressed, log_answer
 from bots.discord_commands import BY_ANYBODY, EVERYWHERE, Catalogues, announce
-from bots.discord_markup import ReplyButton, embeds_of, view_of
+from bots.discord_markup import ReplyButton, embeds_of, match_words, view_of
 from bots.discord_pictures import Carried, Picture, carried_by, picture_of
+from bots.discord_sending import (
+    NOBODY,
+    WAY_BROKEN,
+    Shown,
+    acknowledge,
+    acknowledge_button,
+    excused,
+    reply,
+    show_typing,
+    tell,
+    tell_later,
+)
 from bots.downloads import Downloads
 from bots.hands import Hands
 from bots.languages import Language, language_of
@@ -62,17 +64,6 @@ STOP_SECONDS = 7.5
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 15.0
 """Between attempts to log in."""
 REFUSED_TOKEN = 4004
-WAY_BROKEN = (
-    aiohttp.ClientError,
-    AttributeError,  # what discord.py 2.7 raises where the first handshake of the gateway fails
-    ConnectionClosed,
-    GatewayNotFound,
-    HTTPException,
-    OSError,
-    TimeoutError,
-)
-NOBODY = AllowedMentions.none()
-
 logger = logging.getLogger(__name__)
 
 
@@ -84,7 +75,7 @@ class DiscordBot:
         self._clerk = Clerk("discord", access, service)
         self._downloads = Downloads()
         self._hands = Hands()
-        self._signs: SignsOfLife[Messageable] = SignsOfLife(_show_typing)
+        self._signs: SignsOfLife[Messageable] = SignsOfLife(show_typing)
         self.catalogues = Catalogues(self._clerk.languages)
 
     async def run(self, stopped: asyncio.Event) -> None:
@@ -153,39 +144,42 @@ class DiscordBot:
         if carried := carried_by(message):
             await self._answered(interaction, carried, is_private=True)
         else:
-            await _tell(interaction, asker.language.say("There is no picture in this message."))
+            await tell(interaction, asker.language.say("There is no picture in this message."))
 
     async def _help(self, interaction: Interaction[Any]) -> None:
-        await _tell(interaction, words.discord_usage(self._asker(interaction).language))
+        await tell(interaction, words.discord_usage(self._asker(interaction).language))
 
     async def _privacy(self, interaction: Interaction[Any]) -> None:
-        await _tell(interaction, self._clerk.privacy(self._asker(interaction).language))
+        await tell(interaction, self._clerk.privacy(self._asker(interaction).language))
 
     async def _stats(self, interaction: Interaction[Any]) -> None:
-        with self._hands.busy(), _excused():
-            await interaction.response.defer(ephemeral=True, thinking=True)
-            said = await self._clerk.stats(self._asker(interaction))
-            await interaction.edit_original_response(content=said, allowed_mentions=NOBODY)
+        with self._hands.busy(), excused():
+            await acknowledge(interaction, is_private=True)
+            await tell_later(interaction, await self._clerk.stats(self._asker(interaction)))
 
     async def _answered(self, interaction: Interaction[Any], carried: Sequence[Carried], *, is_private: bool) -> None:
         """Search for pictures and send one answer; who found nobody is told alone."""
         asker = self._asker(interaction)
         if refusal := self._clerk.refusal(asker, pictures=len(carried)):
-            await _tell(interaction, refusal.sentence)
+            await tell(interaction, refusal.sentence)
             return
         making = asyncio.create_task(self._made(carried, asker))
-        with self._hands.busy(), _excused():
+        with self._hands.busy(), excused():
             try:
                 await asyncio.wait({making}, timeout=QUICK_SECONDS)
-                if not making.done():
-                    await interaction.response.defer(ephemeral=is_private, thinking=True)
+                is_quick = making.done()
+                if not is_quick:
+                    await acknowledge(interaction, is_private=is_private)
                 shown = await making
                 is_for_all = shown.has_matches and not is_private
-                await shown.answer(interaction, is_for_all=is_for_all, was_promised=not is_private)
+                if is_quick:
+                    await shown.answer(interaction, is_for_all=is_for_all)
+                else:
+                    await (shown.replace if is_for_all or is_private else shown.whisper)(interaction)
             finally:
                 making.cancel()
 
-    async def _made(self, carried: Sequence[Carried], asker: Asker) -> "_Shown":
+    async def _made(self, carried: Sequence[Carried], asker: Asker) -> Shown:
         """Search for pictures and write the answer."""
         began = time.monotonic()
         answer = await self._clerk.answer([self._handed(one) for one in carried], asker)
@@ -202,21 +196,21 @@ class DiscordBot:
             return
         asker, carried = self._writer(message), carried_by(message)
         refusal = self._clerk.refusal(asker, pictures=max(1, len(carried)))
-        with self._hands.busy(), _excused():
+        with self._hands.busy(), excused():
             if refusal is None and carried:
                 async with self._signs.shown(message.channel):
                     await (await self._made(carried, asker)).reply(message)
             elif refusal is None or not refusal.is_told:
                 said = refusal.sentence if refusal else words.discord_usage(asker.language)
-                await message.reply(said, mention_author=False, allowed_mentions=NOBODY)
+                await reply(message, said)
 
     async def on_button(self, interaction: Interaction[Any]) -> None:
         """Do what a button says, for who asked."""
         asker = self._asker(interaction)
-        with self._hands.busy(), _excused():
+        with self._hands.busy(), excused():
             pressed = await self._clerk.press(_said_by(interaction), asker, is_owners=True)
             if isinstance(pressed, str):
-                await _tell(interaction, pressed)
+                await tell(interaction, pressed)
             elif pressed.button.kind == "p":
                 await self._turn(interaction, pressed)
             else:
@@ -224,33 +218,37 @@ class DiscordBot:
 
     async def _turn(self, interaction: Interaction[Any], pressed: Pressed) -> None:
         """Show another page in the place of this one."""
-        await interaction.response.defer()
-        reply, language = self._clerk.turned(pressed)
-        await (await self._page(reply, pressed.button.reply, language)).replace(interaction)
+        await acknowledge_button(interaction)
+        turned, language = self._clerk.turned(pressed)
+        await (await self._page(turned, pressed.button.reply, language)).replace(interaction)
 
     async def _show(self, interaction: Interaction[Any], pressed: Pressed, language: Language) -> None:
         """Show the picture of a match to who asked."""
-        await interaction.response.defer(ephemeral=True, thinking=True)
+        await acknowledge(interaction, is_private=True)
         picture = await self._clerk.picture(pressed.button.number, pressed.usernames, language)
         if isinstance(picture, str):
-            await interaction.edit_original_response(content=picture, allowed_mentions=NOBODY)
+            await tell_later(interaction, picture)
         else:
-            await interaction.edit_original_response(attachments=[File(BytesIO(picture), "match.jpg")])
+            await tell_later(interaction, match_words(pressed.matches, language), picture)
 
     async def excuse(self, interaction: Interaction[Any]) -> None:
         """Tell who asked that something went wrong."""
-        await _tell(interaction, words.fault_words("unexpected", self._asker(interaction).language))
+        await tell(interaction, words.fault_words("unexpected", self._asker(interaction).language))
 
-    async def _page(self, reply: words.Reply, number: int | None, language: Language) -> "_Shown":
+    async def _page(self, page: words.Reply, number: int | None, language: Language) -> Shown:
         """Write a page of a reply, with the picture of each passage's first match."""
-        first = [passage.entries[0] for passage in reply.passages if passage.entries]
+        first = [passage.entries[0] for passage in page.passages if passage.entries]
         pictures = await asyncio.gather(
             *(self._clerk.picture(entry.light_id, [entry.username], language) for entry in first)
         )
         found = {entry.light_id: data for entry, data in zip(first, pictures, strict=True) if isinstance(data, bytes)}
         names = {light_id: f"match-{light_id}.jpg" for light_id in found}
-        files = [File(BytesIO(data), names[light_id]) for light_id, data in found.items()]
-        return _Shown(embeds_of(reply, names), files, view_of(reply, number, language), bool(reply.entries))
+        return Shown(
+            embeds_of(page, names),
+            {names[light_id]: data for light_id, data in found.items()},
+            view_of(page, number, language),
+            has_matches=bool(page.entries),
+        )
 
     def _handed(self, carried: Carried) -> Handed | Fault:
         return Handed(partial(self._downloads.fetch, carried.url)) if isinstance(carried, Picture) else carried
@@ -264,41 +262,6 @@ class DiscordBot:
         code = message.guild.preferred_locale.value if message.guild else None
         language = language_of(code, self._clerk.languages)
         return Asker(message.channel.id, message.author.id, language, message.guild.id if message.guild else 0)
-
-
-@dataclass(frozen=True, slots=True)
-class _Shown:
-    """A page of a reply, as it is sent or put in another's place."""
-
-    embeds: list[Embed]
-    files: list[File]
-    view: View
-    has_matches: bool
-
-    async def answer(self, interaction: Interaction[Any], *, is_for_all: bool, was_promised: bool) -> None:
-        """Answer a command, everybody or who asked alone; `was_promised`: to everybody, where it was acknowledged."""
-        if not interaction.response.is_done():
-            await interaction.response.send_message(
-                embeds=self.embeds, files=self.files, view=self.view, ephemeral=not is_for_all, allowed_mentions=NOBODY
-            )
-        elif is_for_all or not was_promised:
-            await self.replace(interaction)
-        else:
-            await interaction.delete_original_response()
-            await interaction.followup.send(
-                embeds=self.embeds, files=self.files, view=self.view, ephemeral=True, allowed_mentions=NOBODY
-            )
-
-    async def replace(self, interaction: Interaction[Any]) -> None:
-        """Put it in the place of what answers an interaction."""
-        await interaction.edit_original_response(
-            embeds=self.embeds, attachments=self.files, view=self.view, allowed_mentions=NOBODY
-        )
-
-    async def reply(self, message: Message) -> None:
-        await message.reply(
-            embeds=self.embeds, files=self.files, view=self.view, mention_author=False, allowed_mentions=NOBODY
-        )
 
 
 class _Client(Client):
@@ -367,29 +330,6 @@ def _said_by(interaction: Interaction[Any]) -> object:
     """Return what a pressed button says."""
     data: Mapping[str, object] = cast("Mapping[str, object]", interaction.data or {})
     return data.get("custom_id")
-
-
-async def _show_typing(channel: Messageable) -> None:
-    with _excused():
-        await channel.typing()
-
-
-async def _tell(interaction: Interaction[Any], sentence: str) -> None:
-    """Say something to who asked alone."""
-    with _excused():
-        if interaction.response.is_done():
-            await interaction.followup.send(sentence, ephemeral=True, allowed_mentions=NOBODY)
-        else:
-            await interaction.response.send_message(sentence, ephemeral=True, allowed_mentions=NOBODY)
-
-
-@contextmanager
-def _excused() -> Iterator[None]:
-    """Let a call fail whose message or interaction is gone, or for which Discord had no ear; the log says so."""
-    try:
-        yield
-    except WAY_BROKEN as error:
-        logger.warning("Discord did not take what was said: %s", error)
 
 
 def _refused_token() -> SettingsError:

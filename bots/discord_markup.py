@@ -1,7 +1,7 @@
 """A reply as Discord shows it: embeds, pictures of the matches, and the buttons below. Pure."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from discord import Client, Colour, Embed, Interaction
@@ -11,7 +11,8 @@ from discord.utils import escape_markdown
 
 from bots.buttons import rows_below
 from bots.languages import Language
-from bots.replies import Passage, Reply, profile_url
+from bots.replies import PAGE_ENTRIES, Passage, Reply, profile_url, sureness
+from core.model import NamedMatch
 
 GREEN, GREY = Colour(0x00D68F), Colour(0x99AAB5)
 """Found, and not."""
@@ -19,7 +20,7 @@ GREEN, GREY = Colour(0x00D68F), Colour(0x99AAB5)
 
 def embeds_of(reply: Reply, pictures: Mapping[int, str]) -> list[Embed]:
     """Write a reply as one embed a picture, with the names of attached files by the fingerprint that they show."""
-    mark = "🖼 {number}" if reply.is_album else "{number}."  # as on the buttons: pictures have numbers of their own
+    mark = "🖼 {number}" if reply.is_album else "**{number}.**"  # as on the buttons: pictures have numbers of their own
     similar = exactly if reply.is_album else _link  # of ten pictures the links alone would fill 1,200 characters
     embeds = [_embed(passage, mark, similar, pictures) for passage in reply.passages]
     if reply.closing:
@@ -43,13 +44,21 @@ def _lines(passage: Passage, mark: str, similar: Callable[[str], str]) -> Iterat
     yield from passage.sentences
     for entry in passage.entries:
         yield f"{mark.format(number=entry.number)} {_link(entry.username)} — {entry.sureness}"
-        yield entry.how
+        yield f"*{entry.how}*"
     if passage.similar:
         yield f"{passage.similar_words} {', '.join(map(similar, passage.similar))}"
 
 
 def _link(username: str) -> str:
     return f"[{exactly(username)}]({profile_url(username)})"
+
+
+def match_words(matches: Sequence[NamedMatch], language: Language) -> str:
+    """Write whose picture is shown, and how sure that is; in brackets, links bring no preview of their page."""
+    return "\n".join(
+        f"[{exactly(match.username)}](<{profile_url(match.username)}>) — {sureness(match.confidence, language)}"
+        for match in matches[:PAGE_ENTRIES]
+    )
 
 
 def exactly(name: str) -> str:

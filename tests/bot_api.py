@@ -22,7 +22,8 @@ from typing import Any, NamedTuple
 
 from aiohttp import web
 
-from tests.telegram_calls import PATIENCE_SECONDS, Call, Journal
+from tests.journal import PATIENCE_SECONDS, Journal
+from tests.telegram_calls import Call
 from tests.telegram_chats import Channel, Group, Json, Message, Telegram
 from tests.telegram_methods import BIGGEST_REQUEST, METHODS, Refusal, Request, bad, remember_allowed_updates
 from tests.telegram_people import Person
@@ -270,7 +271,7 @@ def bot_api(*, token: str = TEST_TOKEN, username: str = "igsearch_bot") -> Itera
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="bot-api", daemon=True)
     thread.start()
-    journal = Journal()
+    journal = Journal[Call]()
     bot = {"id": int(token.partition(":")[0]), "is_bot": True, "first_name": "igsearch", "username": username}
     api = BotApi(token, username, Telegram(bot, journal, Updates(loop, journal.changed)), loop)
     api.start()

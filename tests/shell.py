@@ -66,14 +66,18 @@ class Shell:
 
     @contextmanager
     def service(
-        self, *arguments: str, variables: Mapping[str, str] = {}, prefix: tuple[str, ...] = ()
+        self,
+        *arguments: str,
+        variables: Mapping[str, str] = {},
+        prefix: tuple[str, ...] = (),
+        program: tuple[str, ...] = ("-m", "igsearch"),
     ) -> Iterator["Service"]:
         """Run a service; at the end it is asked to end, and must, without a traceback."""
         log = self.folder / f"{arguments[0]}-{time.monotonic_ns()}.log"
         environment = self.environment({"IGSEARCH_SETTLE_SECONDS": "0.3", **variables})
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [*prefix, sys.executable, "-m", "igsearch", *arguments],
+                [*prefix, sys.executable, *program, *arguments],
                 cwd=self.folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,

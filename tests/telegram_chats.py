@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, NamedTuple, TypeVar
 
-from tests.telegram_calls import PATIENCE_SECONDS, Journal
+from tests.journal import PATIENCE_SECONDS, Journal
+from tests.telegram_calls import Call
 from tests.telegram_files import Files
 from tests.telegram_text import Mark, Text, find_entities
 from tests.telegram_updates import Updates
@@ -215,7 +216,7 @@ class PressAnswer(NamedTuple):
 class Press:
     """A press of a button, which waits for its answer with a turning circle."""
 
-    journal: Journal = field(repr=False)
+    journal: Journal[Call] = field(repr=False)
     id: str = field(default_factory=lambda: str(secrets.randbits(62)))
     at: float = field(default_factory=time.monotonic)
     answered: PressAnswer | None = None
@@ -237,7 +238,7 @@ class Telegram:
     """Everything that Telegram keeps for a bot; `changed` guards it."""
 
     bot: Json
-    journal: Journal
+    journal: Journal[Call]
     updates: Updates
     files: Files = field(default_factory=Files)
     chats: dict[int, Chat] = field(default_factory=dict)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypedDict, Unpack
 
-from tests.telegram_calls import PATIENCE_SECONDS
+from tests.journal import PATIENCE_SECONDS
 from tests.telegram_chats import (
     AnyMessage,
     BotMessage,
@@ -56,12 +56,12 @@ class Person:
         self, photos: Sequence[bytes], *, captions: Sequence[str] = (), **around: Unpack[Around]
     ) -> list[Message]:
         """Send photos as one album, which comes as messages of one media_group_id, one update each."""
-        group: Around = {"media_group_id": str(secrets.randbits(53)), **around}
+        album = str(secrets.randbits(53))
+        groups: list[Around] = [{"media_group_id": album, **around} for _ in photos]
+        for group, caption in zip(groups, captions, strict=False):
+            group["caption"] = caption
         with self.telegram.changed:
-            return [
-                self.sends_photo(photo, **{**group, "caption": captions[place] if place < len(captions) else None})
-                for place, photo in enumerate(photos)
-            ]
+            return [self.sends_photo(photo, **group) for photo, group in zip(photos, groups, strict=True)]
 
     def sends_document(
         self,

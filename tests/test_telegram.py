@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from PIL import Image
 
+from tests.accounts import DOTTED, DUNDER, OWNERS, SHARED, STRANGER, cropped, indexed_dataset, jpeg, sent, small
 from tests.bot_api import BotApi, bot_api
 from tests.pictures import (
     MIRRORED,
@@ -19,19 +20,7 @@ from tests.pictures import (
 from tests.shell import Shell
 from tests.telegram_chats import BotMessage
 from tests.telegram_people import Person
-from tests.telegram_stage import (
-    DOTTED,
-    DUNDER,
-    OWNERS,
-    SHARED,
-    STRANGER,
-    Stage,
-    cropped,
-    indexed_dataset,
-    jpeg,
-    sent,
-    small,
-)
+from tests.telegram_stage import Stage
 
 TYPES = "This is no picture that I can read: send a JPEG, PNG, WebP, HEIC, AVIF, GIF, BMP or TIFF."
 DAMAGED = "This picture is damaged and cannot be read: send another copy."

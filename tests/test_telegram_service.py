@@ -10,12 +10,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.accounts import DOTTED, DUNDER, SHARED, cropped, indexed_dataset, jpeg, sent
 from tests.bot_api import BotApi, bot_api
 from tests.mariadb import MariaDB
 from tests.pictures import bombs
 from tests.shell import Service, Shell
 from tests.telegram_chats import BotMessage
-from tests.telegram_stage import DOTTED, DUNDER, SHARED, Stage, cropped, indexed_dataset, jpeg, sent
+from tests.telegram_stage import Stage
 
 AWAY = "My index cannot be reached just now: send the picture again in a minute."
 RESTARTED = "I am being restarted: send the picture again in a minute."

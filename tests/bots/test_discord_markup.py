@@ -50,7 +50,7 @@ def test_hostile_usernames_are_shown_exactly(username: str) -> None:
     [embed] = embeds_of(compose([Outcome("match", matches=named([username]))], languages()["en"], now=NOW), {})
 
     [line] = [line for line in (embed.description or "").splitlines() if "](" in line]
-    shown = re.fullmatch(r"1\. \[(.+)\]\((.+)\) — 91\.2 %, likely", line)
+    shown = re.fullmatch(r"\*\*1\.\*\* \[(.+)\]\((.+)\) — 91\.2 %, likely", line)
     assert shown
     assert MARKDOWN.sub(r"\1", shown[1]) == username
     assert not re.search(r"(?<!\\)[_*~`]", shown[1])
