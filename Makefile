@@ -15,7 +15,7 @@ run: .venv/run.stamp
 	$(BIN)/igsearch run --dataset "$(DATASET)"
 
 test: .venv/dev.stamp
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 3 --dist worksteal
 
 check: .venv/dev.stamp
 	$(BIN)/ruff format --check .

@@ -9,7 +9,6 @@ from tests.discord_api import DiscordApi
 from tests.shell import Service, Shell
 
 MAIN = str(Path(__file__).with_name("discord_main.py"))
-ANSWERS = "answers"
 
 
 @dataclass(frozen=True)
@@ -22,8 +21,9 @@ class Stage:
     @contextmanager
     def bot(self, *arguments: str, **variables: str) -> Iterator[Service]:
         """Run the bot until the end of the block; it answers when the block begins."""
+        self.api.until_offline()
         with self.starting_bot(*arguments, **variables) as service:
-            service.until_said(ANSWERS)
+            service.until(lambda: self.api.gateway.is_online)  # discord.py calls itself ready 2 s later
             yield service
 
     @contextmanager

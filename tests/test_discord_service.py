@@ -207,7 +207,8 @@ def test_run_answers_on_both_chats_beside_the_indexer(tmp_path: Path, api: Disco
     with stage.bot("run", "--dataset", "images", **more) as service:
         service.until(lambda: stage.shell.figures()["images"] == 1)
         service.until_said("Telegram cannot be reached")
-        service.until_said("the index can be reached again")
+        if "the index cannot be reached" in service.log:  # the bot was there before the tables
+            service.until_said("the index can be reached again")
         answer = anna.uses_command("search", {"image": anna.attaches("a.jpg", sent(DOTTED))}).answer()
         code = service.end()
 
