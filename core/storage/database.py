@@ -147,7 +147,7 @@ class Database:
     def _explain_text(self, text: str) -> StoreError:
         if "disk is full" in text or "disk I/O error" in text:
             return self._disk_full()
-        if "no such table" in text:
+        if "no such table" in text or "no such column" in text:
             return SchemaMismatch(f"The database {self.name} lacks tables of igsearch: run `igsearch init-db`.")
         if "unable to open" in text or "readonly" in text:
             return StoreError(

@@ -139,9 +139,14 @@ class Store:
         Older tables in which nothing was ever written are those of a process that was killed between two migrations.
         """
         found = await self.schema_version()
-        if found is None or (found < SCHEMA_VERSION and (await self.checkpoint()).revision == 0):
+        if found is None or (found < SCHEMA_VERSION and not await self._is_written()):
             await self.upgrade_schema()
         await self.check_schema()
+
+    async def _is_written(self) -> bool:
+        """Tell whether anything was ever written, in tables of whatever version."""
+        rows = await self._rows(select(t.checkpoint.c.revision))
+        return bool(rows and rows[0].revision)
 
     async def upgrade_schema(self) -> None:
         """Make the tables in an empty database, or bring older ones up to date."""
