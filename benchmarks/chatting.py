@@ -1,10 +1,10 @@
-"""What people meet who send photos to the Telegram bot: alone, in crowds, among floods, bombs and outages.
+"""What people meet who send photos to the bots: alone, in crowds, among floods, bombs and outages.
 
 python -m benchmarks.chatting
 python -m benchmarks.chatting latency burst --images 2000
 
-Each trial runs the real `igsearch telegram`, over HTTP, against the Bot API server of the tests, with 28,000 images in
-the index, as benchmarks/asking.py invents them. Photos are encoded again as Telegram does.
+Each trial but the last runs the real `igsearch telegram`, over HTTP, against the Bot API server of the tests, with
+28,000 images in the index, as benchmarks/asking.py invents them. Photos are encoded again as Telegram does.
 
 latency: 100 photos, one after the other, from the update to the reply; whole copies, which the hashes find, and crops,
 screenshots, captioned copies and unknown photos, which need the deep search. The rest is what the bot does not log: the
@@ -22,6 +22,11 @@ its memory has grown by 20 s later.
 
 outage: MariaDB is stopped, and frozen, for a minute, while somebody new sends a photo each second; they go on until one
 is answered right, so that its moment is known to a second.
+
+discord: the real `igsearch discord` against the Discord of the tests; 100 /search commands as in latency, one after
+the other, from the command to the answer that can be read, and to the first sign, be it the answer or "thinking"; and
+25 at once from 25 people. The files of the real photos are there, for an answer shows the picture of its match: that is
+in the reply, and sending it is in the rest. The server keeps Discord's limits; how often they were met is printed.
 
 What is missed or wrong in a crowd is asked once more alone: it is a fault where the answer is another one then. Times
 hold on an idle machine only. Exits 1 when a goal is missed.
@@ -41,18 +46,19 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from benchmarks import mutants, outage
-from benchmarks.asking import spread
-from benchmarks.chat_stage import (
-    MB,
-    Album,
-    Asked,
-    Chat,
-    Query,
-    Steps,
-    chatting,
-    counted,
+from benchmarks import discord_chatting, mutants, outage
+from benchmarks.chat_bot import MB, Query, counted
+from benchmarks.chat_figures import (
+    DEEP_SECONDS,
+    PHOTOS,
+    WHOLE_SECONDS,
+    ask_in_turn,
+    missed,
+    missed_p95,
+    shown,
+    unfit,
 )
+from benchmarks.chat_stage import Album, Asked, Chat, chatting
 from benchmarks.outage import RETURN_SECONDS
 from benchmarks.watching import end_at_sigterm, report, sampling
 from bots.replies import FAULTS
@@ -63,9 +69,6 @@ PATIENCE_SECONDS = 300.0
 """After which a photo counts as never answered."""
 SAMPLE_SECONDS = 0.25
 
-PHOTOS = 100
-WHOLE_SECONDS, DEEP_SECONDS = 1.0, 1.5
-"""Goals for p95."""
 PEOPLE, PHOTOS_EACH, BURST_MB = 50, 20, 700
 HANGING_PHOTOS, HANGING_SECONDS = 40, 20.0
 FLOOD, FLOOD_ANSWERED, FLOOD_LEAD_SECONDS = 100, 60, 1.0
@@ -133,46 +136,14 @@ def tried(name: str, ground: Ground) -> list[str]:
         return [f"{name}: {error}"]
 
 
-def missed(name: str, figure: float, goal: float, unit: str) -> list[str]:
-    """Complain of a figure that is not below its goal."""
-    return [f"{name}: {figure:.2f} {unit}, the goal is below {goal:g} {unit}"] if figure >= goal else []
-
-
 # One photo after the other
 
 
 def try_latency(ground: Ground) -> list[str]:
     with ground.bot() as chat:
-        whole = timed(chat, "whole copies", ground.album.whole(PHOTOS), goal=WHOLE_SECONDS)
-        return whole + timed(chat, "deep search", ground.album.deep(PHOTOS), goal=DEEP_SECONDS)
-
-
-def timed(chat: Chat, name: str, queries: Sequence[Query], *, goal: float) -> list[str]:
-    """Ask one photo after the other, and print what the answers took, step by step."""
-    mark = chat.bot.mark()
-    asked = [chat.ask(query) for query in queries]
-    waits = [one.seconds for one in asked]
-    print(f"latency, {name}: {counted(asked)}; {shown(waits)}, goal: p95 below {1000 * goal:,.0f}", flush=True)
-    print_steps(waits, chat.steps(since=mark, count=len(asked)))
-    return missed(f"{name}, p95", spread(waits)[1], goal, "s")
-
-
-def print_steps(waits: Sequence[float], steps: Sequence[Steps]) -> None:
-    parts = {
-        "download": [one.download for one in steps],
-        "decode": [one.reading for one in steps],
-        "search": [one.search for one in steps],
-        "reply": [one.reply for one in steps],
-        "rest": [wait - one.whole for wait, one in zip(waits, steps, strict=True)],
-    }
-    for name, taken in parts.items():
-        print(f"    {name:8} {shown(taken)}", flush=True)
-
-
-def shown(seconds: Sequence[float]) -> str:
-    """Say median, 95th percentile and maximum in milliseconds."""
-    middle, slow = spread(seconds)
-    return f"p50 {1000 * middle:,.0f} ms, p95 {1000 * slow:,.0f} ms, at most {1000 * max(seconds):,.0f} ms"
+        whole = ask_in_turn("latency, whole copies", chat, ground.album.whole(PHOTOS), goal=WHOLE_SECONDS)
+        deep = ask_in_turn("latency, deep search", chat, ground.album.deep(PHOTOS), goal=DEEP_SECONDS)
+    return missed_p95("whole copies", whole, WHOLE_SECONDS) + missed_p95("deep search", deep, DEEP_SECONDS)
 
 
 # A crowd
@@ -195,17 +166,6 @@ def try_burst(ground: Ground) -> list[str]:
 def last(asked: Sequence[Asked]) -> float:
     """Return the seconds from the first photo to the last answer."""
     return max(one.at + one.seconds for one in asked) - asked[0].at
-
-
-def unfit(chat: Chat, asked: Sequence[Asked], *, allowed: frozenset[str] = frozenset()) -> list[str]:
-    """Complain of answers that are neither right nor polite, unless the photo alone gets the same."""
-    alike = {"right", "missed", "wrong", *allowed}
-    faults = [one.verdict for one in asked if one.verdict not in alike]
-    faults += [f"{one.verdict}, but not alone" for one in chat.differing(asked)]
-    doubled = sum(len(one.answers) > 1 for one in asked)
-    return [f"{times} x {fault}" for fault, times in Counter(faults).items()] + (
-        [f"{doubled} photos have more than one answer"] if doubled else []
-    )
 
 
 def try_hang(ground: Ground) -> list[str]:
@@ -371,6 +331,13 @@ def unclear(asked: Sequence[Asked]) -> list[str]:
     )
 
 
+# On Discord
+
+
+def try_discord(ground: Ground) -> list[str]:
+    return discord_chatting.tried(ground.folder, ground.album, ground.url)
+
+
 TRIALS: dict[str, Callable[[Ground], list[str]]] = {
     "latency": try_latency,
     "burst": try_burst,
@@ -378,6 +345,7 @@ TRIALS: dict[str, Callable[[Ground], list[str]]] = {
     "flood": try_flood,
     "hostile": try_hostile,
     "outage": try_outage,
+    "discord": try_discord,
 }
 
 if __name__ == "__main__":

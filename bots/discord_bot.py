@@ -11,6 +11,7 @@ import logging
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
@@ -32,6 +33,7 @@ from discord.app_commands import AppCommandError, Command, CommandTree, ContextM
 from bots import replies as words
 from bots.access import Access
 from bots.clerk import Asker, Clerk, Handed, Pressed, log_answer
+from bots.desk import Served
 from bots.discord_commands import BY_ANYBODY, EVERYWHERE, Catalogues, announce
 from bots.discord_markup import ReplyButton, embeds_of, match_words, view_of
 from bots.discord_pictures import Carried, Picture, carried_by, picture_of
@@ -170,23 +172,23 @@ class DiscordBot:
                 is_quick = making.done()
                 if not is_quick:
                     await acknowledge(interaction, is_private=is_private)
-                shown = await making
-                is_for_all = shown.has_matches and not is_private
+                made = await making
+                is_for_all = made.shown.has_matches and not is_private
                 if is_quick:
-                    await shown.answer(interaction, is_for_all=is_for_all)
+                    await made.shown.answer(interaction, is_for_all=is_for_all)
                 else:
-                    await (shown.replace if is_for_all or is_private else shown.whisper)(interaction)
+                    await (made.shown.replace if is_for_all or is_private else made.shown.whisper)(interaction)
+                made.log()
             finally:
                 making.cancel()
 
-    async def _made(self, carried: Sequence[Carried], asker: Asker) -> Shown:
+    async def _made(self, carried: Sequence[Carried], asker: Asker) -> "_Made":
         """Search for pictures and write the answer."""
         began = time.monotonic()
         answer = await self._clerk.answer([self._handed(one) for one in carried], asker)
-        writing = time.monotonic()
+        searched = time.monotonic()
         shown = await self._page(self._clerk.page(answer.outcomes, asker.language), answer.number, asker.language)
-        log_answer(answer.served, replied=time.monotonic() - writing, whole=time.monotonic() - began)
-        return shown
+        return _Made(shown, answer.served, began, searched)
 
     async def on_message(self, message: Message, me: int) -> None:
         """Answer a picture in a direct message, or one that comes with a mention of us."""
@@ -199,7 +201,9 @@ class DiscordBot:
         with self._hands.busy(), excused():
             if refusal is None and carried:
                 async with self._signs.shown(message.channel):
-                    await (await self._made(carried, asker)).reply(message)
+                    made = await self._made(carried, asker)
+                    await made.shown.reply(message)
+                made.log()
             elif refusal is None or not refusal.is_told:
                 said = refusal.sentence if refusal else words.discord_usage(asker.language)
                 await reply(message, said)
@@ -262,6 +266,21 @@ class DiscordBot:
         code = message.guild.preferred_locale.value if message.guild else None
         language = language_of(code, self._clerk.languages)
         return Asker(message.channel.id, message.author.id, language, message.guild.id if message.guild else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """An answer that is ready to be sent, and when its search began and ended."""
+
+    shown: Shown
+    served: tuple[Served, ...]
+    began: float
+    searched: float
+
+    def log(self) -> None:
+        """Log what it took, now that it was sent."""
+        now = time.monotonic()
+        log_answer(self.served, replied=now - self.searched, whole=now - self.began)
 
 
 class _Client(Client):

@@ -6,7 +6,7 @@ discord.py tries again what Discord answers with 5xx, but gives up at a dropped 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, TypeVar
@@ -21,6 +21,7 @@ from discord import (
     GatewayNotFound,
     HTTPException,
     Message,
+    NotFound,
 )
 from discord import Interaction as AnyInteraction
 from discord.abc import Messageable
@@ -79,7 +80,8 @@ class Shown:
 
     async def whisper(self, interaction: Interaction) -> None:
         """Tell who asked alone, in the place of an answer that everybody would see."""
-        await _again(interaction.delete_original_response)
+        with suppress(NotFound):  # an earlier attempt deleted it, and only its answer got lost
+            await _again(interaction.delete_original_response)
         await _again(
             lambda: interaction.followup.send(
                 embeds=self.embeds, files=self.files, view=self.view, ephemeral=True, allowed_mentions=NOBODY
@@ -87,9 +89,15 @@ class Shown:
         )
 
     async def reply(self, message: Message) -> None:
+        """Reply to a message; by its nonce, what Discord has already is not said twice."""
         await _again(
             lambda: message.reply(
-                embeds=self.embeds, files=self.files, view=self.view, mention_author=False, allowed_mentions=NOBODY
+                embeds=self.embeds,
+                files=self.files,
+                view=self.view,
+                nonce=message.id,
+                mention_author=False,
+                allowed_mentions=NOBODY,
             )
         )
 
@@ -123,7 +131,7 @@ async def tell_later(interaction: Interaction, said: str, picture: bytes | None 
 
 async def reply(message: Message, sentence: str) -> None:
     """Reply to a message with a sentence."""
-    await _again(lambda: message.reply(sentence, mention_author=False, allowed_mentions=NOBODY))
+    await _again(lambda: message.reply(sentence, nonce=message.id, mention_author=False, allowed_mentions=NOBODY))
 
 
 async def show_typing(channel: Messageable) -> None:

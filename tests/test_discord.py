@@ -397,6 +397,32 @@ def test_pauses_and_errors_are_lived_through(
     assert len(asked.answers) == 1
 
 
+@pytest.mark.parametrize("call", ["DELETE", "POST"])
+def test_a_whisper_is_not_lost_with_its_way(api: DiscordApi, anna: Person, guild: Guild, call: str) -> None:
+    """Where nobody was found and an answer of Discord gets lost on the way, who asked is told all the same."""
+    picture = anna.attaches("a.jpg", sent(STRANGER))
+    api.hang("/cdn/*", 1, file_of=picture)
+    api.drop(call, "/webhooks/*", is_carried_out=call == "DELETE")
+
+    answer = anna.uses_command("search", {"image": picture}, where=guild).answer()
+
+    assert answer.words.startswith("Nothing found among")
+    assert answer.is_ephemeral
+
+
+def test_a_reply_whose_answer_is_lost_is_said_once(api: DiscordApi, anna: Person) -> None:
+    """Discord has it already when it is said again."""
+    api.drop("POST", "/channels/*/messages", is_carried_out=True)
+    message = anna.sends_message(attachments=[anna.attaches("a.jpg", sent(DUNDER))])
+    anna.direct.answer_to(message)
+
+    api.until(lambda: len(api.calls_of("POST", f"/channels/{anna.direct.id}/messages")) >= 2, what="the second attempt")
+
+    second = anna.sends_message(attachments=[anna.attaches("a.jpg", sent(DOTTED))])
+    anna.direct.answer_to(second)
+    assert len(anna.direct.answers_to(message)) == 1
+
+
 def test_reconnections_are_lived_through_without_a_second_sync(api: DiscordApi, anna: Person, guild: Guild) -> None:
     """RESUME, reconnect requests, invalid sessions and a cut wire: the bot answers, and says its commands once."""
     for disturb in (
