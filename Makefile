@@ -3,16 +3,16 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
-DATASET ?= images
+DATASET ?=
 
 .PHONY: run test check format lock catalogues clean
 
 run: .venv/run.stamp
-	@mkdir -p "$(DATASET)"
-	@echo "Watching $(DATASET)/ until Ctrl-C: add photos as $(DATASET)/<username>/photo.jpg."
-	@echo "Search in another terminal: $(BIN)/igsearch search --dataset '$(DATASET)' --query photo.jpg"
+	@mkdir -p "$(or $(DATASET),images)"
+	@echo "Watching until Ctrl-C: add photos as $(or $(DATASET),images)/<username>/photo.jpg (IGSEARCH_DATASET in .env: another folder)."
+	@echo "Search in another terminal: $(BIN)/igsearch search --query photo.jpg"
 	@echo "Answer in chats too: set IGSEARCH_TELEGRAM_TOKEN or IGSEARCH_DISCORD_TOKEN in .env (docs/telegram.md, docs/discord.md)."
-	$(BIN)/igsearch run --dataset "$(DATASET)"
+	$(BIN)/igsearch run $(if $(DATASET),--dataset "$(DATASET)")
 
 test: .venv/dev.stamp
 	$(BIN)/python -m pytest -n 3 --dist worksteal

@@ -142,7 +142,7 @@ UPDATE alembic_version SET version_num='0002' WHERE alembic_version.version_num 
 ALTER TABLE checkpoint ADD COLUMN newest DATETIME(6);
 
 CREATE TABLE replies (
-    id BIGINT NOT NULL AUTO_INCREMENT, 
+    id BIGINT NOT NULL, 
     front_end VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, 
     chat_id BIGINT NOT NULL, 
     person_id BIGINT NOT NULL, 

@@ -20,6 +20,10 @@ from core.storage.replies import KEPT_DAYS, REPORTED_DAYS
 
 BURST, SECONDS_EACH = 60, 3.0
 """Pictures that a person may send at once, and how soon one more."""
+PRESSES, SECONDS_A_PRESS = 60, 1.0
+"""The same for buttons, counted apart: who turns many pages may still send a picture."""
+TELLINGS, SECONDS_A_TELLING = 3, 60.0
+"""How often somebody who may not ask is told so."""
 BUTTON_SECONDS = 0.8
 """For which a pressed button waits for the database: a person sees it turn, and expects something within a second."""
 KEEP_SECONDS = 1.0
@@ -98,12 +102,21 @@ class Clerk:
         self._gallery = service.gallery
         self._catalogue = service.catalogue
         self._pace = Pace(burst=BURST, seconds_each=SECONDS_EACH, clock=time.monotonic)
+        self._strangers = Pace(burst=TELLINGS, seconds_each=SECONDS_A_TELLING, clock=time.monotonic)
+        self._press_pace = Pace(burst=PRESSES, seconds_each=SECONDS_A_PRESS, clock=time.monotonic)
 
     def refusal(self, asker: Asker, *, pictures: int = 1) -> Refusal | None:
         """Say why somebody may not ask here or now; None where they may."""
+        return self._refusal(asker, self._pace, pictures)
+
+    def _refusal(self, asker: Asker, pace: Pace, cost: int) -> Refusal | None:
         if not self.access.admits(asker.allowed_id, asker.person_id):
-            return Refusal(asker.language.say("This bot serves certain chats only: ask its operator."))
-        if too_fast := self._pace.take(asker.person_id, pictures):
+            sentence = asker.language.say(
+                "This bot serves certain chats only: ask its operator, and name the number {number}.",
+                number=str(asker.allowed_id),
+            )
+            return Refusal(sentence, is_told=self._strangers.take(asker.person_id) is not None)
+        if too_fast := pace.take(asker.person_id, cost):
             return Refusal(words.too_fast(too_fast.seconds, asker.language), too_fast.is_told)
         return None
 
@@ -123,7 +136,7 @@ class Clerk:
         It must be of a reply in this chat; with `is_owners`, of one to the same person.
         """
         button = pressed(data)
-        if refusal := self.refusal(asker):
+        if refusal := self._refusal(asker, self._press_pace, 1):
             return refusal.sentence
         try:
             async with asyncio.timeout(BUTTON_SECONDS):
@@ -132,7 +145,7 @@ class Clerk:
                     await self._replies.report(button.reply, person_id=asker.person_id, at=datetime.now(UTC))
         except (StoreError, TimeoutError) as error:
             self._note(error)
-            return asker.language.say("My index cannot be reached just now: press again in a minute.")
+            return asker.language.say("My index cannot be reached just now: try again in a minute.")
         if not kept or not button:
             return asker.language.say("This button is too old, or not of this chat: send the photo again.")
         if button.kind == "w":
@@ -160,7 +173,8 @@ class Clerk:
     async def reports(self, asker: Asker) -> str:
         """List the answers that were called wrong, for an admin."""
         if not self.access.is_admin(asker.person_id):
-            return asker.language.say("/reports is for admins of this bot.")
+            number = str(asker.person_id)
+            return asker.language.say("/reports is for admins of this bot; your number is {number}.", number=number)
         return await self._unless_away(self._reports, asker)
 
     def privacy(self, language: Language) -> str:

@@ -17,7 +17,7 @@ from bots.replies import outcome_of
 from bots.service import Searcher
 from core.errors import ImageError, NoWorkers, StoreError, TooLarge, TooSlow, Unsupported
 from core.model import Fault, Outcome
-from core.supervision import rest
+from core.supervision import rest, unless_stopped
 
 DOWNLOADS, DOWNLOADS_A_PERSON = 16, 8
 """Pictures in memory at a time, of at most 25 MB each."""
@@ -26,6 +26,8 @@ WAITING = 500
 """Pictures that wait at most; at 7 to 400 ms each they are answered within two minutes on two cores."""
 FRESHEN_SECONDS, AWAY_SECONDS = 5.0, 0.25
 """How often the index follows the store by itself, and how often a database that is away is asked for."""
+LAST_DOWNLOAD_SECONDS = 4.0
+"""For which downloads in hand may go on at the end, so that who waits for one that hangs still hears of it."""
 TIDY_EVERY = timedelta(hours=1)
 
 FAULT_OF: Mapping[type[ImageError], Fault] = {
@@ -64,6 +66,7 @@ class Desk:
         self._downloads = Line(places=DOWNLOADS, share=DOWNLOADS_A_PERSON, bound=WAITING)
         self._searches = Line(places=workers * SEARCHES_A_WORKER, share=workers * SEARCHES_A_WORKER, bound=DOWNLOADS)
         self._away = asyncio.Event()
+        self._ending = asyncio.Event()
 
     @property
     def is_away(self) -> bool:
@@ -76,8 +79,9 @@ class Desk:
         return self._downloads.waiting
 
     def close(self) -> None:
-        """Send away whoever waits; what is in hand is finished."""
+        """Send away whoever waits; what is in hand is finished, downloads unless they take too long."""
         self._downloads.close()
+        asyncio.get_running_loop().call_later(LAST_DOWNLOAD_SECONDS, self._ending.set)
 
     async def serve(self, person: int, fetch: Fetch) -> Served:
         """Fetch a query image and search for it, when it is the person's turn."""
@@ -124,7 +128,9 @@ class Desk:
 
     async def _served(self, person: int, fetch: Fetch) -> Served:
         began = time.monotonic()
-        data = await fetch()
+        data = await unless_stopped(fetch(), self._ending)
+        if data is None:
+            raise Closed
         fetched = time.monotonic()
         async with self._searches.place(person):
             self.refuse_while_away()

@@ -28,7 +28,16 @@ from discord import (
     PrivilegedIntentsRequired,
 )
 from discord.abc import Messageable
-from discord.app_commands import AppCommandError, Command, CommandTree, ContextMenu, describe, locale_str
+from discord.app_commands import (
+    AppCommandError,
+    Command,
+    CommandNotFound,
+    CommandSignatureMismatch,
+    CommandTree,
+    ContextMenu,
+    describe,
+    locale_str,
+)
 
 from bots import replies as words
 from bots.access import Access
@@ -197,6 +206,8 @@ class DiscordBot:
         if message.author.bot or not (is_direct or is_mention):
             return
         asker, carried = self._writer(message), carried_by(message)
+        if not carried and not is_direct and f"<@{me}>" not in message.content:
+            return  # a reply to one of our answers, which thanks for it
         refusal = self._clerk.refusal(asker, pictures=max(1, len(carried)))
         with self._hands.busy(), excused():
             if refusal is None and carried:
@@ -234,6 +245,13 @@ class DiscordBot:
             await tell_later(interaction, picture)
         else:
             await tell_later(interaction, match_words(pressed.matches, language), picture)
+
+    async def refresh(self, interaction: Interaction[Any]) -> None:
+        """Tell who used a command of an older bot what to do."""
+        await tell(
+            interaction,
+            self._asker(interaction).language.say("This command has changed: restart Discord and try again."),
+        )
 
     async def excuse(self, interaction: Interaction[Any]) -> None:
         """Tell who asked that something went wrong."""
@@ -333,6 +351,9 @@ class _Tree(CommandTree[Client]):
         self._bot = bot
 
     async def on_error(self, interaction: Interaction[Any], error: AppCommandError, /) -> None:
+        if isinstance(error, CommandNotFound | CommandSignatureMismatch):
+            await self._bot.refresh(interaction)
+            return
         cause = error.__cause__ or error
         logger.error("a command met a fault in igsearch (%s: %s): report it", type(cause).__name__, cause)
         await self._bot.excuse(interaction)

@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from discord import Attachment, Embed, Message
+from discord import Attachment, Embed, Message, MessageSnapshot, StickerFormatType
 
 from bots.files import kind_of
 from core.model import Fault
 from core.photos import MAX_BYTES
 
+STILL_STICKERS = (StickerFormatType.png, StickerFormatType.apng, StickerFormatType.gif)
 MOST_PICTURES = 10
 """Searched of one message: as many as it can carry attachments."""
 
@@ -24,9 +25,17 @@ Carried = Picture | Fault
 
 
 def carried_by(message: Message) -> list[Carried]:
-    """Return what a message carries: its attachments, then the pictures of its embeds."""
-    attached = map(picture_of, message.attachments)
-    return [*attached, *(picture for embed in message.embeds for picture in _embedded(embed))][:MOST_PICTURES]
+    """Return what a message carries, or a message that it forwards: attachments, stickers, pictures of embeds."""
+    holders: list[Message | MessageSnapshot] = [message, *message.message_snapshots]
+    found = [carried for holder in holders for carried in _carried(holder)]
+    stickers = [Picture(sticker.url) for sticker in message.stickers if sticker.format in STILL_STICKERS]
+    return [*found, *stickers][:MOST_PICTURES]
+
+
+def _carried(message: Message | MessageSnapshot) -> Iterator[Carried]:
+    yield from map(picture_of, message.attachments)
+    for embed in message.embeds:
+        yield from _embedded(embed)
 
 
 def picture_of(attachment: Attachment) -> Carried:

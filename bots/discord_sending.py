@@ -113,8 +113,11 @@ async def acknowledge_button(interaction: Interaction) -> None:
 
 
 async def tell(interaction: Interaction, sentence: str) -> None:
-    """Say something to who asked alone, as the first sign."""
+    """Say something to who asked alone."""
     with excused():
+        if interaction.response.is_done():
+            await _again(lambda: interaction.followup.send(sentence, ephemeral=True, allowed_mentions=NOBODY))
+            return
         await _first_sign(lambda: interaction.response.send_message(sentence, ephemeral=True, allowed_mentions=NOBODY))
 
 

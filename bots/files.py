@@ -6,7 +6,9 @@ from pathlib import PurePath
 PICTURE_SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".heic", ".heif", ".avif", ".bmp", ".tif", ".tiff")
 )
-UNKNOWN_TYPES = frozenset(("", "application/octet-stream", "binary/octet-stream"))
+UNKNOWN_TYPES = frozenset(
+    ("", "application/octet-stream", "binary/octet-stream", "application/force-download", "application/x-download")
+)
 
 
 def kind_of(name: str | None, declared: str | None) -> str:

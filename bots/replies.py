@@ -31,7 +31,7 @@ FAULTS: dict[Fault, str] = {
     "too slow": N_("This picture takes too long to read: save it again and send the copy."),
     "no preview": N_("There is no preview of this file that I could search: send a screenshot of it."),
     "download": N_("I was not given this picture: send it again."),
-    "unavailable": N_("My index cannot be reached just now: send the picture again in a minute."),
+    "unavailable": N_("My index cannot be reached just now: try again in a minute."),
     "busy": N_("Too many pictures are waiting just now: send this one again in two minutes."),
     "stopping": N_("I am being restarted: send the picture again in a minute."),
     "unexpected": N_("Something went wrong on my side: send another copy, or try again later."),
@@ -233,8 +233,8 @@ def fault_words(fault: Fault, language: Language) -> str:
 
 def too_fast(seconds: int, language: Language) -> str:
     return language.count(
-        "You send pictures faster than I may search them: wait {number} second, then send the rest again.",
-        "You send pictures faster than I may search them: wait {number} seconds, then send the rest again.",
+        "You are faster than I may answer: wait {number} second, then send the rest again.",
+        "You are faster than I may answer: wait {number} seconds, then send the rest again.",
         seconds,
     )
 

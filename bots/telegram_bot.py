@@ -190,13 +190,11 @@ class TelegramBot:
 
     async def _on_button(self, update: Update, _context: Context) -> None:
         query = update.callback_query
-        if query is None or query.message is None:
+        if query is None:
             return
-        person = query.from_user
+        person, chat_id = query.from_user, query.message.chat.id if query.message else 0
         language = language_of(person.language_code, self._clerk.languages)
-        pressed = await self._clerk.press(
-            query.data, Asker(query.message.chat.id, person.id, language, query.message.chat.id)
-        )
+        pressed = await self._clerk.press(query.data, Asker(chat_id, person.id, language, chat_id))
         if isinstance(pressed, str):
             await self._hint(query, pressed)
         else:
@@ -222,10 +220,13 @@ class TelegramBot:
             await self._say(message, picture)
             return
         caption = match_html(pressed.matches, language)
-        with _excused():
+        try:
             await self._bot.send_photo(
                 message.chat.id, picture, caption, parse_mode=ParseMode.HTML, **_reply_to(message)
             )
+        except TelegramError as error:
+            logger.warning("a picture could not be shown: %s", error)
+            await self._say(message, language.say("That picture cannot be shown in this chat."))
 
     async def _hint(self, query: CallbackQuery, sentence: str | None = None) -> None:
         """End the waiting of a pressed button, with a sentence where something is to be said."""
@@ -304,7 +305,7 @@ def _excused() -> Iterator[None]:
     try:
         yield
     except TelegramError as error:
-        level = logging.DEBUG if is_gone(error) else logging.WARNING
+        level = logging.INFO if is_gone(error) else logging.WARNING
         logger.log(level, "Telegram did not take what was said: %s", error)
 
 
@@ -326,13 +327,14 @@ def _number_of(message: Message) -> int:
 def _carried(wish: Ask, messages: Sequence[Message]) -> list[Carried]:
     """Return what is to be searched: all of an album, though only one of its captions speaks to us.
 
-    In groups files that are no pictures are passed over in silence.
+    In groups files that are no pictures are passed over, unless there is nothing else.
     """
     if len(messages) == 1:
         return [wish.carried]
+    found = [carried for message in messages if (carried := carried_by(message))]
+    pictures: list[Carried] = [carried for carried in found if isinstance(carried, Picture)]
     is_private = messages[0].chat.type == ChatType.PRIVATE
-    found = (carried for message in messages if (carried := carried_by(message)))
-    return [carried for carried in found if is_private or isinstance(carried, Picture)]
+    return found if is_private else pictures or found
 
 
 def _menu(language: Language) -> list[BotCommand]:

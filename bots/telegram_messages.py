@@ -5,8 +5,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from telegram import Animation, Document, Message, MessageEntity, PhotoSize, Sticker, Video, VideoNote
+from telegram import (
+    Animation,
+    Document,
+    ExternalReplyInfo,
+    Message,
+    MessageEntity,
+    PhotoSize,
+    Sticker,
+    Update,
+    Video,
+    VideoNote,
+)
 from telegram.constants import ChatType, FileSizeLimit
+from telegram.ext import filters
 
 from bots.files import kind_of
 from core.model import Fault
@@ -29,10 +41,9 @@ Carried = Picture | Fault
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A message asks what is carried by one: itself, or the one that it replies to."""
+    """A message asks for what is carried by itself, or by the one that it replies to."""
 
     carried: Carried
-    message: Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +57,7 @@ Wish = Ask | Command | Literal["hint", "nothing"]
 """What a message wants of us; a hint tells how to ask."""
 
 
-def carried_by(message: Message) -> Carried | None:
+def carried_by(message: Message | ExternalReplyInfo) -> Carried | None:
     """Return the picture that a message carries, or the fault of what it carries; None where it carries no file."""
     if message.photo:
         return _largest(message.photo)
@@ -85,7 +96,7 @@ def wish_of(message: Message, username: str, bot_id: int) -> Wish:
     """Decide what a message wants; in groups nothing, unless it is a command, mentions us or replies to us."""
     command = command_in(message, username)
     if command == "search":
-        return _asked(message, message.reply_to_message) or "hint"
+        return _asked(message, message.reply_to_message, message.external_reply) or "hint"
     if message.chat.type == ChatType.PRIVATE:
         return _private_wish(message, command)
     if command:
@@ -95,10 +106,10 @@ def wish_of(message: Message, username: str, bot_id: int) -> Wish:
 
 def _private_wish(message: Message, command: str | None) -> Wish:
     if carried := carried_by(message):
-        return Ask(carried, message)
+        return Ask(carried)
     if command:
         return Command(command)
-    return "hint" if _says_something(message) else "nothing"
+    return "nothing" if filters.StatusUpdate.ALL.check_update(Update(0, message=message)) else "hint"
 
 
 def _group_wish(message: Message, username: str, bot_id: int) -> Wish:
@@ -109,21 +120,15 @@ def _group_wish(message: Message, username: str, bot_id: int) -> Wish:
     if not is_addressed and not replies_to_us:
         return "nothing"
     if carried := carried_by(message):
-        return Ask(carried, message) if isinstance(carried, Picture) else "nothing"
+        return Ask(carried) if isinstance(carried, Picture) or carried == "too large" else "nothing"
     if not is_addressed:
         return "nothing"
-    return _asked(answered) or "hint"
+    return _asked(answered, message.external_reply) or "hint"
 
 
-def _asked(*messages: Message | None) -> Ask | None:
+def _asked(*messages: Message | ExternalReplyInfo | None) -> Ask | None:
     """Return what the first message carries that carries anything."""
-    asks = (Ask(carried, message) for message in messages if message and (carried := carried_by(message)))
-    return next(asks, None)
-
-
-def _says_something(message: Message) -> bool:
-    """Tell whether a person said something, rather than Telegram that something happened."""
-    return bool(message.text or message.contact or message.location or message.poll or message.dice or message.story)
+    return next((Ask(carried) for message in messages if message and (carried := carried_by(message))), None)
 
 
 def _largest(sizes: Sequence[PhotoSize]) -> Carried:

@@ -9,16 +9,16 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
+from warnings import catch_warnings, simplefilter
 from weakref import WeakValueDictionary
 
-from telegram import Bot, File
+from telegram import Bot, File, Update
 from telegram.error import (
     BadRequest,
     ChatMigrated,
     Conflict,
     Forbidden,
     InvalidToken,
-    NetworkError,
     RetryAfter,
     TelegramError,
 )
@@ -31,7 +31,8 @@ from core.supervision import rest, unless_stopped
 
 POLL_SECONDS = 30
 """How long the server holds a question for updates when there is none."""
-ANSWER_SECONDS, CONNECT_SECONDS = 20.0, 5.0
+ANSWER_SECONDS, CONNECT_SECONDS = 45.0, 5.0
+"""Longer than any server takes: what is given up and tried again may be said twice."""
 CONNECTIONS = 64
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 5.0
 """Between attempts; python-telegram-bot's own loop rests up to 30 s after an outage."""
@@ -39,10 +40,14 @@ ATTEMPTS = 8
 """Of one call, over about 20 s besides the pauses that the server asks for."""
 LONGEST_OBEYED_SECONDS = 600.0
 CONFLICT_SECONDS = 60.0
+REFUSALS = 3
 GOODBYE_SECONDS = 2.0
 TRIED_ONCE = frozenset(("getMe", "sendChatAction", "answerCallbackQuery"))
 """Calls that are worth nothing later, or that their caller repeats."""
 ALLOWED_UPDATES = ("message", "callback_query")
+HOPELESS = (BadRequest, ChatMigrated, Conflict, Forbidden)
+NOT_UNDERSTOOD = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+"""What the library raises where an answer or an update is not shaped as it knows it."""
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -124,9 +129,9 @@ async def _again(call: Callable[[], Awaitable[Answer]]) -> Answer:
                 raise
             logger.warning("Telegram asks for a pause of %.0f s in a chat", _seconds(error))
             await asyncio.sleep(_seconds(error))
-        except BadRequest:
+        except HOPELESS:
             raise
-        except NetworkError:
+        except TelegramError:  # the way, the server, or a proxy that answers in its place
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
     return await call()
@@ -134,16 +139,16 @@ async def _again(call: Callable[[], Awaitable[Answer]]) -> Answer:
 
 async def patiently(call: Callable[[], Awaitable[T]], stopped: asyncio.Event, *, what: str) -> T | None:
     """Make a call until it succeeds, or None when stopped; raises SettingsError where the token is refused."""
-    pause = FIRST_PAUSE_SECONDS
+    pause, said = FIRST_PAUSE_SECONDS, ""
     while not stopped.is_set():
         try:
             return await unless_stopped(call(), stopped)
         except InvalidToken:
             raise refused_token() from None
-        except TelegramError as error:
-            seconds = pause_after(error, pause)
-            logger.warning("%s: Telegram cannot be reached (%s); trying again in %.1f s", what, error, seconds)
-            await rest(stopped, seconds)
+        except (TelegramError, *NOT_UNDERSTOOD) as error:
+            if said != (said := f"{type(error).__name__}: {error}"):
+                logger.warning("%s: Telegram cannot be reached (%s); trying again until it can", what, said)
+            await rest(stopped, pause_after(error, pause))
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
     return None
 
@@ -166,18 +171,45 @@ async def poll(bot: Bot, updates: "asyncio.Queue[object]", stopped: asyncio.Even
     await patiently(bot.delete_webhook, stopped, what="long polling")
     while not stopped.is_set():
         try:
-            question = bot.get_updates(offset=offset, timeout=POLL_SECONDS, allowed_updates=ALLOWED_UPDATES)
-            news = await unless_stopped(question, stopped)
-        except InvalidToken:
-            raise refused_token() from None
+            news = await unless_stopped(_news(bot, offset), stopped)
         except TelegramError as error:
+            if trouble.is_hopeless(error):
+                raise refused_token() from None
             await rest(stopped, trouble.pause(error))
             continue
+        except NOT_UNDERSTOOD as error:
+            await rest(stopped, trouble.pause(TelegramError(f"an answer that is none of the Bot API's: {error!r}")))
+            continue
         trouble.is_over()
-        for update in news or ():
-            await updates.put(update)
-            offset = update.update_id + 1
+        for number, update in news or ():
+            if update is not None:
+                await updates.put(update)
+            offset = number + 1
     await _confirm(bot, offset)
+
+
+async def _news(bot: Bot, offset: int | None) -> list[tuple[int, Update | None]]:
+    """Return the next updates by their numbers; None for one that is not understood, which would come for ever else."""
+    try:
+        news = await bot.get_updates(offset=offset, timeout=POLL_SECONDS, allowed_updates=ALLOWED_UPDATES)
+    except NOT_UNDERSTOOD:
+        return [(int(raw["update_id"]), _understood(raw, bot)) for raw in await _raw_news(bot, offset)]
+    return [(update.update_id, update) for update in news]
+
+
+async def _raw_news(bot: Bot, offset: int | None) -> list[dict[str, Any]]:
+    arguments = {"timeout": 0, "allowed_updates": list(ALLOWED_UPDATES)} | ({"offset": offset} if offset else {})
+    with catch_warnings():
+        simplefilter("ignore")  # the library prefers get_updates, which has just failed
+        return list(await bot.do_api_request("getUpdates", api_kwargs=arguments))
+
+
+def _understood(raw: dict[str, Any], bot: Bot) -> Update | None:
+    try:
+        return Update.de_json(raw, bot)
+    except NOT_UNDERSTOOD as error:
+        logger.warning("an update is not understood (%s) and passed over", error)
+        return None
 
 
 async def _confirm(bot: Bot, offset: int | None) -> None:
@@ -219,10 +251,10 @@ async def listen(webhook: Webhook, bot: Bot, updates: "asyncio.Queue[object]", s
         await stopped.wait()
     except InvalidToken:
         raise refused_token() from None
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise SettingsError(
             f"IGSEARCH_TELEGRAM_WEBHOOK_LISTEN: nobody can listen at {webhook.host}:{webhook.port}"
-            f" ({error.strerror or error}): choose another address or port."
+            f" ({error}): choose another address or port."
         ) from error
     finally:
         if updater.running:
@@ -237,6 +269,7 @@ class Trouble:
         self._pause = FIRST_PAUSE_SECONDS
         self._said: str | None = None
         self._conflict_said = float("-inf")
+        self._refusals = 0
 
     def pause(self, error: TelegramError) -> float:
         """Say what is wrong, unless it was said, and return how many seconds to rest."""
@@ -249,7 +282,13 @@ class Trouble:
         self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
         return seconds
 
+    def is_hopeless(self, error: TelegramError) -> bool:
+        """Tell whether the token was refused several times in a row: once may be a proxy's fault."""
+        self._refusals = self._refusals + 1 if isinstance(error, InvalidToken) else 0
+        return self._refusals >= REFUSALS
+
     def is_over(self) -> None:
+        self._refusals = 0
         if self._said:
             logger.info("Telegram gives updates again")
         self._said, self._pause = None, FIRST_PAUSE_SECONDS
@@ -260,7 +299,7 @@ class Trouble:
             logger.error("another program asks for this bot's updates: stop it, or give each a token (%s)", error)
 
 
-def pause_after(error: TelegramError, pause: float) -> float:
+def pause_after(error: Exception, pause: float) -> float:
     return _seconds(error) if isinstance(error, RetryAfter) else pause
 
 

@@ -4,6 +4,8 @@ import logging
 import os
 from collections.abc import Collection
 from contextlib import suppress
+from traceback import extract_tb
+from types import TracebackType
 from typing import Literal
 from urllib.parse import quote
 
@@ -28,17 +30,22 @@ REDUNDANT = ("discord", "sqlalchemy.pool", "telegram")
 """Tell with a traceback of what they mend, or raise too: connections that could not be given back, answers of a proxy
 that are no JSON."""
 HIDDEN = "[hidden]"
+SHORTEST_SECRET = 4
+"""A shorter one hides nothing, but would be taken out of every other word."""
 
 
 def start_logging(level: str, style: Literal["text", "json"], secrets: Collection[str] = ()) -> None:
     """Send the logs of the whole process to standard error, without secrets, whoever logs them."""
     handler = _StandardError(secrets)
-    handler.setFormatter(_json_formatter() if style == "json" else logging.Formatter(TEXT, MOMENT))
+    handler.setFormatter(_json_formatter() if style == "json" else _Text(TEXT, MOMENT))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
     for name in REDUNDANT:
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+
+
+_ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 
 class _StandardError(logging.Handler):
@@ -50,7 +57,8 @@ class _StandardError(logging.Handler):
 
     def __init__(self, secrets: Collection[str]) -> None:
         super().__init__()
-        self._secrets = [form for secret in secrets for form in {secret, quote(secret), quote(secret, safe="")}]
+        forms = {form for secret in secrets for form in (secret, quote(secret), quote(secret, safe=""))}
+        self._secrets = [form for form in forms if len(form) >= SHORTEST_SECRET]
 
     def emit(self, record: logging.LogRecord) -> None:
         with suppress(OSError):
@@ -64,7 +72,24 @@ class _StandardError(logging.Handler):
         return line
 
 
+class _Brief(logging.Formatter):
+    """Writes an exception as one line, with the place that raised it: nobody meets a traceback."""
+
+    def formatException(self, ei: _ExceptionInfo) -> str:  # noqa: N802 - the name is logging's
+        _, error, trace = ei
+        raised = extract_tb(trace)[-1:]
+        place = "".join(f" ({os.path.basename(frame.filename)}:{frame.lineno})" for frame in raised)
+        return f"{type(error).__name__}: {error}{place}"
+
+
+class _Text(_Brief):
+    """Lines for people."""
+
+
 def _json_formatter() -> logging.Formatter:
     from pythonjsonlogger.json import JsonFormatter  # noqa: PLC0415 - most commands log text
 
-    return JsonFormatter(JSON, MOMENT, rename_fields={"asctime": "time", "levelname": "level", "name": "logger"})
+    class _Json(_Brief, JsonFormatter):
+        """Lines for machines."""
+
+    return _Json(JSON, MOMENT, rename_fields={"asctime": "time", "levelname": "level", "name": "logger"})

@@ -25,7 +25,8 @@ INTERVAL = re.compile(r"[1-9]\d*[smhd]")
 CRON_FIELD = r"[0-9A-Za-z*/,\-]+"
 CRON = re.compile(rf"{CRON_FIELD}(?: {CRON_FIELD}){{4}}")
 MAX_PORT = 65_535
-ADMIN = re.compile(r"(?:telegram|discord):\d+")
+ADMIN = re.compile(r"(?:telegram|discord):\d{1,19}")
+ID = re.compile(r"-?\d{1,19}")
 TELEGRAM_TOKEN = re.compile(r"[^\s/?#%]+")
 WEBHOOK_SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
 WEB_ADDRESS = re.compile(r"https?://[^/\s]\S*")
@@ -88,7 +89,7 @@ class Settings(BaseSettings):
     @field_validator("telegram_api_url", "telegram_webhook_url")
     @classmethod
     def _web_address(cls, url: str) -> str:
-        if not WEB_ADDRESS.fullmatch(url):
+        if not WEB_ADDRESS.fullmatch(url) or not _has_host(url):
             raise ValueError("write an address such as http://host:8081")
         return url.rstrip("/")
 
@@ -102,7 +103,7 @@ class Settings(BaseSettings):
     @field_validator("telegram_webhook_listen")
     @classmethod
     def _listen(cls, address: str) -> str:
-        if not LISTEN.fullmatch(address) or int(address.rpartition(":")[2]) > MAX_PORT:
+        if not LISTEN.fullmatch(address) or not 0 < int(address.rpartition(":")[2]) <= MAX_PORT:
             raise ValueError("write a host and a port, such as 127.0.0.1:8088")
         return address
 
@@ -118,7 +119,7 @@ class Settings(BaseSettings):
     def _ids(cls, text: str) -> tuple[int, ...]:
         if text.strip() == "*":
             return ()
-        if not all(re.fullmatch(r"-?\d+", part) for part in _parts(text)):
+        if not all(ID.fullmatch(part) for part in _parts(text)):
             raise ValueError("write ids separated by commas, such as 123,-456")
         return tuple(map(int, _parts(text)))
 
@@ -206,6 +207,15 @@ def _content(name: str, path: str, faults: list[str]) -> str:
 
 def _parts(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _has_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises ValueError for one that is none
+    except ValueError:
+        return False
+    return bool(parts.hostname)
 
 
 def _url_fault(url: str) -> str | None:

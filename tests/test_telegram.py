@@ -373,6 +373,36 @@ def test_in_groups_the_bot_is_quiet_unless_spoken_to(api: BotApi, anna: Person) 
     assert len(group.bot_messages) == 2
 
 
+def test_an_album_without_pictures_in_a_group_is_answered_when_commanded(api: BotApi, anna: Person) -> None:
+    """Two PDFs with `/search` in a caption: a sentence each, in one reply."""
+    group, album = api.group(), "files"
+    first = anna.sends_document(
+        b"%PDF", file_name="a.pdf", mime_type="application/pdf", chat=group, media_group_id=album, caption="/search"
+    )
+
+    assert anna.answer_to(first).text == TYPES
+
+
+def test_who_pressed_many_buttons_may_still_send_a_picture(anna: Person) -> None:
+    """Buttons have a pace of their own."""
+    answer = anna.answer_to(anna.sends_photo(sent(DUNDER)))
+    for _ in range(70):
+        pressed = anna.presses(answer, "Wrong?").answer()
+
+    assert pressed.text.startswith("You are faster") or pressed.text.startswith("Thank you")
+    assert usernames(anna.answer_to(anna.sends_photo(sent(DOTTED)))) == ["a.b_c"]
+
+
+def test_a_picture_that_may_not_be_shown_is_told(api: BotApi, anna: Person) -> None:
+    """Where the chat takes no photos the button says so."""
+    answer = anna.answer_to(anna.sends_photo(sent(DUNDER)))
+    api.fail("sendPhoto", status=400, description="Bad Request: not enough rights to send photos to the chat")
+
+    anna.presses(answer, "Show the picture")
+
+    assert anna.answer_to(answer).text == "That picture cannot be shown in this chat."
+
+
 def test_an_album_in_a_group_is_searched_when_one_caption_asks(api: BotApi, anna: Person) -> None:
     """A mention in one caption asks for all pictures of the album."""
     group = api.group(privacy=False)
@@ -463,7 +493,8 @@ def test_a_wrong_answer_is_reported_and_listed(stage: Stage, anna: Person, admin
     assert said == ["Thank you: it is noted for the operator to look at."] * 2
     assert stage.shell.figures()["reports"] == before + 1
     assert "telegram: a.b_c" in admin.answer_to(admin.sends_text("/reports")).text
-    assert anna.answer_to(anna.sends_text("/reports")).text == "/reports is for admins of this bot."
+    refused = anna.answer_to(anna.sends_text("/reports")).text
+    assert refused == f"/reports is for admins of this bot; your number is {anna.id}."
     assert "a.b_c 99.9 % (same photo), recompressed" in stage.shell.igsearch("reports").out
 
 
@@ -623,10 +654,10 @@ def test_who_is_too_fast_is_told_once(api: BotApi, anna: Person) -> None:
 
     answer = bob.answer_to(bob.sends_photo(sent(DUNDER)))
     api.until(lambda: len(anna.chat.bot_messages) >= 61, what="the answers")
-    refusals = [m for q in questions for m in anna.answers_to(q) if m.text.startswith("You send pictures faster")]
+    refusals = [m for q in questions for m in anna.answers_to(q) if m.text.startswith("You are faster")]
 
     assert usernames(answer) == ["__dunder__"]
     assert [refusal.text for refusal in refusals] == [
-        "You send pictures faster than I may search them: wait 3 seconds, then send the rest again."
+        "You are faster than I may answer: wait 3 seconds, then send the rest again."
     ]
     assert len(anna.chat.bot_messages) == 61

@@ -18,9 +18,9 @@ from tests.shell import Service, Shell
 from tests.telegram_chats import BotMessage
 from tests.telegram_stage import Stage
 
-AWAY = "My index cannot be reached just now: send the picture again in a minute."
+AWAY = "My index cannot be reached just now: try again in a minute."
 RESTARTED = "I am being restarted: send the picture again in a minute."
-FOREIGN = "This bot serves certain chats only: ask its operator."
+FOREIGN = "This bot serves certain chats only: ask its operator, and name the number {}."
 NUMBERS = count()
 MEGABYTE = 1 << 20
 
@@ -147,6 +147,71 @@ def test_the_end_finishes_what_is_in_hand(stage: Stage, number: signal.Signals) 
     assert answers == ["Found: 1 account"] * 8 + [RESTARTED] * 4
 
 
+def test_the_end_does_not_wait_for_a_download_that_hangs(stage: Stage) -> None:
+    """Who waits for a download that takes too long is asked to come again, before the bot ends with 0."""
+    anna = stage.api.person()
+    stage.api.hang("file", seconds=60)
+    with stage.bot() as service:
+        question = anna.sends_photo(sent(DUNDER))
+        stage.api.until(lambda: bool(stage.api.calls_of("getFile")), what="the download")
+
+        code = service.end()
+
+    assert code == 0
+    assert anna.answer_to(question).text == RESTARTED
+
+
+def test_an_update_that_is_not_understood_is_passed_over(stage: Stage) -> None:
+    """What no library knows yet, or a hostile server makes up, silences nobody, and is in no log."""
+    anna, mallory = stage.api.person(), stage.api.person(first_name="Mallory")
+    with stage.bot() as service:
+        contents: list[dict[str, object]] = [{"document": {"file_name": "x"}}, {"photo": [{}]}, {"live_photo": {}}]
+        with stage.api.telegram.changed:
+            for content in contents:
+                message = {"message_id": 1, "date": 0, "chat": mallory.chat.raw, "from": mallory.raw, **content}
+                stage.api.telegram.updates.put("message", message)
+        answer = anna.answer_to(anna.sends_photo(sent(DUNDER)))
+        again = anna.answer_to(anna.sends_photo(sent(DOTTED)))
+
+    assert (usernames(answer), usernames(again)) == (["__dunder__"], ["a.b_c"])
+    assert "is not understood" in service.log
+    assert "Mallory" not in service.log
+
+
+@pytest.mark.parametrize(
+    "body", ['{"ok": true, "result": {}}', '{"ok": true, "result": null}', "[]", "", "<html></html>"]
+)
+def test_answers_that_are_not_telegrams_are_lived_through(stage: Stage, body: str) -> None:
+    """A proxy may answer anything with 200: it is asked again."""
+    anna = stage.api.person()
+    with stage.bot():
+        anna.answer_to(anna.sends_text("/help"))
+        stage.api.fail("getUpdates", status=200, body=body)
+        stage.api.fail("getUpdates", status=404)
+
+        answer = anna.answer_to(anna.sends_photo(sent(DUNDER)))
+
+    assert usernames(answer) == ["__dunder__"]
+
+
+def test_a_button_of_an_older_database_hits_no_other_reply(tmp_path: Path, api: BotApi) -> None:
+    """When the database was made anew, old buttons get a hint, however many replies there are by then."""
+    stage = Stage(indexed_dataset(tmp_path), api)
+    anna = api.person()
+    with stage.bot():
+        old = anna.answer_to(anna.sends_photo(jpeg(SHARED)))
+    for file in tmp_path.glob("images.igsearch.db*"):
+        file.unlink()
+    assert stage.shell.igsearch("index", "--dataset", "images").code == 0
+
+    with stage.bot():
+        anna.answer_to(anna.sends_photo(sent(DOTTED)))
+        hint = anna.presses(old, "Page 2 of 3 ›").answer()
+
+    assert hint.text.startswith("This button is too old")
+    assert "a.b_c" not in old.text
+
+
 def test_updates_that_were_answered_are_not_answered_again(stage: Stage) -> None:
     """The end confirms what was read: the next start does not get it again."""
     anna = stage.api.person()
@@ -201,7 +266,7 @@ def test_only_allowed_chats_are_served(stage: Stage) -> None:
         before = len(stage.api.calls_of("getFile"))
         served = [usernames(one.answer_to(one.sends_photo(sent(DUNDER)))) for one in (anna, admin)]
 
-    assert refused == [FOREIGN] * 2
+    assert refused == [FOREIGN.format(bob.id), FOREIGN.format(group.id)]
     assert before == 0
     assert served == [["__dunder__"]] * 2
     assert len(group.bot_messages) == 1
@@ -286,7 +351,7 @@ def test_a_database_that_is_away_is_told_within_5_s(
 
     assert max(waits) < 5
     assert (pressed.text, pressed.seconds < 1) == (
-        "My index cannot be reached just now: press again in a minute.",
+        "My index cannot be reached just now: try again in a minute.",
         True,
     )
     assert said == AWAY

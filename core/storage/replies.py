@@ -5,6 +5,7 @@ reply.
 """
 
 import json
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -22,6 +23,7 @@ KEPT_DAYS = 30
 """How long the buttons of a reply work."""
 REPORTED_DAYS = 365
 """How long a reply is kept that somebody called wrong."""
+NUMBER_BITS = 62
 KEYS_A_QUERY = 500
 
 REPLY = t.replies.c
@@ -37,7 +39,9 @@ class Replies:
 
     async def keep(self, reply: KeptReply) -> int:
         """Keep a reply and return its number."""
+        number = 1 + secrets.randbits(NUMBER_BITS)
         row = {
+            "id": number,
             "front_end": reply.front_end,
             "chat_id": reply.chat_id,
             "person_id": reply.person_id,
@@ -47,8 +51,7 @@ class Replies:
         }
 
         async def work(connection: AsyncConnection) -> int:
-            kept = await connection.execute(insert(t.replies), row)
-            number = int((kept.inserted_primary_key or [0])[0])
+            await connection.execute(insert(t.replies), row)
             accounts = await _accounts(connection, {match.username for match in _named(reply.outcomes)})
             if rows := list(_match_rows(number, reply.outcomes, accounts)):
                 await connection.execute(insert(t.reply_matches), rows)

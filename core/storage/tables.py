@@ -174,16 +174,18 @@ daemon = Table(
 replies = Table(
     "replies",
     metadata,
-    Column("id", Key, primary_key=True),
+    Column("id", Key, primary_key=True, autoincrement=False),
     Column("front_end", Word, nullable=False),
     Column("chat_id", BigInteger, nullable=False),
     Column("person_id", BigInteger, nullable=False),
     Column("language", Word, nullable=False),
     Column("at", Moment, nullable=False, index=True),
     Column("outcomes", Document, nullable=False),
-    **NEVER_TWICE,
+    **OPTIONS,
 )
-"""What the bots replied, for the buttons below it: in `outcomes`, as JSON, what became of each query image."""
+"""What the bots replied, for the buttons below it: in `outcomes`, as JSON, what became of each query image.
+
+Numbers are drawn by chance: a button of a database that was made anew meanwhile must not hit another reply."""
 
 reply_matches = Table(
     "reply_matches",

@@ -31,7 +31,7 @@ def upgrade() -> None:
     op.add_column("checkpoint", sa.Column("newest", MOMENT, nullable=True))
     op.create_table(
         "replies",
-        sa.Column("id", KEY, primary_key=True),
+        sa.Column("id", KEY, primary_key=True, autoincrement=False),
         sa.Column("front_end", WORD, nullable=False),
         sa.Column("chat_id", sa.BigInteger, nullable=False),
         sa.Column("person_id", sa.BigInteger, nullable=False),
@@ -39,7 +39,7 @@ def upgrade() -> None:
         sa.Column("at", MOMENT, nullable=False),
         sa.Column("outcomes", DOCUMENT, nullable=False),
         sa.Index("ix_replies_at", "at"),
-        **NEVER_TWICE,
+        **OPTIONS,
     )
     op.create_table(
         "reply_matches",
