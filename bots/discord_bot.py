@@ -75,6 +75,8 @@ STOP_SECONDS = 7.5
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 15.0
 """Between attempts to log in."""
 REFUSED_TOKEN = 4004
+"""The gateway's code for it."""
+
 logger = logging.getLogger(__name__)
 
 

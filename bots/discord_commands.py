@@ -1,9 +1,10 @@
 """The commands of the Discord bot: their names and words in every language, and when Discord is told of them."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
-from discord import Client, Locale
+from discord import Client, HTTPException, Locale
 from discord.app_commands import (
     AppCommandContext,
     AppInstallationType,
@@ -25,6 +26,8 @@ EVERYWHERE = AppCommandContext(guild=True, dm_channel=True, private_channel=True
 BY_ANYBODY = AppInstallationType(guild=True, user=True)
 COMPARED = ("name", "description", "type", "contexts", "integration_types")
 COMPARED_MAPS = ("name_localizations", "description_localizations")
+
+logger = logging.getLogger(__name__)
 
 
 class Catalogues(Translator):
@@ -48,12 +51,20 @@ async def announce(client: Client, tree: CommandTree[Any]) -> bool:
     translator = tree.translator
     assert translator  # noqa: S101 - every tree of ours has one
     wanted = [await command.get_translated_payload(tree, translator) for command in tree.get_commands()]
-    route = Route("GET", "/applications/{application_id}/commands", application_id=client.application_id)
-    known = await client.http.request(route, params={"with_localizations": "true"})
-    if _comparable(wanted) == _comparable(known):
+    if _comparable(wanted) == _comparable(await _known(client)):
         return False
     await tree.sync()
     return True
+
+
+async def _known(client: Client) -> list[Any]:
+    """Return the commands that Discord knows; none where it does not say."""
+    route = Route("GET", "/applications/{application_id}/commands", application_id=client.application_id)
+    try:
+        return list(await client.http.request(route, params={"with_localizations": "true"}))
+    except HTTPException as error:
+        logger.warning("Discord does not say which commands it knows (%s): it is told of them again", error)
+        return []
 
 
 def _comparable(commands: Any) -> list[object]:
