@@ -23,7 +23,7 @@ LOOK_EVERY = 0.05
 MB = 1_000_000
 
 REFUSALS = {sentence: str(fault) for fault, sentence in FAULTS.items()}
-TOO_FAST = "You send pictures faster"
+TOO_FAST = "You are faster"
 STEPS = re.compile(
     r"answered with .+ in \d+ ms \(download (?P<download>\d+), reading (?P<reading>\d+), search (?P<search>\d+),"
     r" reply (?P<reply>\d+)\)"
