@@ -12,7 +12,6 @@ It runs in a thread of its own, so that a test drives people from one side and a
 import asyncio
 import json
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from typing import Any, NamedTuple
 from aiohttp import web
 
 from tests.journal import PATIENCE_SECONDS, Journal
+from tests.loopback import Loopback, running_loop
 from tests.telegram_calls import Call
 from tests.telegram_chats import Channel, Group, Json, Message, Telegram
 from tests.telegram_methods import BIGGEST_REQUEST, METHODS, Refusal, Request, bad, remember_allowed_updates
@@ -31,8 +31,6 @@ from tests.telegram_updates import Conflict, Updates
 
 TEST_TOKEN = "123456789:TEST-token_of_the_tests_0123456789abc"
 DOWNLOAD = "file"
-# What hangs is cut, as by a server that dies; 0 would mean to wait for ever.
-SHUTDOWN_SECONDS = 0.05
 PATH = re.compile(r"/(?P<file>file/)?bot(?P<token>[^/]*)/(?P<rest>.+)")
 TOKEN = re.compile(r"\d+:[\w-]+")
 # What a form brings is text; these are not JSON even when they look so.
@@ -90,13 +88,15 @@ class BotApi:
     loop: asyncio.AbstractEventLoop = field(repr=False)
     downloads: list[Download] = field(default_factory=list)
     bugs: list[Exception] = field(default_factory=list)
-    port: int = 0
     _faults: list[Fault] = field(default_factory=list)
-    _runner: web.AppRunner | None = None
+    _server: Loopback = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._server = Loopback(self.loop, self._handle, BIGGEST_REQUEST)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return self._server.url
 
     @property
     def calls(self) -> list[Call]:
@@ -161,33 +161,23 @@ class BotApi:
 
     def start(self) -> None:
         """Listen, after a stop on the same port as before and with all that was kept."""
-        asyncio.run_coroutine_threadsafe(self._open(), self.loop).result(PATIENCE_SECONDS)
+        self._server.carry_out(self._open())
 
     def stop(self) -> None:
         """Close every connection and refuse new ones."""
-        asyncio.run_coroutine_threadsafe(self._close(), self.loop).result(PATIENCE_SECONDS)
+        self._server.carry_out(self._close())
 
     def _expect(self, fault: Fault) -> None:
         with self.telegram.changed:
             self._faults.append(fault)
 
     async def _open(self) -> None:
-        application = web.Application(client_max_size=BIGGEST_REQUEST)
-        application.router.add_route("*", "/{path:.*}", self._handle)
-        self._runner = web.AppRunner(
-            application, handler_cancellation=True, shutdown_timeout=SHUTDOWN_SECONDS, access_log=None
-        )
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)
-        await site.start()
-        self.port = self._runner.addresses[0][1]
+        await self._server.open()
         self.telegram.updates.resume()
 
     async def _close(self) -> None:
         await self.telegram.updates.pause()
-        if self._runner:
-            await self._runner.cleanup()
-        self._runner = None
+        await self._server.close()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one HTTP request; what is no Refusal is a bug of this server, and told at the end of the test."""
@@ -268,20 +258,15 @@ class BotApi:
 @contextmanager
 def bot_api(*, token: str = TEST_TOKEN, username: str = "igsearch_bot") -> Iterator[BotApi]:
     """Run a server with one bot for as long as the context lasts."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="bot-api", daemon=True)
-    thread.start()
-    journal = Journal[Call]()
-    bot = {"id": int(token.partition(":")[0]), "is_bot": True, "first_name": "igsearch", "username": username}
-    api = BotApi(token, username, Telegram(bot, journal, Updates(loop, journal.changed)), loop)
-    api.start()
-    try:
-        yield api
-    finally:
-        api.stop()
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+    with running_loop("bot-api") as loop:
+        journal = Journal[Call]()
+        bot = {"id": int(token.partition(":")[0]), "is_bot": True, "first_name": "igsearch", "username": username}
+        api = BotApi(token, username, Telegram(bot, journal, Updates(loop, journal.changed)), loop)
+        api.start()
+        try:
+            yield api
+        finally:
+            api.stop()
     if api.bugs:
         raise ExceptionGroup("bugs of the Bot API server of the tests", api.bugs)
 

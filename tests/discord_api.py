@@ -15,7 +15,6 @@ import asyncio
 import fnmatch
 import json
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -37,14 +36,13 @@ from tests.discord_people import Person
 from tests.discord_platform import Platform
 from tests.discord_snowflakes import Snowflakes
 from tests.journal import PATIENCE_SECONDS, Journal
+from tests.loopback import Loopback, running_loop
 
 TEST_TOKEN = "test.token.of_the_tests"
 REST = "/api/v10"
 GATEWAYS = ("/gateway", "/resume")
 BIGGEST_REQUEST = 100 * 1024 * 1024
 CHUNK_BYTES = 64 * 1024
-# What hangs is cut, as by a server that dies; 0 would mean to wait for ever.
-SHUTDOWN_SECONDS = 0.05
 UPLOAD = re.compile(r"files\[(\d+)\]")
 VIA = {"Via": "1.1 google"}
 
@@ -86,14 +84,16 @@ class DiscordApi:
     loop: asyncio.AbstractEventLoop = field(repr=False)
     downloads: list[Download] = field(default_factory=list)
     bugs: list[Exception] = field(default_factory=list)
-    port: int = 0
     _faults: list[Fault] = field(default_factory=list)
     _buckets: Buckets = field(default_factory=Buckets)
-    _runner: web.AppRunner | None = None
+    _server: Loopback = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._server = Loopback(self.loop, self._handle, BIGGEST_REQUEST)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return self._server.url
 
     @property
     def rest_url(self) -> str:
@@ -102,7 +102,7 @@ class DiscordApi:
 
     @property
     def gateway_url(self) -> str:
-        return f"ws://127.0.0.1:{self.port}/gateway"
+        return f"ws://127.0.0.1:{self._server.port}/gateway"
 
     @property
     def cdn_url(self) -> str:
@@ -234,33 +234,23 @@ class DiscordApi:
 
     def start(self) -> None:
         """Listen, after a stop on the same port as before and with all that was kept."""
-        asyncio.run_coroutine_threadsafe(self._open(), self.loop).result(PATIENCE_SECONDS)
+        self._server.carry_out(self._open())
 
     def stop(self) -> None:
         """Cut every connection and refuse new ones."""
-        asyncio.run_coroutine_threadsafe(self._close(), self.loop).result(PATIENCE_SECONDS)
+        self._server.carry_out(self._close())
 
     def _expect(self, fault: Fault) -> None:
         with self.platform.changed:
             self._faults.append(fault)
 
     async def _open(self) -> None:
-        application = web.Application(client_max_size=BIGGEST_REQUEST)
-        application.router.add_route("*", "/{path:.*}", self._handle)
-        self._runner = web.AppRunner(
-            application, handler_cancellation=True, shutdown_timeout=SHUTDOWN_SECONDS, access_log=None
-        )
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)
-        await site.start()
-        self.port = self._runner.addresses[0][1]
+        await self._server.open()
         self.platform.files.server = self.url
 
     async def _close(self) -> None:
         self.gateway.cut()
-        if self._runner:
-            await self._runner.cleanup()
-        self._runner = None
+        await self._server.close()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one HTTP request; what is no Refusal is a bug of this server, and told at the end of the test."""
@@ -358,18 +348,13 @@ class DiscordApi:
 @contextmanager
 def discord_api(*, token: str = TEST_TOKEN, name: str = "igsearch") -> Iterator[DiscordApi]:
     """Run a server with one bot for as long as the context lasts."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="discord-api", daemon=True)
-    thread.start()
-    api = DiscordApi(token, _platform(token, name, loop), loop)
-    api.start()
-    try:
-        yield api
-    finally:
-        api.stop()
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+    with running_loop("discord-api") as loop:
+        api = DiscordApi(token, _platform(token, name, loop), loop)
+        api.start()
+        try:
+            yield api
+        finally:
+            api.stop()
     if api.bugs:
         raise ExceptionGroup("bugs of the Discord of the tests", api.bugs)
 

@@ -984,7 +984,7 @@ class TestGateway:
                 await asyncio.wait_for(bot.start(api.token), 20)
 
     def test_everything_goes_away_and_comes_back(self, api: DiscordApi, anna: Person, bot: Bot) -> None:
-        port = api.port
+        url = api.url
         api.stop()
         assert not api.gateway.is_online
         with pytest.raises(httpx.ConnectError):
@@ -992,7 +992,7 @@ class TestGateway:
         api.start()
         api.until_online()
 
-        assert api.port == port
+        assert api.url == url
         assert anna.uses_command("echo", {"words": "back"}).answer().content == "back"
 
     def test_unanswered_heartbeats_end_the_patience_of_discord_py(self, api: DiscordApi) -> None:
