@@ -8,7 +8,7 @@ from core.model import FrontEnd
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The ids of allowed chats (none: everyone) and of admins, who may ask anywhere."""
+    """The ids of allowed chats or servers (none: everyone) and of admins, who may ask anywhere."""
 
     allowed: frozenset[int]
     admins: frozenset[int]

@@ -67,10 +67,6 @@ class Answer:
     number: int | None
     served: tuple[Served, ...]
 
-    @property
-    def has_matches(self) -> bool:
-        return any(outcome.matches for outcome in self.outcomes)
-
 
 @dataclass(frozen=True, slots=True)
 class Pressed:

@@ -21,7 +21,6 @@ from core.supervision import rest, unless_stopped
 
 DOWNLOADS, DOWNLOADS_A_PERSON = 16, 8
 """Pictures in memory at a time, of at most 25 MB each."""
-SEARCHES_A_WORKER = 1
 WAITING = 500
 """Pictures that wait at most; at 7 to 400 ms each they are answered within two minutes on two cores."""
 FRESHEN_SECONDS, AWAY_SECONDS = 5.0, 0.25
@@ -64,7 +63,7 @@ class Desk:
         self._engine = engine
         self._tidy = tidy
         self._downloads = Line(places=DOWNLOADS, share=DOWNLOADS_A_PERSON, bound=WAITING)
-        self._searches = Line(places=workers * SEARCHES_A_WORKER, share=workers * SEARCHES_A_WORKER, bound=DOWNLOADS)
+        self._searches = Line(places=workers, share=workers, bound=DOWNLOADS)
         self._away = asyncio.Event()
         self._ending = asyncio.Event()
 
