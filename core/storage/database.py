@@ -7,12 +7,12 @@ connection or a deadlock is tried again within it.
 import asyncio
 import os
 import sqlite3
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, event, make_url
+from sqlalchemy import URL, Connection, Executable, Row, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
@@ -25,6 +25,7 @@ READ_SECONDS = 4.0
 WRITE_SECONDS = 30.0
 CONNECT_SECONDS = 3
 ATTEMPTS = 5
+KEYS_A_QUERY = 500
 CALLS_OFF, CALL_OFF_SECONDS = 3, 0.2
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 1.0
 SQLITE_BUSY_SECONDS = 5.0
@@ -71,6 +72,14 @@ class Database:
     async def read(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """Run reading statements; raises StoreError."""
         return await self._run(work, seconds=self._read_seconds, is_write=False)
+
+    async def rows(self, query: Executable) -> Sequence[Row[Any]]:
+        """Return the rows of one statement; raises StoreError."""
+
+        async def work(connection: AsyncConnection) -> Sequence[Row[Any]]:
+            return (await connection.execute(query)).all()
+
+        return await self.read(work)
 
     async def write(self, work: Callable[[AsyncConnection], Awaitable[T]], *, seconds: float | None = None) -> T:
         """Run a transaction, which may be run again from its start; raises StoreError."""

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.model import Checkpoint, KeptReply, NamedMatch, Outcome, Report
 from core.storage import tables as t
-from core.storage.database import Database
+from core.storage.database import KEYS_A_QUERY, Database
 from core.storage.writing import aware, naive
 
 KEPT_DAYS = 30
@@ -24,7 +24,6 @@ KEPT_DAYS = 30
 REPORTED_DAYS = 365
 """How long a reply is kept that somebody called wrong."""
 NUMBER_BITS = 62
-KEYS_A_QUERY = 500
 
 REPLY = t.replies.c
 MATCH = t.reply_matches.c
@@ -68,8 +67,9 @@ class Replies:
         same = (REPORT.reply_id == number, REPORT.person_id == person_id)
 
         async def work(connection: AsyncConnection) -> None:
-            is_known = await connection.scalar(select(t.reports.c.id).where(*same))
-            is_there = await connection.scalar(select(REPLY.id).where(REPLY.id == number))
+            # The reply is locked first: two presses at once must not both find that there is no report yet.
+            is_there = await connection.scalar(select(REPLY.id).where(REPLY.id == number).with_for_update())
+            is_known = await connection.scalar(select(REPORT.id).where(*same).with_for_update())
             if is_there and not is_known:
                 row = {"reply_id": number, "person_id": person_id, "reported_at": naive(at)}
                 await connection.execute(insert(t.reports), row)
@@ -79,7 +79,7 @@ class Replies:
     async def reports(self, limit: int) -> list[Report]:
         """Return the latest reports, the latest first."""
         query = select(t.reports).order_by(REPORT.id.desc()).limit(limit)
-        rows = await self._rows(query)
+        rows = await self._database.rows(query)
         replies = await self._found([row.reply_id for row in rows])
         return [
             Report(row.reply_id, aware(row.reported_at), replies[row.reply_id])
@@ -99,20 +99,14 @@ class Replies:
         await self._database.write(work)
 
     async def _found(self, numbers: Sequence[int]) -> dict[int, KeptReply]:
-        rows = await self._rows(select(t.replies).where(REPLY.id.in_(numbers)))
-        matches = await self._rows(
+        rows = await self._database.rows(select(t.replies).where(REPLY.id.in_(numbers)))
+        matches = await self._database.rows(
             select(t.reply_matches, t.users.c.username)
             .join(t.users)
             .where(MATCH.reply_id.in_(numbers))
             .order_by(MATCH.reply_id, MATCH.picture, MATCH.position)
         )
         return {row.id: _kept_reply(row, [match for match in matches if match.reply_id == row.id]) for row in rows}
-
-    async def _rows(self, query: Any) -> Sequence[Row[Any]]:
-        async def work(connection: AsyncConnection) -> Sequence[Row[Any]]:
-            return (await connection.execute(query)).all()
-
-        return await self._database.read(work)
 
 
 async def _accounts(connection: AsyncConnection, usernames: set[str]) -> dict[str, int]:

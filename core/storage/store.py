@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Executable,
     Row,
     Select,
     and_,
@@ -51,7 +50,7 @@ from core.model import (
     Waiting,
 )
 from core.storage import tables as t
-from core.storage.database import Database
+from core.storage.database import KEYS_A_QUERY, Database
 from core.storage.lock import WriterLock, writer_lock
 from core.storage.writing import apply, aware, naive
 
@@ -63,7 +62,6 @@ PAGE_ROWS = 20_000
 """Fingerprints read at a time when an index follows the store."""
 PAGE_PICTURES = 1_000
 """Deep fingerprints read at a time: 6 MB."""
-KEYS_A_QUERY = 500
 SCANS_KEPT = 1_000
 """Reports of ten days with a rescan every 15 minutes."""
 
@@ -145,7 +143,7 @@ class Store:
 
     async def _is_written(self) -> bool:
         """Tell whether anything was ever written, in tables of whatever version."""
-        rows = await self._rows(select(t.checkpoint.c.revision))
+        rows = await self.database.rows(select(t.checkpoint.c.revision))
         return bool(rows and rows[0].revision)
 
     async def upgrade_schema(self) -> None:
@@ -208,17 +206,17 @@ class Store:
     async def usernames(self) -> list[str]:
         """Return every account that has an image or an unreadable file, in order."""
         either = select(t.users.c.username).union(select(LEDGER.username))
-        return sorted(row[0] for row in await self._rows(either))
+        return sorted(row[0] for row in await self.database.rows(either))
 
     async def record(self, *usernames: str) -> dict[bytes, ImageRecord]:
         """Return the rows of the files of some accounts by path."""
-        rows = await self._rows(RECORD.where(t.users.c.username.in_(usernames)))
+        rows = await self.database.rows(RECORD.where(t.users.c.username.in_(usernames)))
         return {row.path: _image_record(row) for row in rows}
 
     async def ledger(self, *usernames: str) -> dict[bytes, LedgerRecord]:
         """Return the unreadable files of some accounts, or of all, by path in order."""
         query = select(t.unreadable_files).order_by(LEDGER.path)
-        rows = await self._rows(query.where(LEDGER.username.in_(usernames)) if usernames else query)
+        rows = await self.database.rows(query.where(LEDGER.username.in_(usernames)) if usernames else query)
         return {row.path: _ledger_record(row) for row in rows}
 
     async def relatives(self, stamps: Collection[FileStamp]) -> list[ImageRecord]:
@@ -229,17 +227,17 @@ class Store:
             part = wanted[start : start + KEYS_A_QUERY]
             same_inode = IMAGE.inode.in_({stamp.inode for stamp in part})
             for condition in (same_inode, IMAGE.size.in_({stamp.size for stamp in part})):
-                found |= {row.id: _image_record(row) for row in await self._rows(RECORD.where(condition))}
+                found |= {row.id: _image_record(row) for row in await self.database.rows(RECORD.where(condition))}
         return list(found.values())
 
     async def light(self, sha256: bytes) -> LightFingerprint | None:
         """Return the light fingerprint of these bytes, if one of the current version is known."""
         query = select(*[LIGHT[name] for name in LIGHT_NAMES]).where(LIGHT.sha256 == sha256)
-        rows = await self._rows(query.where(LIGHT.version == self._versions.light))
+        rows = await self.database.rows(query.where(LIGHT.version == self._versions.light))
         return _light(rows[0]) if rows else None
 
     async def checkpoint(self) -> Checkpoint:
-        row = (await self._rows(CHECKPOINT))[0]
+        row = (await self.database.rows(CHECKPOINT))[0]
         newest = aware(row.newest) if row.newest else None
         return Checkpoint(row.database_id, row.revision, row.images, row.users, newest)
 
@@ -250,19 +248,19 @@ class Store:
 
     async def removed_after(self, revision: int) -> NDArray[np.int64]:
         """Return the ids of the fingerprints removed after a revision."""
-        rows = await self._rows(select(t.tombstones.c.light_id).where(t.tombstones.c.revision > revision))
+        rows = await self.database.rows(select(t.tombstones.c.light_id).where(t.tombstones.c.revision > revision))
         return np.array([row[0] for row in rows], dtype=np.int64)
 
     async def light_id(self, sha256: bytes) -> int | None:
         """Return the id of the fingerprint of these bytes."""
-        rows = await self._rows(select(LIGHT.id).where(LIGHT.sha256 == sha256))
+        rows = await self.database.rows(select(LIGHT.id).where(LIGHT.sha256 == sha256))
         return int(rows[0][0]) if rows else None
 
     async def references(self, light_ids: Collection[int]) -> list[ReferenceImage]:
         """Return the images that have one of these fingerprints, as the store has them now, oldest first."""
         wanted, found = sorted(light_ids), []
         for start in range(0, len(wanted), KEYS_A_QUERY):
-            rows = await self._rows(REFERENCES.where(LIGHT.id.in_(wanted[start : start + KEYS_A_QUERY])))
+            rows = await self.database.rows(REFERENCES.where(LIGHT.id.in_(wanted[start : start + KEYS_A_QUERY])))
             found += [ReferenceImage(row.light_id, Place(row.username, row.path), _light(row)) for row in rows]
         return found
 
@@ -274,15 +272,17 @@ class Store:
     async def deep(self, light_ids: Collection[int]) -> dict[int, DeepFingerprint]:
         """Return the current deep fingerprints that these have."""
         query = select(DEEP.light_id, DEEP.codes, DEEP.thumbnail, DEEP.version).where(DEEP.light_id.in_(light_ids))
-        rows = [row for row in await self._rows(query) if self._is_current(row)] if light_ids else []
+        rows = [row for row in await self.database.rows(query) if self._is_current(row)] if light_ids else []
         return {row.light_id: DeepFingerprint(row.codes, row.thumbnail, row.version) for row in rows}
 
     async def sample(self, count: int, choice: Random) -> list[Place]:
         """Return some images' places, in the order of their ids."""
-        ids = [row[0] for row in await self._rows(select(IMAGE.id).order_by(IMAGE.id))]
+        ids = [row[0] for row in await self.database.rows(select(IMAGE.id).order_by(IMAGE.id))]
         chosen, found = sorted(choice.sample(ids, min(count, len(ids)))), []
         for start in range(0, len(chosen), KEYS_A_QUERY):
-            rows = await self._rows(RECORD.where(IMAGE.id.in_(chosen[start : start + KEYS_A_QUERY])).order_by(IMAGE.id))
+            rows = await self.database.rows(
+                RECORD.where(IMAGE.id.in_(chosen[start : start + KEYS_A_QUERY])).order_by(IMAGE.id)
+            )
             found += [Place(row.username, row.path) for row in rows]
         return found
 
@@ -290,7 +290,7 @@ class Store:
         """Return entries of the backlog, in the order of their fingerprints' ids, from beyond one of them."""
         twin = t.images.alias()
         first = select(func.min(twin.c.id)).where(twin.c.light_id == LIGHT.id).correlate(t.light_fingerprints)
-        rows = await self._rows(
+        rows = await self.database.rows(
             select(LIGHT.id.label("light_id"), LIGHT.sha256, IMAGE.path, IMAGE.path_sha256, t.users.c.username)
             .add_columns(*[IMAGE[name] for name in STAMP_NAMES])
             .select_from(t.light_fingerprints)
@@ -301,7 +301,9 @@ class Store:
             .limit(limit)
         )
         keys = [row.path_sha256 for row in rows]
-        failures = await self._rows(select(t.unreadable_files).where(LEDGER.path_sha256.in_(keys))) if keys else []
+        failures = (
+            await self.database.rows(select(t.unreadable_files).where(LEDGER.path_sha256.in_(keys))) if keys else []
+        )
         failed = {row.path_sha256: _ledger_record(row) for row in failures}
         return [
             Waiting(
@@ -324,9 +326,11 @@ class Store:
             "unreadable": select(func.count()).select_from(t.unreadable_files),
             "reports": select(func.count()).select_from(t.reports),
         }
-        row = (await self._rows(select(*[count.scalar_subquery().label(name) for name, count in counted.items()])))[0]
-        scans = await self._rows(LAST_SCAN)
-        daemons = await self._rows(select(t.daemon))
+        row = (
+            await self.database.rows(select(*[count.scalar_subquery().label(name) for name, count in counted.items()]))
+        )[0]
+        scans = await self.database.rows(LAST_SCAN)
+        daemons = await self.database.rows(select(t.daemon))
         return Stats(
             images=point.images,
             users=point.users,
@@ -352,17 +356,11 @@ class Store:
         last_revision, last_id = revision, 2**62
         while True:
             same = and_(revision_column == last_revision, id_column > last_id)
-            rows = await self._rows(query.where(or_(revision_column > last_revision, same)))
+            rows = await self.database.rows(query.where(or_(revision_column > last_revision, same)))
             if not rows:
                 return
             yield rows
             last_id, last_revision = list(rows[-1])[:2]
-
-    async def _rows(self, query: Executable) -> Sequence[Row[Any]]:
-        async def work(connection: AsyncConnection) -> Sequence[Row[Any]]:
-            return (await connection.execute(query)).all()
-
-        return await self.database.read(work)
 
     def _page(self, rows: Sequence[Row[Any]]) -> FingerprintPage:
         ids, _, pdq, dhash, flat_percent, versions = zip(*rows, strict=True)

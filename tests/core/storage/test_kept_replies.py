@@ -1,5 +1,6 @@
 """What the bots replied: found again as it was, without accounts that are gone, and not for ever."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -102,6 +103,16 @@ async def test_a_report_counts_once_a_person(store: Store, replies: Replies) -> 
     ]
     assert [match.username for match in reports[0].matches] == ["anna"]
     assert [len(await replies.reports(1)), (await store.stats()).reports] == [1, 2]
+
+
+async def test_presses_at_once_are_one_report(store: Store, replies: Replies) -> None:
+    """Ten presses of one person at the same moment are one report, and none of them fails."""
+    await remember(store, "anna")
+    number = await replies.keep(reply_with(Outcome("match", matches=named(["anna"]), searched=SEARCHED)))
+
+    await asyncio.gather(*(replies.report(number, person_id=1, at=NOW) for _ in range(10)))
+
+    assert len(await replies.reports(20)) == 1
 
 
 async def test_replies_go_after_their_time(store: Store, replies: Replies) -> None:
