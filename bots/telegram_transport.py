@@ -173,9 +173,10 @@ async def poll(bot: Bot, updates: "asyncio.Queue[object]", stopped: asyncio.Even
         try:
             news = await unless_stopped(_news(bot, offset), stopped)
         except TelegramError as error:
-            if trouble.is_hopeless(error):
+            pause = trouble.pause(error)
+            if trouble.is_hopeless:
                 raise refused_token() from None
-            await rest(stopped, trouble.pause(error))
+            await rest(stopped, pause)
             continue
         except NOT_UNDERSTOOD as error:
             await rest(stopped, trouble.pause(TelegramError(f"an answer that is none of the Bot API's: {error!r}")))
@@ -273,6 +274,7 @@ class Trouble:
 
     def pause(self, error: TelegramError) -> float:
         """Say what is wrong, unless it was said, and return how many seconds to rest."""
+        self._refusals = self._refusals + 1 if isinstance(error, InvalidToken) else 0
         if isinstance(error, Conflict):
             self._say_conflict(error)
         elif (said := f"{type(error).__name__}: {error}") != self._said:
@@ -282,9 +284,9 @@ class Trouble:
         self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
         return seconds
 
-    def is_hopeless(self, error: TelegramError) -> bool:
+    @property
+    def is_hopeless(self) -> bool:
         """Tell whether the token was refused several times in a row: once may be a proxy's fault."""
-        self._refusals = self._refusals + 1 if isinstance(error, InvalidToken) else 0
         return self._refusals >= REFUSALS
 
     def is_over(self) -> None:

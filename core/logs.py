@@ -37,7 +37,7 @@ SHORTEST_SECRET = 4
 def start_logging(level: str, style: Literal["text", "json"], secrets: Collection[str] = ()) -> None:
     """Send the logs of the whole process to standard error, without secrets, whoever logs them."""
     handler = _StandardError(secrets)
-    handler.setFormatter(_json_formatter() if style == "json" else _Text(TEXT, MOMENT))
+    handler.setFormatter(_json_formatter() if style == "json" else _Brief(TEXT, MOMENT))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -80,10 +80,6 @@ class _Brief(logging.Formatter):
         raised = extract_tb(trace)[-1:]
         place = "".join(f" ({os.path.basename(frame.filename)}:{frame.lineno})" for frame in raised)
         return f"{type(error).__name__}: {error}{place}"
-
-
-class _Text(_Brief):
-    """Lines for people."""
 
 
 def _json_formatter() -> logging.Formatter:
