@@ -64,7 +64,9 @@ class MariaDB:
         ]
         self.socket.unlink(missing_ok=True)
         with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)
+            self.process = subprocess.Popen(
+                command, stdout=subprocess.DEVNULL, stderr=log, env=_environment(self.folder)
+            )
         self._wait_until_it_listens()
 
     def stop(self) -> None:
@@ -112,8 +114,8 @@ def private_mariadb(*, durable: bool = False) -> Iterator[MariaDB]:
             "--auth-root-authentication-method=normal",
             "--skip-test-db",
         ]
-        subprocess.run(install, check=True, capture_output=True)
-        server = MariaDB(folder, _free_port(), durable)
+        subprocess.run(install, check=True, capture_output=True, env=_environment(folder))
+        server = MariaDB(folder, free_port(), durable)
         server.start()
         try:
             yield server
@@ -126,14 +128,19 @@ def _program(*names: str) -> str:
     return next(filter(None, (shutil.which(name, path=path) for name in names)), "")
 
 
+def _environment(folder: Path) -> dict[str, str]:
+    """Give a server a folder of its own for temporary tables: each removes those of others when it starts."""
+    return {**os.environ, "TMPDIR": str(folder)}
+
+
 def _as_mysql() -> list[str]:
     return ["--user=mysql"] if os.geteuid() == 0 else []
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """Return a port below those that the system gives out by itself: nobody gets it before the server binds it."""
     for port in random.sample(SERVER_PORTS, 100):
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
-    raise RuntimeError("No port is free for MariaDB: end other servers.")
+    raise RuntimeError("No port is free: end other servers.")
