@@ -181,3 +181,44 @@ CREATE TABLE reports (
 )ENGINE=InnoDB CHARSET=utf8mb4 COLLATE utf8mb4_bin;
 
 UPDATE alembic_version SET version_num='0003' WHERE alembic_version.version_num = '0002';
+
+-- Running upgrade 0003 -> 0004
+
+DROP TABLE daemon;
+
+CREATE TABLE daemon (
+    id INTEGER NOT NULL, 
+    state VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, 
+    remark VARCHAR(500) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, 
+    waiting BIGINT NOT NULL, 
+    lag_seconds DOUBLE NOT NULL, 
+    next_scan DATETIME(6), 
+    seen_at DATETIME(6) NOT NULL, 
+    emitter VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, 
+    has_workers SMALLINT NOT NULL, 
+    PRIMARY KEY (id)
+)ENGINE=InnoDB CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+
+CREATE TABLE front_ends (
+    name VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, 
+    state VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, 
+    remark VARCHAR(500) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, 
+    waiting BIGINT NOT NULL, 
+    has_workers SMALLINT NOT NULL, 
+    seen_at DATETIME(6) NOT NULL, 
+    PRIMARY KEY (name)
+)ENGINE=InnoDB CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+
+CREATE TABLE opt_outs (
+    id BIGINT NOT NULL AUTO_INCREMENT, 
+    username VARCHAR(30) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, 
+    forgotten_at DATETIME(6) NOT NULL, 
+    images BIGINT NOT NULL, 
+    revision BIGINT NOT NULL, 
+    undone_at DATETIME(6), 
+    PRIMARY KEY (id)
+)ENGINE=InnoDB CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+
+CREATE INDEX ix_opt_outs_username ON opt_outs (username);
+
+UPDATE alembic_version SET version_num='0004' WHERE alembic_version.version_num = '0003';

@@ -9,9 +9,10 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,13 +21,18 @@ import typer
 
 if TYPE_CHECKING:
     from bots.service import SearchService
-    from core.errors import SettingsError
+    from core.doctor.examination import Examination
+    from core.doctor.finding import Introduction
+    from core.errors import SettingsError, StoreError
+    from core.health import Condition, Part
+    from core.meter import Meter
+    from core.model import FrontEnd
     from core.queries import Answer
     from core.search import SearchEngine
-    from core.settings import Settings
+    from core.settings import Reading, Settings
     from core.storage.database import Database
     from core.storage.store import Store
-    from core.supervision import Part
+    from core.supervision import Part as Service
     from core.workers import PhotoWorkers
     from indexer.visit import Manner
 
@@ -39,6 +45,15 @@ HELP = "Which Instagram account posted this photo? Index a folder of photos, the
 Bot = Callable[["Settings", "SearchService", asyncio.Event], Coroutine[None, None, None]]
 Job = Callable[[], Coroutine[None, None, int]]
 """What a command has to do, and the exit code it comes to; `main` runs it when the command line is understood."""
+
+
+class Watched(StrEnum):
+    """The services whose health can be asked for."""
+
+    INDEXER = "indexer"
+    TELEGRAM = "telegram"
+    DISCORD = "discord"
+
 
 app = typer.Typer(help=HELP, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -151,6 +166,43 @@ def stats(dataset: DatasetOption = None, *, json: JsonOption = False) -> Job:
 def reports(dataset: DatasetOption = None, *, json: JsonOption = False) -> Job:
     """List the answers of the bots that people called wrong, the latest first."""
     return partial(_reports, dataset, as_json=json)
+
+
+@app.command()
+def health(
+    part: Annotated[
+        list[Watched] | None,
+        typer.Argument(metavar="[PART]...", help="indexer, telegram, discord. [default: all at work]"),
+    ] = None,
+    dataset: DatasetOption = None,
+    *,
+    json: JsonOption = False,
+) -> Job:
+    """Tell whether the daemon and the bots are well; exit code 1 where one is not."""
+    return partial(_health, [each.value for each in part or ()], dataset, as_json=json)
+
+
+@app.command()
+def forget(
+    username: Annotated[str | None, typer.Argument(metavar="[USERNAME]", help="The account.")] = None,
+    dataset: DatasetOption = None,
+    *,
+    undo: Annotated[bool, typer.Option("--undo", help="Let the account be indexed again.")] = False,
+    listed: Annotated[bool, typer.Option("--list", help="List the accounts that were forgotten.")] = False,
+    json: JsonOption = False,
+) -> Job:
+    """Remove an account from every answer and from the database, and never index it again."""
+    if listed == (username is not None) or (listed and undo):
+        raise typer.BadParameter("name one account, or give --list.")
+    if username is None:
+        return partial(_list_forgotten, dataset, as_json=json)
+    return partial(_take_back if undo else _forget, _account(username), dataset, as_json=json)
+
+
+@app.command()
+def doctor(dataset: DatasetOption = None, *, json: JsonOption = False) -> Job:
+    """Check all that igsearch needs, and say what to fix; exit code 1 where something is."""
+    return partial(_doctor, dataset, as_json=json)
 
 
 @app.command()
@@ -360,10 +412,9 @@ async def _audit(dataset: Path | None, sample: int, seed: int | None, *, as_json
 
 
 async def _watch(dataset: Path | None) -> int:
-    from core.notify import notifier
-
     settings, root = _prepare(dataset, is_service=True)
-    await _until_signal(partial(_keep_index, settings, root, notifier(settings.notify_socket)))
+    with _meter(settings, (), has_indexer=True) as meter:
+        await _until_signal(settings, partial(_keep_index, settings, root, meter))
     return 0
 
 
@@ -371,14 +422,14 @@ async def _telegram(dataset: Path | None) -> int:
     settings, root = _prepare(dataset, is_service=True)
     if settings.telegram_token is None:
         raise _missing_token("TELEGRAM", "@BotFather gives one")
-    return await _answer(settings, root, "the Telegram bot", _answer_telegram)
+    return await _answer(settings, root, "telegram", _answer_telegram)
 
 
 async def _discord(dataset: Path | None) -> int:
     settings, root = _prepare(dataset, is_service=True)
     if settings.discord_token is None:
         raise _missing_token("DISCORD", "Discord's developer portal gives one")
-    return await _answer(settings, root, "the Discord bot", _answer_discord)
+    return await _answer(settings, root, "discord", _answer_discord)
 
 
 def _missing_token(name: str, remedy: str) -> "SettingsError":
@@ -387,55 +438,63 @@ def _missing_token(name: str, remedy: str) -> "SettingsError":
     return SettingsError(f"IGSEARCH_{name}_TOKEN: it is missing; {remedy} (see docs/{name.lower()}.md).")
 
 
-async def _answer(settings: "Settings", root: Path, name: str, bot: "Bot") -> int:
+async def _answer(settings: "Settings", root: Path, front_end: "FrontEnd", bot: "Bot") -> int:
     """Run one bot until it is told to stop."""
     from core.supervision import supervise
 
-    async with _search_service(settings, root) as service:
-        await _until_signal(partial(supervise, {name: partial(bot, settings, service)}))
+    with _meter(settings, [front_end], has_indexer=False) as meter:
+        async with _search_service(settings, root, meter) as service:
+            parts = {_name_of(front_end): partial(bot, settings, service)}
+            await _until_signal(settings, partial(supervise, parts))
     return 0
 
 
+def _name_of(front_end: "FrontEnd") -> str:
+    return f"the {front_end.capitalize()} bot"
+
+
 async def _run(dataset: Path | None) -> int:
-    from core.notify import notifier
     from core.supervision import supervise
 
     settings, root = _prepare(dataset, is_service=True)
-    bots: dict[str, Bot] = {}
-    if settings.telegram_token:
-        bots["the Telegram bot"] = _answer_telegram
-    if settings.discord_token:
-        bots["the Discord bot"] = _answer_discord
-    parts: dict[str, Part] = {"the indexer": partial(_keep_index, settings, root, notifier(settings.notify_socket))}
+    bots: dict[FrontEnd, Bot] = {"telegram": _answer_telegram, "discord": _answer_discord}
     async with AsyncExitStack() as stack:
-        if bots:
-            service = await stack.enter_async_context(_search_service(settings, root))
-            parts |= {name: partial(bot, settings, service) for name, bot in bots.items()}
-        await _until_signal(partial(supervise, parts))
+        meter = stack.enter_context(_meter(settings, settings.front_ends, has_indexer=True))
+        parts: dict[str, Service] = {"the indexer": partial(_keep_index, settings, root, meter)}
+        if settings.front_ends:
+            service = await stack.enter_async_context(_search_service(settings, root, meter))
+            parts |= {_name_of(name): partial(bots[name], settings, service) for name in settings.front_ends}
+        await _until_signal(settings, partial(supervise, parts))
     return 0
 
 
 @asynccontextmanager
-async def _search_service(settings: "Settings", root: Path) -> "AsyncIterator[SearchService]":
+async def _search_service(settings: "Settings", root: Path, meter: "Meter") -> "AsyncIterator[SearchService]":
     """Open what every bot answers from; no core dump shall keep what people send."""
     from bots.gallery import Gallery
     from bots.service import READ_SECONDS, SearchService
     from core.fingerprinting import VERSIONS
+    from core.storage.front_ends import FrontEnds
     from core.storage.replies import Replies
     from core.storage.store import Store
     from core.workers import PhotoWorkers
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    async with PhotoWorkers(settings.workers) as reader:
-        database = _database(settings, root, read_seconds=READ_SECONDS)
+    async with PhotoWorkers(settings.workers, restarted=meter.worker_restarted) as reader:
+        database = _database(settings, root, read_seconds=READ_SECONDS, failed=meter.database_failed)
         store = Store(database, VERSIONS)
+        engine = _engine(store, reader)
+        meter.index_is(lambda: engine.sizes)
         try:
             yield SearchService(
-                engine=_engine(store, reader),
+                engine=engine,
                 workers=settings.workers,
                 catalogue=store,
                 replies=Replies(database),
                 gallery=Gallery(store, reader, root),
+                pulses=FrontEnds(database),
+                meter=meter,
+                has_workers=lambda: reader.is_alive,
             )
         finally:
             await store.close()
@@ -464,15 +523,43 @@ async def _answer_discord(settings: "Settings", service: "SearchService", stoppe
     await DiscordBot(token, access_of("discord", settings.allowed_guilds, settings.admins), service).run(stopped)
 
 
-async def _until_signal(service: "Part") -> None:
+async def _until_signal(settings: "Settings", service: "Service") -> None:
     """Run a service until SIGINT or SIGTERM."""
+    from core.notify import announced, notifier
+
     stopped = asyncio.Event()
     with _stopping(stopped.set):
-        await service(stopped)
+        async with announced(notifier(settings.notify_socket)):
+            await service(stopped)
 
 
-async def _keep_index(settings: "Settings", root: Path, notify: Callable[[str], None], stopped: asyncio.Event) -> None:
-    """Run the daemon until `stopped`; `notify` tells the service manager how it is."""
+@contextmanager
+def _meter(settings: "Settings", front_ends: "Sequence[FrontEnd]", *, has_indexer: bool) -> "Iterator[Meter]":
+    """Count what these parts do, and give the figures to who asks, where that is set; else nobody counts."""
+    from core.meter import Meter
+
+    if not settings.metrics_listen:
+        yield Meter()
+        return
+    from core.metrics import Metrics
+
+    metrics = Metrics(_version(), front_ends=front_ends, has_indexer=has_indexer)
+    with metrics.served(settings.metrics_listen):
+        yield metrics
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("igsearch")
+    except PackageNotFoundError:  # run from its folder
+        return "unknown"
+
+
+async def _keep_index(settings: "Settings", root: Path, meter: "Meter", stopped: asyncio.Event) -> None:
+    """Run the daemon until `stopped`."""
+    from core.notify import notifier
     from core.workers import PhotoWorkers
     from indexer.daemon import Daemon
     from indexer.schedule import Schedule
@@ -480,8 +567,19 @@ async def _keep_index(settings: "Settings", root: Path, notify: Callable[[str], 
 
     manner = Manner(root, settings.workers, clock=lambda: datetime.now(UTC))
     schedule = Schedule(settings.rescan)
-    async with PhotoWorkers(settings.workers) as reader, _store(settings, root) as store:
-        daemon = Daemon(manner, settings.settle_seconds, store=store, reader=reader, schedule=schedule, notify=notify)
+    async with (
+        PhotoWorkers(settings.workers, restarted=meter.worker_restarted) as reader,
+        _store(settings, root, failed=meter.database_failed) as store,
+    ):
+        daemon = Daemon(
+            manner,
+            settings.settle_seconds,
+            store=store,
+            reader=reader,
+            schedule=schedule,
+            meter=meter,
+            notify=notifier(settings.notify_socket),
+        )
         loop = asyncio.get_running_loop()
         terminals = [number for number in range(3) if os.isatty(number)]
 
@@ -545,6 +643,194 @@ async def _reports(dataset: Path | None, *, as_json: bool) -> int:
     return 0
 
 
+async def _health(parts: "Sequence[Part]", dataset: Path | None, *, as_json: bool) -> int:
+    from core.health import health_json, health_text
+
+    settings, root = _prepare(dataset)
+    found = await _conditions(settings, root, parts)
+    print(health_json(found) if as_json else "\n".join(map(health_text, found)))
+    return 0 if all(condition.is_well for condition in found) else 1
+
+
+async def _conditions(settings: "Settings", root: Path, parts: "Sequence[Part]") -> "list[Condition]":
+    """Judge some parts, or all that ought to be at work."""
+    from core.errors import IgSearchError
+    from core.health import conditions, parts_at_work, unknown
+    from core.storage.front_ends import FrontEnds
+
+    try:
+        async with _store(settings, root) as store:
+            await store.check_schema()
+            stats, front_ends = await store.stats(), await FrontEnds(store.database).statuses()
+    except IgSearchError as error:
+        return unknown(parts or parts_at_work((), settings.front_ends), str(error))
+    return conditions(stats, front_ends, parts or parts_at_work(front_ends, settings.front_ends), datetime.now(UTC))
+
+
+async def _forget(username: str, dataset: Path | None, *, as_json: bool) -> int:
+    from platformdirs import user_cache_path
+
+    from core.answers import opt_out_json
+    from core.index.follower import discard_snapshots
+    from core.storage.opt_outs import OptOuts
+
+    settings, root = _prepare(dataset)
+    async with _store(settings, root) as store:
+        await store.check_schema()
+        entry = await OptOuts(store.database).forget(username, datetime.now(UTC))
+        discard_snapshots(user_cache_path("igsearch"), (await store.checkpoint()).database_id)
+    if as_json:
+        print(opt_out_json(entry))
+        return 0
+    print(f"{username}: {entry.images:,} photos forgotten. It is in no answer any more, and is not indexed again.")
+    for folder in _folders_of(username, root):
+        print(f"Its folder {folder} is left alone: remove it yourself if the photos shall go, too.")
+    return 0
+
+
+def _folders_of(username: str, root: Path) -> list[Path]:
+    """Return the folders of an account; none where the dataset cannot be listed."""
+    from core.errors import PathError
+    from indexer.sweep import list_root
+
+    try:
+        return [root / os.fsdecode(name) for name in list_root(root).folders.get(username, ())]
+    except PathError:
+        return []
+
+
+async def _take_back(username: str, dataset: Path | None, *, as_json: bool) -> int:
+    from core.answers import opt_out_json
+    from core.storage.opt_outs import OptOuts
+
+    settings, root = _prepare(dataset)
+    async with _store(settings, root) as store:
+        await store.check_schema()
+        entry = await OptOuts(store.database).undo(username, datetime.now(UTC))
+    if entry is None:
+        _say(f"{username} is not forgotten: `igsearch forget --list` shows who is.")
+        return 1
+    print(
+        opt_out_json(entry)
+        if as_json
+        else f"{username} may be indexed again: the daemon does so within seconds, or run `igsearch index`."
+    )
+    return 0
+
+
+async def _list_forgotten(dataset: Path | None, *, as_json: bool) -> int:
+    from core.answers import opt_out_json, opt_out_text
+    from core.storage.opt_outs import OptOuts
+
+    settings, root = _prepare(dataset)
+    async with _store(settings, root) as store:
+        await store.check_schema()
+        entries = await OptOuts(store.database).entries()
+    for entry in entries:
+        print(opt_out_json(entry) if as_json else opt_out_text(entry))
+    return 0
+
+
+def _account(text: str) -> str:
+    """Return the username that a person means; raises BadParameter where it is none."""
+    from core.dataset import username_fault, username_of
+
+    folder = os.fsencode(text.removeprefix("@"))
+    if fault := username_fault(folder):
+        raise typer.BadParameter(f"{text!r} is no username: {fault}.")
+    return username_of(folder)
+
+
+async def _doctor(dataset: Path | None, *, as_json: bool) -> int:
+    from core.doctor.examination import Examination
+    from core.doctor.finding import finding_json, finding_text
+    from core.logs import start_logging
+    from core.settings import read_settings
+
+    reading = read_settings()
+    start_logging("CRITICAL", reading.settings.log_format, reading.settings.tokens)
+    examination = Examination(reading.settings.tokens)
+    await _examine(examination, reading, dataset or reading.settings.dataset)
+    for finding in examination.findings:
+        print(finding_json(finding) if as_json else finding_text(finding))
+    code = 0 if examination.is_well else 1
+    if examination.has_left_behind:  # Python would wait at its end for what hangs
+        sys.stdout.flush()
+        os._exit(code)
+    return code
+
+
+async def _examine(examination: "Examination", reading: "Reading", root: Path) -> None:
+    """Look at everything side by side, and then judge what takes several things to be known."""
+    from tempfile import gettempdir
+
+    from platformdirs import user_cache_path
+
+    from core.doctor.cache import check_cache
+    from core.doctor.codecs import check_codecs
+    from core.doctor.conclusions import Machine, conclusions
+    from core.doctor.facts import read_facts
+    from core.doctor.memory import System
+    from core.doctor.variables import check_settings
+    from core.settings import default_database
+    from core.storage.database import sqlite_url
+    from indexer.premises import check_dataset, check_events, take_inventory
+
+    settings, cache, look, check = reading.settings, user_cache_path("igsearch"), examination.look, examination.check
+    url = settings.database_url.get_secret_value() if settings.database_url else sqlite_url(default_database(root))
+    others = asyncio.gather(
+        check("settings", partial(check_settings, reading)),
+        check("codecs", check_codecs),
+        check("cache", partial(check_cache, cache)),
+    )
+    inventory, facts, telegram, discord = await asyncio.gather(
+        look("dataset", partial(take_inventory, root)),
+        look("database", lambda: asyncio.run(read_facts(url, _now))),
+        look("telegram", partial(_meet_telegram, settings)),
+        look("discord", partial(_meet_discord, settings)),
+    )
+    await others
+    examination.note(*(met.finding for met in (telegram, discord) if met))
+    machine = Machine(
+        now=_now(),
+        photos=inventory.expected_photos if inventory else 0,
+        workers=settings.workers,
+        cache=cache,
+        temporary=gettempdir,
+        system=System(address_space=resource.getrlimit(resource.RLIMIT_AS)[0]),
+        telegram_ahead=telegram.ahead if telegram else None,
+    )
+    await asyncio.gather(
+        check("dataset", partial(check_dataset, inventory)),
+        check("events", partial(check_events, inventory)),
+        *[check(name, work) for name, work in conclusions(machine, facts).items()],
+    )
+
+
+def _meet_telegram(settings: "Settings") -> "Introduction":
+    from core.doctor.finding import without_token
+
+    if settings.telegram_token is None:
+        return without_token("telegram")
+    from bots.telegram_identity import introduce
+
+    return asyncio.run(introduce(settings.telegram_token.get_secret_value(), settings.telegram_api_url, _now))
+
+
+def _meet_discord(settings: "Settings") -> "Introduction":
+    from core.doctor.finding import without_token
+
+    if settings.discord_token is None:
+        return without_token("discord")
+    from bots.discord_identity import introduce
+
+    return asyncio.run(introduce(settings.discord_token.get_secret_value()))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 async def _failures(dataset: Path | None, *, as_json: bool) -> int:
     from core.answers import failure_json, failure_text
 
@@ -574,30 +860,34 @@ def _prepare(dataset: Path | None, *, is_service: bool = False) -> "tuple[Settin
 
 
 @asynccontextmanager
-async def _store(settings: "Settings", root: Path) -> "AsyncIterator[Store]":
+async def _store(
+    settings: "Settings", root: Path, *, failed: "Callable[[StoreError], None]" = lambda _error: None
+) -> "AsyncIterator[Store]":
     from core.fingerprinting import VERSIONS
     from core.storage.database import READ_SECONDS
     from core.storage.store import Store
 
-    store = Store(_database(settings, root, read_seconds=READ_SECONDS), VERSIONS)
+    store = Store(_database(settings, root, read_seconds=READ_SECONDS, failed=failed), VERSIONS)
     try:
         yield store
     finally:
         await store.close()
 
 
-def _database(settings: "Settings", root: Path, *, read_seconds: float) -> "Database":
+def _database(
+    settings: "Settings", root: Path, *, read_seconds: float, failed: "Callable[[StoreError], None]"
+) -> "Database":
     """Return the database that is set, or the SQLite file beside the dataset, which must be there to make one."""
     from core.settings import default_database
     from core.storage.database import Database, sqlite_url
     from indexer.sweep import root_identity
 
     if settings.database_url:
-        return Database(settings.database_url.get_secret_value(), read_seconds=read_seconds)
+        return Database(settings.database_url.get_secret_value(), read_seconds=read_seconds, failed=failed)
     path = default_database(root)
     if not path.exists():
         root_identity(root)
-    return Database(sqlite_url(path), read_seconds=read_seconds)
+    return Database(sqlite_url(path), read_seconds=read_seconds, failed=failed)
 
 
 def _engine(store: "Store", reader: "PhotoWorkers") -> "SearchEngine":

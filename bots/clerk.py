@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -15,7 +15,7 @@ from bots.languages import ENGLISH, Language, languages
 from bots.limits import Pace
 from bots.service import SearchService
 from core.errors import StoreError
-from core.model import Fault, FrontEnd, KeptReply, NamedMatch, Outcome
+from core.model import Fault, FrontEnd, KeptReply, NamedMatch, Outcome, RefusalReason
 from core.storage.replies import KEPT_DAYS, REPORTED_DAYS
 
 BURST, SECONDS_EACH = 60, 3.0
@@ -29,6 +29,8 @@ BUTTON_SECONDS = 0.8
 KEEP_SECONDS = 1.0
 """For which a reply waits to be kept; without that it has no buttons."""
 REPORTS_SHOWN = 20
+TURNED_AWAY: Mapping[Fault, RefusalReason] = {"busy": "busy", "stopping": "stopping"}
+"""Faults that say nothing of the picture, nor of anything broken."""
 
 logger = logging.getLogger(__name__)
 
@@ -97,6 +99,7 @@ class Clerk:
         self._replies = service.replies
         self._gallery = service.gallery
         self._catalogue = service.catalogue
+        self._meter = service.meter
         self._pace = Pace(burst=BURST, seconds_each=SECONDS_EACH, clock=time.monotonic)
         self._strangers = Pace(burst=TELLINGS, seconds_each=SECONDS_A_TELLING, clock=time.monotonic)
         self._press_pace = Pace(burst=PRESSES, seconds_each=SECONDS_A_PRESS, clock=time.monotonic)
@@ -107,20 +110,37 @@ class Clerk:
 
     def _refusal(self, asker: Asker, pace: Pace, cost: int) -> Refusal | None:
         if not self.access.admits(asker.allowed_id, asker.person_id):
+            self._meter.refused(self._front_end, "chat")
             sentence = asker.language.say(
                 "This bot serves certain chats only: ask its operator, and name the number {number}.",
                 number=str(asker.allowed_id),
             )
             return Refusal(sentence, is_told=self._strangers.take(asker.person_id) is not None)
         if too_fast := pace.take(asker.person_id, cost):
+            self._meter.refused(self._front_end, "pace")
             return Refusal(words.too_fast(too_fast.seconds, asker.language), too_fast.is_told)
         return None
 
     async def answer(self, handed: Sequence[Handed | Fault], asker: Asker) -> Answer:
         """Search for every picture that is handed in, and keep what is replied."""
         served = await asyncio.gather(*(self._served(one, asker.person_id) for one in handed))
+        for one in served:
+            self._count(one)
         outcomes = tuple(one.outcome for one in served)
         return Answer(outcomes, await self._kept(outcomes, asker), tuple(served))
+
+    def note_answer(self, served: Sequence[Served], *, replied: float, whole: float) -> None:
+        """Log and count what an answer took in seconds; of an album the log tells of the slowest picture."""
+        self._meter.took(self._front_end, "reply", replied)
+        self._meter.took(self._front_end, "whole", whole)
+        slowest = max(served, key=lambda one: one.download + one.reading + one.search)
+        steps = (whole, slowest.download, slowest.reading, slowest.search, replied)
+        verdicts = ", ".join(one.outcome.fault or one.outcome.verdict for one in served)
+        logger.info(
+            "answered with %s in %.0f ms (download %.0f, reading %.0f, search %.0f, reply %.0f)",
+            verdicts,
+            *(1000 * step for step in steps),
+        )
 
     def page(self, outcomes: Sequence[Outcome], language: Language, page: int = 1) -> words.Reply:
         """Say what became of some pictures."""
@@ -182,6 +202,17 @@ class Clerk:
         served = await self.desk.serve(person, handed.fetch)
         return replace(served, outcome=replace(served.outcome, is_preview=handed.is_preview))
 
+    def _count(self, served: Served) -> None:
+        """Count a picture; what one without a result took says nothing of the others."""
+        fault = served.outcome.fault
+        self._meter.searched(self._front_end, served.outcome)
+        if fault and (reason := TURNED_AWAY.get(fault)):
+            self._meter.refused(self._front_end, reason)
+        if fault is None:
+            self._meter.took(self._front_end, "download", served.download)
+            self._meter.took(self._front_end, "reading", served.reading)
+            self._meter.took(self._front_end, "search", served.search)
+
     async def _kept(self, outcomes: tuple[Outcome, ...], asker: Asker) -> int | None:
         """Keep a reply and return its number; None where it needs no buttons, or cannot be kept just now."""
         if not any(outcome.matches for outcome in outcomes):
@@ -223,15 +254,3 @@ class Clerk:
     def _note(self, error: StoreError | TimeoutError) -> None:
         if isinstance(error, StoreError):
             self.desk.note_away(error)
-
-
-def log_answer(served: Sequence[Served], *, replied: float, whole: float) -> None:
-    """Log what an answer took in seconds; of an album its slowest picture."""
-    slowest = max(served, key=lambda one: one.download + one.reading + one.search)
-    steps = (whole, slowest.download, slowest.reading, slowest.search, replied)
-    verdicts = ", ".join(one.outcome.fault or one.outcome.verdict for one in served)
-    logger.info(
-        "answered with %s in %.0f ms (download %.0f, reading %.0f, search %.0f, reply %.0f)",
-        verdicts,
-        *(1000 * step for step in steps),
-    )

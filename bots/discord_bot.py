@@ -41,9 +41,10 @@ from discord.app_commands import (
 
 from bots import replies as words
 from bots.access import Access
-from bots.clerk import Asker, Clerk, Handed, Pressed, log_answer
+from bots.clerk import Asker, Clerk, Handed, Pressed
 from bots.desk import Served
 from bots.discord_commands import BY_ANYBODY, EVERYWHERE, Catalogues, announce
+from bots.discord_identity import refused_token
 from bots.discord_markup import ReplyButton, embeds_of, match_words, view_of
 from bots.discord_pictures import Carried, Picture, carried_by, picture_of
 from bots.discord_sending import (
@@ -61,6 +62,7 @@ from bots.discord_sending import (
 from bots.downloads import Downloads
 from bots.hands import Hands
 from bots.languages import Language, language_of
+from bots.pulse import Link, Pulse
 from bots.replies import N_
 from bots.service import SearchService
 from bots.signs import SignsOfLife
@@ -88,16 +90,19 @@ class DiscordBot:
         self._clerk = Clerk("discord", access, service)
         self._downloads = Downloads()
         self._hands = Hands()
+        self.link = Link()
+        self._pulse = Pulse("discord", self.link, service, lambda: self._clerk.desk.waiting)
         self._signs: SignsOfLife[Messageable] = SignsOfLife(show_typing)
         self.catalogues = Catalogues(self._clerk.languages)
 
     async def run(self, stopped: asyncio.Event) -> None:
         """Answer people until stopped, then finish what is in hand; raises SettingsError where the token is refused."""
-        try:
-            await until_first(self._stay_connected(stopped), self._clerk.desk.keep_fresh())
-        finally:
-            await self._downloads.close()
-            logger.info("the Discord bot ended")
+        async with self._pulse.beating():
+            try:
+                await until_first(self._stay_connected(stopped), self._clerk.desk.keep_fresh())
+            finally:
+                await self._downloads.close()
+                logger.info("the Discord bot ended")
 
     async def _stay_connected(self, stopped: asyncio.Event) -> None:
         """Be logged in until stopped; again where the library gives up, as it does at the first failure of a start."""
@@ -109,6 +114,7 @@ class DiscordBot:
                 return
             if time.monotonic() - began > LONGEST_PAUSE_SECONDS:
                 pause = FIRST_PAUSE_SECONDS
+            self.link.down(f"Discord cannot be reached ({type(error).__name__})")
             logger.warning("Discord cannot be reached (%r); logging in again in %.0f s", error, pause)
             await rest(stopped, pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
@@ -119,12 +125,12 @@ class DiscordBot:
             try:
                 await unless_stopped(client.start(self._token), stopped)
             except LoginFailure:
-                raise _refused_token() from None
+                raise refused_token() from None
             except PrivilegedIntentsRequired as error:
                 raise SettingsError(f"Discord wants intents granted that this bot does not use: {error}") from None
             except WAY_BROKEN as error:
                 if isinstance(error, ConnectionClosed) and error.code == REFUSED_TOKEN:
-                    raise _refused_token() from None
+                    raise refused_token() from None
                 return error
             self._clerk.desk.close()
             await self._hands.empty(STOP_SECONDS)
@@ -189,7 +195,7 @@ class DiscordBot:
                     await made.shown.answer(interaction, is_for_all=is_for_all)
                 else:
                     await (made.shown.replace if is_for_all or is_private else made.shown.whisper)(interaction)
-                made.log()
+                self._note(made)
             finally:
                 making.cancel()
 
@@ -216,7 +222,7 @@ class DiscordBot:
                 async with self._signs.shown(message.channel):
                     made = await self._made(carried, asker)
                     await made.shown.reply(message)
-                made.log()
+                self._note(made)
             elif refusal is None or not refusal.is_told:
                 said = refusal.sentence if refusal else words.discord_usage(asker.language)
                 await reply(message, said)
@@ -274,6 +280,11 @@ class DiscordBot:
             has_matches=bool(page.entries),
         )
 
+    def _note(self, made: "_Made") -> None:
+        """Log and count what an answer took, now that it was sent."""
+        now = time.monotonic()
+        self._clerk.note_answer(made.served, replied=now - made.searched, whole=now - made.began)
+
     def _handed(self, carried: Carried) -> Handed | Fault:
         return Handed(partial(self._downloads.fetch, carried.url)) if isinstance(carried, Picture) else carried
 
@@ -296,11 +307,6 @@ class _Made:
     served: tuple[Served, ...]
     began: float
     searched: float
-
-    def log(self) -> None:
-        """Log what it took, now that it was sent."""
-        now = time.monotonic()
-        log_answer(self.served, replied=now - self.searched, whole=now - self.began)
 
 
 class _Client(Client):
@@ -325,7 +331,14 @@ class _Client(Client):
             logger.info("Discord was told of the commands")
 
     async def on_ready(self) -> None:
+        self._bot.link.up()
         logger.info("the Discord bot %s answers", self.user)
+
+    async def on_resumed(self) -> None:
+        self._bot.link.up()
+
+    async def on_disconnect(self) -> None:
+        self._bot.link.down("the way to Discord broke, and is being made again")
 
     async def on_message(self, message: Message) -> None:
         if self.user:
@@ -372,9 +385,3 @@ def _said_by(interaction: Interaction[Any]) -> object:
     """Return what a pressed button says."""
     data: Mapping[str, object] = cast("Mapping[str, object]", interaction.data or {})
     return data.get("custom_id")
-
-
-def _refused_token() -> SettingsError:
-    return SettingsError(
-        "IGSEARCH_DISCORD_TOKEN: Discord refuses it: copy the token from the developer portal (Bot > Reset Token)."
-    )

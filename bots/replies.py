@@ -299,6 +299,10 @@ def privacy(language: Language, *, kept_days: int, reported_days: int) -> str:
                 'Kept for {number} days if you press "Wrong?": the same, for the operator to look at.',
                 reported_days,
             ),
+            language.say(
+                "If an account of yours shall be in no answer, tell the operator of this bot: it is forgotten within"
+                " seconds, and not indexed again."
+            ),
         ]
     )
 

@@ -1,11 +1,22 @@
 """What every bot answers from, in the smallest terms: bots in one process share it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from core.model import Checkpoint, KeptReply, Report, SearchResult, Stats
+from core.model import (
+    Checkpoint,
+    FrontEnd,
+    FrontEndStatus,
+    KeptReply,
+    Outcome,
+    RefusalReason,
+    Report,
+    SearchResult,
+    Stats,
+    Step,
+)
 
 READ_SECONDS = 3.0
 """For which a bot waits for the database: a person hears within 5 s, all the way included, that it is away."""
@@ -47,12 +58,36 @@ class Pictures(Protocol):
     async def picture(self, light_id: int, usernames: Sequence[str]) -> bytes | None: ...
 
 
+class PulseBook(Protocol):
+    """What keeps how the bots are."""
+
+    async def note(self, status: FrontEndStatus) -> None: ...
+
+
+class Meter(Protocol):
+    """What counts what the bots do, and how they are."""
+
+    def searched(self, front_end: FrontEnd, outcome: Outcome) -> None: ...
+
+    def took(self, front_end: FrontEnd, step: Step, seconds: float) -> None: ...
+
+    def refused(self, front_end: FrontEnd, reason: RefusalReason) -> None: ...
+
+    def front_end_is(self, status: FrontEndStatus) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class SearchService:
-    """The engine and how many searches it does at a time, the store, what is kept of replies, and the pictures."""
+    """The engine and how many searches it does at a time, the store, what is kept of replies, and the pictures.
+
+    Also what keeps and what counts how the bots are, and what tells whether pictures can be read.
+    """
 
     engine: Searcher
     workers: int
     catalogue: Catalogue
     replies: ReplyBook
     gallery: Pictures
+    pulses: PulseBook
+    meter: Meter
+    has_workers: Callable[[], bool]

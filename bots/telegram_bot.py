@@ -33,9 +33,10 @@ from telegram.ext import ApplicationBuilder, CallbackContext, CallbackQueryHandl
 from bots import replies as words
 from bots.access import Access
 from bots.albums import Albums
-from bots.clerk import Asker, Clerk, Handed, Pressed, log_answer
+from bots.clerk import Asker, Clerk, Handed, Pressed
 from bots.downloads import DownloadFailed, Downloads
 from bots.languages import ENGLISH, Language, language_of
+from bots.pulse import Link, Pulse
 from bots.service import SearchService
 from bots.signs import SignsOfLife
 from bots.telegram_markup import html_of, keyboard_of, match_html
@@ -77,6 +78,8 @@ class TelegramBot:
         self._bot = bot
         self._clerk = Clerk("telegram", access, service)
         self._albums: Albums[Message] = Albums()
+        self._link = Link()
+        self._pulse = Pulse("telegram", self._link, service, lambda: self._clerk.desk.waiting)
         self._signs = SignsOfLife(self._show_typing)
         self._downloads = Downloads()
         self._commands: dict[str, Callable[[Message, Asker], Awaitable[str]]] = {
@@ -89,7 +92,11 @@ class TelegramBot:
 
     async def run(self, receive: Receive, stopped: asyncio.Event) -> None:
         """Answer people until stopped, then finish what is in hand; raises SettingsError where the token is refused."""
-        await patiently(self._bot.initialize, stopped, what="start")
+        async with self._pulse.beating():
+            await self._answer_all(receive, stopped)
+
+    async def _answer_all(self, receive: Receive, stopped: asyncio.Event) -> None:
+        await patiently(self._bot.initialize, self._link, stopped, what="start")
         if stopped.is_set():
             return
         application = (
@@ -108,7 +115,9 @@ class TelegramBot:
         logger.info("the Telegram bot @%s answers", self._bot.username)
         announcing = asyncio.create_task(self._announce_commands())
         try:
-            await until_first(receive(self._bot, application.update_queue, stopped), self._clerk.desk.keep_fresh())
+            await until_first(
+                receive(self._bot, application.update_queue, self._link, stopped), self._clerk.desk.keep_fresh()
+            )
         finally:
             announcing.cancel()
             self._clerk.desk.close()
@@ -169,7 +178,8 @@ class TelegramBot:
             reply = self._clerk.page(answer.outcomes, asker.language)
             replying = time.monotonic()
             await self._send(asked, html_of(reply), ParseMode.HTML, keyboard_of(reply, answer.number, asker.language))
-        log_answer(answer.served, replied=time.monotonic() - replying, whole=time.monotonic() - began)
+        now = time.monotonic()
+        self._clerk.note_answer(answer.served, replied=now - replying, whole=now - began)
 
     def _handed(self, carried: Carried) -> Handed | Fault:
         if isinstance(carried, Picture):

@@ -26,6 +26,7 @@ from telegram.ext import BaseRateLimiter, ExtBot, Updater
 from telegram.request import HTTPXRequest
 
 from bots.downloads import DownloadFailed
+from bots.pulse import Link
 from core.errors import SettingsError
 from core.supervision import rest, unless_stopped
 
@@ -51,7 +52,7 @@ NOT_UNDERSTOOD = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
-Receive = Callable[[Bot, "asyncio.Queue[object]", asyncio.Event], Coroutine[None, None, None]]
+Receive = Callable[[Bot, "asyncio.Queue[object]", Link, asyncio.Event], Coroutine[None, None, None]]
 Answer = bool | dict[str, Any] | list[dict[str, Any]]
 
 
@@ -137,7 +138,7 @@ async def _again(call: Callable[[], Awaitable[Answer]]) -> Answer:
     return await call()
 
 
-async def patiently(call: Callable[[], Awaitable[T]], stopped: asyncio.Event, *, what: str) -> T | None:
+async def patiently(call: Callable[[], Awaitable[T]], link: Link, stopped: asyncio.Event, *, what: str) -> T | None:
     """Make a call until it succeeds, or None when stopped; raises SettingsError where the token is refused."""
     pause, said = FIRST_PAUSE_SECONDS, ""
     while not stopped.is_set():
@@ -148,6 +149,7 @@ async def patiently(call: Callable[[], Awaitable[T]], stopped: asyncio.Event, *,
         except (TelegramError, *NOT_UNDERSTOOD) as error:
             if said != (said := f"{type(error).__name__}: {error}"):
                 logger.warning("%s: Telegram cannot be reached (%s); trying again until it can", what, said)
+                link.down(f"Telegram cannot be reached ({type(error).__name__})")
             await rest(stopped, pause_after(error, pause))
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
     return None
@@ -161,27 +163,31 @@ def receiver(webhook_url: str, *, secret: str, address: str) -> Receive:
     return partial(listen, Webhook(webhook_url, secret, host.strip("[]"), int(port)))
 
 
-async def poll(bot: Bot, updates: "asyncio.Queue[object]", stopped: asyncio.Event) -> None:
+async def poll(bot: Bot, updates: "asyncio.Queue[object]", link: Link, stopped: asyncio.Event) -> None:
     """Ask for updates and hand them on, in order, until stopped; raises SettingsError where the token is refused.
 
     Those handed on are confirmed with the next question, the last ones when it is stopped.
     """
     offset: int | None = None
     trouble = Trouble(time.monotonic)
-    await patiently(bot.delete_webhook, stopped, what="long polling")
+    await patiently(bot.delete_webhook, link, stopped, what="long polling")
+    link.up()
     while not stopped.is_set():
         try:
             news = await unless_stopped(_news(bot, offset), stopped)
         except TelegramError as error:
             pause = trouble.pause(error)
+            link.down(f"Telegram gives no updates ({type(error).__name__})")
             if trouble.is_hopeless:
                 raise refused_token() from None
             await rest(stopped, pause)
             continue
         except NOT_UNDERSTOOD as error:
+            link.down("Telegram's answers are none of the Bot API's")
             await rest(stopped, trouble.pause(TelegramError(f"an answer that is none of the Bot API's: {error!r}")))
             continue
         trouble.is_over()
+        link.up()
         for number, update in news or ():
             if update is not None:
                 await updates.put(update)
@@ -233,7 +239,9 @@ class Webhook:
     port: int
 
 
-async def listen(webhook: Webhook, bot: Bot, updates: "asyncio.Queue[object]", stopped: asyncio.Event) -> None:
+async def listen(
+    webhook: Webhook, bot: Bot, updates: "asyncio.Queue[object]", link: Link, stopped: asyncio.Event
+) -> None:
     """Let Telegram bring its updates, and hand them on, until stopped; raises SettingsError where we cannot listen."""
     updater = Updater(bot, updates)
     await updater.initialize()
@@ -248,6 +256,7 @@ async def listen(webhook: Webhook, bot: Bot, updates: "asyncio.Queue[object]", s
     )
     try:
         await unless_stopped(starting, stopped)
+        link.up()
         logger.info("Telegram brings its updates to %s:%d", webhook.host, webhook.port)
         await stopped.wait()
     except InvalidToken:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 from core.audit import Trial
-from core.model import Checkpoint, DaemonStatus, LedgerRecord, Match, Report, ScanReport, SearchResult, Stats
+from core.model import Checkpoint, DaemonStatus, LedgerRecord, Match, OptOut, Report, ScanReport, SearchResult, Stats
 from core.placement import where
 from core.ranking import word_for
 
@@ -77,7 +77,7 @@ def report_text(report: Report) -> str:
     """Return one answer that was called wrong in a line."""
     named = [f"{match.username} {sureness(match.confidence)}, {', '.join(match.how)}" for match in report.matches]
     said = "; ".join(named) or "nobody any more: their photos are gone"
-    return f"#{report.reply_id} {_moment(report.reported_at)}, {report.reply.front_end}: {said}"
+    return f"#{report.reply_id} {moment_text(report.reported_at)}, {report.reply.front_end}: {said}"
 
 
 def stats_json(stats: Stats) -> str:
@@ -145,7 +145,7 @@ def search_remark(query: str, result: SearchResult) -> str | None:
 
 def stats_text(stats: Stats, now: datetime) -> str:
     """Return the figures of the store, and how the daemon is, a line each."""
-    last_scan = _moment(stats.last_scan) if stats.last_scan else "never"
+    last_scan = moment_text(stats.last_scan) if stats.last_scan else "never"
     rows = {
         "images": f"{stats.images:,}",
         "users": f"{stats.users:,}",
@@ -163,16 +163,27 @@ def _daemon_rows(daemon: DaemonStatus | None, now: datetime) -> dict[str, str]:
     if daemon is None or daemon.state == "stopped":
         return {"daemon": "not running"}
     if now - daemon.seen_at > SILENCE:
-        return {"daemon": f"not heard of since {_moment(daemon.seen_at)}: is it running?"}
+        return {"daemon": f"not heard of since {moment_text(daemon.seen_at)}: is it running?"}
     remark = f": {daemon.remark}" if daemon.remark else ""
     return {
-        "next scan": _moment(daemon.next_scan) if daemon.next_scan else "not planned",
+        "next scan": moment_text(daemon.next_scan) if daemon.next_scan else "not planned",
         "daemon": f"{daemon.state}, {daemon.waiting:,} account(s) waiting, {daemon.lag_seconds:.1f} s behind{remark}",
     }
 
 
-def _moment(moment: datetime) -> str:
+def moment_text(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def opt_out_json(entry: OptOut) -> str:
+    """Write one entry of the list of accounts that were forgotten."""
+    return json.dumps(asdict(entry), default=datetime.isoformat)
+
+
+def opt_out_text(entry: OptOut) -> str:
+    """Return one entry of the list of accounts that were forgotten in a line."""
+    undone = f", taken back {moment_text(entry.undone_at)}" if entry.undone_at else ""
+    return f"{entry.username}: forgotten {moment_text(entry.forgotten_at)}, {entry.images:,} photos{undone}"
 
 
 def failure_text(entry: LedgerRecord) -> str:

@@ -12,6 +12,8 @@ IgSearchError             carries the exit code
 │   └── TooSlow           time
 ├── StoreError        69  the database
 │   ├── Unavailable       does not answer
+│   ├── NotReady          is still being set up, by who may do that
+│   ├── Denied            does not grant its user something
 │   └── SchemaMismatch    has the tables of another version, or none
 ├── IndexerBusy       75  another indexer holds the lock
 └── NoWorkers         69  the system gives no process to read pictures in
@@ -93,6 +95,14 @@ class StoreError(IgSearchError):
 
 class Unavailable(StoreError):
     """The database does not answer."""
+
+
+class NotReady(StoreError):
+    """The database, or its tables, are not made yet, and this user may not make them."""
+
+
+class Denied(StoreError):
+    """The database user lacks a right."""
 
 
 class SchemaMismatch(StoreError):

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from traceback import extract_tb
 from types import TracebackType
@@ -45,6 +45,19 @@ def start_logging(level: str, style: Literal["text", "json"], secrets: Collectio
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
+def hider(secrets: Collection[str]) -> Callable[[str], str]:
+    """Return what takes secrets out of a text, also as they are written in a URL."""
+    forms = {form for secret in secrets for form in (secret, quote(secret), quote(secret, safe=""))}
+    hidden = [form for form in forms if len(form) >= SHORTEST_SECRET]
+
+    def hide(text: str) -> str:
+        for form in hidden:
+            text = text.replace(form, HIDDEN)
+        return text
+
+    return hide
+
+
 _ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 
@@ -57,8 +70,7 @@ class _StandardError(logging.Handler):
 
     def __init__(self, secrets: Collection[str]) -> None:
         super().__init__()
-        forms = {form for secret in secrets for form in (secret, quote(secret), quote(secret, safe=""))}
-        self._secrets = [form for form in forms if len(form) >= SHORTEST_SECRET]
+        self._hidden = hider(secrets)
 
     def emit(self, record: logging.LogRecord) -> None:
         with suppress(OSError):
@@ -66,10 +78,7 @@ class _StandardError(logging.Handler):
 
     def format(self, record: logging.LogRecord) -> str:
         """Write a record; secrets are taken out of the whole, for they hide in arguments, URLs and exceptions."""
-        line = super().format(record)
-        for secret in self._secrets:
-            line = line.replace(secret, HIDDEN)
-        return line
+        return self._hidden(super().format(record))
 
 
 class _Brief(logging.Formatter):

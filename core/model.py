@@ -212,13 +212,17 @@ class LedgerRecord:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """How far the store has come; `images` and `users` count what is searched, `newest` is when the last image came."""
+    """How far the store has come; `images` and `users` count what is searched, `newest` is when the last image came.
+
+    At the revision `forgotten` an account was forgotten last: what is older on a disk may hold what it had.
+    """
 
     database_id: str
     revision: int
     images: int
     users: int
     newest: datetime | None = None
+    forgotten: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +240,7 @@ class ScanReport:
 
 
 DaemonState = Literal["scanning", "watching", "root suspicious", "stopped"]
+Emitter = Literal["events", "sweeps", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +248,7 @@ class DaemonStatus:
     """How the daemon is: what it does, what a person should know of it, and how far it is behind the disk.
 
     `waiting` counts accounts that changed and were not looked at yet; `lag_seconds` is how long the first of them has
-    been waiting beyond its settling.
+    been waiting beyond its settling. The `emitter` is what tells it of changes; `has_workers`: pictures can be read.
     """
 
     state: DaemonState
@@ -252,6 +257,8 @@ class DaemonStatus:
     lag_seconds: float
     next_scan: datetime | None
     seen_at: datetime
+    emitter: Emitter
+    has_workers: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,6 +332,12 @@ Fault = Literal[
 """Why a query image that was sent to a bot has no result; bots/replies.py has a sentence for each."""
 
 
+Step = Literal["download", "reading", "search", "reply", "whole"]
+"""What a bot's answer takes its time for; of an album the first three once for each picture."""
+RefusalReason = Literal["pace", "chat", "busy", "stopping"]
+"""Why somebody is turned away: too fast, not a chat that is served, a full line, or the end of the bot."""
+
+
 @dataclass(frozen=True, slots=True)
 class NamedMatch:
     """An account in a bot's reply: how sure it is, how it matched, and the fingerprint of its best image."""
@@ -351,6 +364,19 @@ class Outcome:
 
 
 FrontEnd = Literal["telegram", "discord"]
+FrontEndState = Literal["answering", "connecting", "stopped"]
+
+
+@dataclass(frozen=True, slots=True)
+class FrontEndStatus:
+    """How a bot is: whether its chat hears it, and if not, why; `waiting` counts the pictures that wait."""
+
+    name: FrontEnd
+    state: FrontEndState
+    remark: str | None
+    waiting: int
+    has_workers: bool
+    seen_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -419,6 +445,16 @@ class Forget:
 
 
 @dataclass(frozen=True, slots=True)
+class OptOut:
+    """An account that was forgotten, with so many images, and is not indexed again until that is undone."""
+
+    username: str
+    forgotten_at: datetime
+    images: int
+    undone_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Deepen:
     """A change of the record: the bytes with this light fingerprint, read from this file, have this deep one."""
 
@@ -439,6 +475,14 @@ class Waiting:
     place: Place
     stamp: FileStamp
     failed: LedgerRecord | None
+
+
+@dataclass(frozen=True, slots=True)
+class IndexSizes:
+    """How many distinct images an index in memory holds: the hashes of, and the local features of."""
+
+    light: int
+    deep: int
 
 
 @dataclass(frozen=True, slots=True)

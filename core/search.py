@@ -22,7 +22,15 @@ from core.errors import StoreError
 from core.hashing import VARIANTS, dihedral
 from core.index.deep_index import DeepIndex
 from core.index.photo_index import PhotoIndex
-from core.model import MIN_PDQ_QUALITY, Checkpoint, LightFingerprint, ReferenceImage, SearchResult, Verdict
+from core.model import (
+    MIN_PDQ_QUALITY,
+    Checkpoint,
+    IndexSizes,
+    LightFingerprint,
+    ReferenceImage,
+    SearchResult,
+    Verdict,
+)
 from core.ranking import Graded, Likeness, grade, grade_evidence, is_same_photo, rank
 
 T = TypeVar("T")
@@ -64,10 +72,15 @@ class SearchEngine:
         self._reader = reader
         self._store = store
         self._index = index
+        self._deep_index = deep_index
         self._deep = DeepSearch(reader, store, deep_index)
         self._following = _OneAtATime(partial(index.follow, store))
         self._following_deeper = _OneAtATime(self._deep.follow)
         """Apart, so that whole pictures are found while the index of features is being read."""
+
+    @property
+    def sizes(self) -> IndexSizes:
+        return IndexSizes(len(self._index), self._deep_index.images)
 
     async def refresh(self) -> Checkpoint:
         """Let the index of whole pictures follow the store; raises StoreError."""

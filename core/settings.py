@@ -8,6 +8,7 @@ Each IGSEARCH_X may also be given as IGSEARCH_X_FILE, a path whose content is th
 import os
 import re
 from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import parse_qsl, urlsplit
@@ -17,6 +18,7 @@ from pydantic import Field, PositiveInt, SecretStr, ValidationError, field_valid
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from core.errors import SettingsError
+from core.model import FrontEnd
 
 PREFIX = "IGSEARCH_"
 FILE_SUFFIX = "_FILE"
@@ -57,6 +59,8 @@ class Settings(BaseSettings):
     admins: Words = ()
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"
+    metrics_listen: str = ""
+    """Where Prometheus finds the figures: a port alone means 127.0.0.1; empty: nowhere."""
     notify_socket: str = ""
     """Where a service manager such as systemd listens; its variable is NOTIFY_SOCKET."""
     workers: PositiveInt = Field(default_factory=lambda: len(os.sched_getaffinity(0)))
@@ -103,9 +107,17 @@ class Settings(BaseSettings):
     @field_validator("telegram_webhook_listen")
     @classmethod
     def _listen(cls, address: str) -> str:
-        if not LISTEN.fullmatch(address) or not 0 < int(address.rpartition(":")[2]) <= MAX_PORT:
+        if not _is_address(address):
             raise ValueError("write a host and a port, such as 127.0.0.1:8088")
         return address
+
+    @field_validator("metrics_listen")
+    @classmethod
+    def _host_or_loopback(cls, address: str) -> str:
+        full = f"127.0.0.1:{address}" if address.isdecimal() else address
+        if not _is_address(full):
+            raise ValueError("write a port, such as 9464, or a host and a port, such as 127.0.0.1:9464")
+        return full
 
     @field_validator("rescan")
     @classmethod
@@ -140,6 +152,12 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def front_ends(self) -> tuple[FrontEnd, ...]:
+        """The bots that have a token."""
+        tokens: dict[FrontEnd, SecretStr | None] = {"telegram": self.telegram_token, "discord": self.discord_token}
+        return tuple(name for name, token in tokens.items() if token)
+
+    @property
     def tokens(self) -> tuple[str, ...]:
         """Everything that no log may show."""
         secrets = (self.telegram_token, self.telegram_webhook_secret, self.discord_token)
@@ -151,9 +169,25 @@ class Settings(BaseSettings):
         return level.upper()
 
 
+VARIABLES = frozenset(PREFIX + field.upper() for field in Settings.model_fields if field not in SYSTEM_VARIABLES)
+FILE_VARIABLES = frozenset(name + FILE_SUFFIX for name in VARIABLES)
+
+
 def default_database(dataset: Path) -> Path:
     """Return the SQLite file that serves where no database is set: beside the dataset folder, never in it."""
     return Path(os.path.abspath(dataset) + ".igsearch.db")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The settings, where the wrong ones have their defaults, what is wrong, and which variables are set where."""
+
+    settings: Settings
+    faults: tuple[str, ...]
+    in_environment: frozenset[str]
+    in_file: frozenset[str]
+    secret_files: Mapping[str, Path]
+    """The files that hold values, by their IGSEARCH_X_FILE."""
 
 
 def load_settings(environment: MutableMapping[str, str] = os.environ, env_file: Path = Path(".env")) -> Settings:
@@ -161,17 +195,38 @@ def load_settings(environment: MutableMapping[str, str] = os.environ, env_file: 
 
     Raises SettingsError with every fault, each naming its variable.
     """
+    reading = read_settings(environment, env_file)
+    if reading.faults:
+        raise SettingsError("Wrong settings. " + "; ".join(reading.faults) + ".")
+    return reading.settings
+
+
+def read_settings(environment: MutableMapping[str, str] = os.environ, env_file: Path = Path(".env")) -> Reading:
+    """Read the settings as far as they can be read, and take them out of the environment."""
     faults: list[str] = []
-    values = _values(_from_file(env_file, faults), faults) | _values(environment, faults)
-    for name in [name for name in environment if name.startswith(PREFIX) or name in SYSTEM_VARIABLES.values()]:
-        del environment[name]
+    in_file = _from_file(env_file, faults)
+    values = _values(in_file, faults) | _values(environment, faults)
+    ours = {name: value for name, value in environment.items() if name.startswith(PREFIX)}
+    for name in (*ours, *SYSTEM_VARIABLES.values()):
+        environment.pop(name, None)
+    settings, wrong = _settled(values)
+    return Reading(
+        settings,
+        (*faults, *wrong),
+        frozenset(name for name, value in ours.items() if value),
+        frozenset(name for name, value in in_file.items() if value and name.startswith(PREFIX)),
+        {name: Path(value) for name, value in {**in_file, **ours}.items() if value and name in FILE_VARIABLES},
+    )
+
+
+def _settled(values: Mapping[str, str]) -> tuple[Settings, list[str]]:
+    """Return the settings without the values that are wrong, and what is wrong with these."""
     try:
-        settings = Settings.model_validate(values)
+        return Settings.model_validate(values), []
     except ValidationError as error:
-        faults += [_sentence(fault["loc"], fault["msg"]) for fault in error.errors()]
-    if faults:
-        raise SettingsError("Wrong settings. " + "; ".join(faults) + ".")
-    return settings
+        faults = [_sentence(fault["loc"], fault["msg"]) for fault in error.errors()]
+    sound = {field: value for field, value in values.items() if not any(_variable(field) in one for one in faults)}
+    return _settled(sound if len(sound) < len(values) else {})[0], faults
 
 
 def _from_file(env_file: Path, faults: list[str]) -> Mapping[str, str]:
@@ -186,7 +241,7 @@ def _values(variables: Mapping[str, str], faults: list[str]) -> dict[str, str]:
     """Return the values of our variables by field, reading those given as files; empty ones count as not set."""
     values: dict[str, str] = {}
     for field in Settings.model_fields:
-        name = SYSTEM_VARIABLES.get(field, PREFIX + field.upper())
+        name = _variable(field)
         direct, file = variables.get(name, ""), variables.get(name + FILE_SUFFIX, "")
         if direct and file:
             faults.append(f"{name}: {name}{FILE_SUFFIX} is set too, set only one")
@@ -195,6 +250,10 @@ def _values(variables: Mapping[str, str], faults: list[str]) -> dict[str, str]:
         if direct:
             values[field] = direct
     return values
+
+
+def _variable(field: str) -> str:
+    return SYSTEM_VARIABLES.get(field, PREFIX + field.upper())
 
 
 def _content(name: str, path: str, faults: list[str]) -> str:
@@ -207,6 +266,10 @@ def _content(name: str, path: str, faults: list[str]) -> str:
 
 def _parts(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _is_address(text: str) -> bool:
+    return bool(LISTEN.fullmatch(text)) and 0 < int(text.rpartition(":")[2]) <= MAX_PORT
 
 
 def _has_host(url: str) -> bool:

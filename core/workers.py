@@ -66,15 +66,31 @@ T = TypeVar("T")
 
 
 class PhotoWorkers:
-    """A pool of worker processes, for one event loop."""
+    """A pool of worker processes, for one event loop; `restarted` hears when some died and others take their place."""
 
-    def __init__(self, count: int, *, seconds: float = PICTURE_SECONDS, memory: int = PICTURE_MEMORY) -> None:
+    def __init__(
+        self,
+        count: int,
+        *,
+        seconds: float = PICTURE_SECONDS,
+        memory: int = PICTURE_MEMORY,
+        restarted: Callable[[], None] = lambda: None,
+    ) -> None:
         self.count = count
+        self._restarted = restarted
         self._seconds = seconds
         self._memory = memory
         self._places = asyncio.Semaphore(count * TASKS_A_WORKER)
         self._busy = 0
         self._pool: ProcessPool | None = None
+        self._is_refused = False
+
+    @property
+    def is_alive(self) -> bool:
+        """Tell whether the system gave processes when a picture last needed one: at rest there are none, and a broken
+        pool is replaced.
+        """
+        return not self._is_refused
 
     async def fingerprint_file(self, path: bytes) -> FileFingerprint:
         """Read a file and make its light fingerprint; raises ImageError or PathError."""
@@ -132,15 +148,22 @@ class PhotoWorkers:
         self._busy += 1
         try:
             async with self._places:
-                for _ in range(POOLS_A_TASK):
-                    pool = self._pool = self._pool or _started(self._fresh_pool)
-                    try:
-                        return await self._run_in(pool, task, *arguments)
-                    except BrokenProcessPool:
-                        self._replace(pool)
-                raise _crashed()
+                return await self._run_in_some(task, *arguments)
+        except NoWorkers:
+            self._is_refused = True
+            raise
         finally:
             self._busy -= 1
+
+    async def _run_in_some(self, task: Callable[..., T], *arguments: object) -> T:
+        for _ in range(POOLS_A_TASK):
+            pool = self._pool = self._pool or _started(self._fresh_pool)
+            self._is_refused = False
+            try:
+                return await self._run_in(pool, task, *arguments)
+            except BrokenProcessPool:
+                self._replace(pool)
+        raise _crashed()
 
     async def _run_in(self, pool: ProcessPool, task: Callable[..., T], *arguments: object) -> T:
         try:
@@ -149,12 +172,14 @@ class PhotoWorkers:
         except TimeoutError as error:
             if patience.expired():
                 raise BrokenProcessPool from error
+            self._restarted()
             raise TooSlow(f"Reading the picture took over {self._seconds:g} s and was stopped.") from error
         except MemoryError as error:
             raise TooLarge("The picture needs more memory than any photo does: send a smaller copy.") from error
         except ProcessExpired as error:
             if error.exitcode in ENDED_FROM_OUTSIDE:
                 raise BrokenProcessPool from error
+            self._restarted()
             raise _crashed() from error
         except (ImageError, PathError, NoWorkers, BrokenProcessPool):
             raise
@@ -164,6 +189,7 @@ class PhotoWorkers:
 
     def _replace(self, broken: ProcessPool) -> None:
         if self._pool is broken:
+            self._restarted()
             self._pool = self._fresh_pool()
             # A broken pool may never end: nobody waits for it, not even the end of the process.
             Thread(target=_stop, args=(broken,), daemon=True).start()

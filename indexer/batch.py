@@ -1,7 +1,7 @@
 """Changes on their way to the store, written 200 at a time, until the store fails."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from core.errors import IgSearchError
@@ -22,7 +22,7 @@ class Batch:
 
     def __init__(self, store: Writes) -> None:
         self._store = store
-        self._waiting: list[Change] = []
+        self._waiting: list[tuple[Change, Callable[[], None]]] = []
         self._lights: dict[bytes, LightFingerprint] = {}
         self._writing = asyncio.Lock()
         self._failure: IgSearchError | None = None
@@ -31,9 +31,11 @@ class Batch:
         """Return the fingerprint of these bytes if it is on its way."""
         return self._lights.get(sha256)
 
-    async def add(self, change: Change) -> None:
-        """Take a change, and write the batch when it is full; raises StoreError."""
-        self._waiting.append(change)
+    async def add(self, change: Change, on_record: Callable[[], None] = lambda: None) -> None:
+        """Take a change, and write the batch when it is full; raises StoreError. `on_record` is called when it is
+        written, which may be later.
+        """
+        self._waiting.append((change, on_record))
         if isinstance(change, Remember):
             self._lights[change.light.sha256] = change.light
         async with self._writing:
@@ -51,10 +53,11 @@ class Batch:
             raise self._failure
         part, self._waiting = self._waiting[:BATCH_FILES], self._waiting[BATCH_FILES:]
         try:
-            await self._store.write(part)
+            await self._store.write([change for change, _ in part])
         except IgSearchError as error:
             self._failure = error
             raise
-        for change in part:
+        for change, on_record in part:
             if isinstance(change, Remember):
                 self._lights.pop(change.light.sha256, None)
+            on_record()

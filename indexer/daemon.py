@@ -8,18 +8,18 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from dataclasses import replace
 from typing import Protocol
 
-from core.errors import IgSearchError, IndexerBusy, NoWorkers, PathError, StoreError, Unavailable
+from core.errors import IgSearchError, IndexerBusy, NotReady, NoWorkers, PathError, StoreError, Unavailable
 from core.memory import give_back
-from core.model import DaemonStatus
+from core.model import DaemonStatus, Stats
 from indexer.crew import Crew
 from indexer.lookout import Lookout
 from indexer.schedule import Schedule
-from indexer.turns import Eyes, Turns, WholeStore
+from indexer.turns import Eyes, Meter, Turns, WholeStore
 from indexer.visit import Manner
 
 PULSE_SECONDS = 2.0
@@ -54,11 +54,24 @@ class DaemonStore(WholeStore, Protocol):
 class SparingEyes(Eyes, Protocol):
     """What opens files, and can give back the memory that takes."""
 
+    @property
+    def is_alive(self) -> bool:
+        """Tell whether there are processes to open them in, or can be."""
+
     async def release(self) -> None: ...
 
 
+class DaemonMeter(Meter, Protocol):
+    """What counts what the daemon does, and how it is."""
+
+    def daemon_is(self, status: DaemonStatus) -> None: ...
+
+    async def keep_counting(self, stats: Callable[[], Awaitable[Stats]]) -> None:
+        """Ask for the figures of the store now and then, for ever."""
+
+
 class Daemon:
-    """One life of the daemon, from `run` to `stop`; `notify` hears what a service manager wants to know."""
+    """One life of the daemon, from `run` to `stop`; `notify` hears how it is, for a service manager."""
 
     def __init__(
         self,
@@ -68,12 +81,14 @@ class Daemon:
         store: DaemonStore,
         reader: SparingEyes,
         schedule: Schedule,
+        meter: DaemonMeter,
         notify: Callable[[str], None],
     ) -> None:
         self._clock = manner.clock
         self._store = store
         self._reader = reader
         self._schedule = schedule
+        self._meter = meter
         self._notify = notify
         self._crew = Crew(manner.workers)
         self._awake = asyncio.Event()
@@ -85,6 +100,7 @@ class Daemon:
             reader=reader,
             crew=self._crew,
             sight=self._lookout,
+            meter=meter,
             next_scan=lambda: schedule.next_run,
         )
         self._trouble = Trouble(self._crew)
@@ -121,13 +137,17 @@ class Daemon:
             logger.info("the daemon ended")
 
     async def _take_lock(self, stack: AsyncExitStack) -> bool:
-        """Become the one writer, and make the tables; wait for a database that is away. False: stopped meanwhile."""
+        """Become the one writer, and make the tables; wait for a database that is away, or being set up.
+
+        False: stopped meanwhile.
+        """
         while not self._crew.is_stopped:
             try:
                 await stack.enter_async_context(self._store.writer())
                 await self._store.create_schema()
-            except Unavailable as error:
+            except (Unavailable, NotReady) as error:
                 await stack.aclose()
+                self._notify(f"STATUS={error}")
                 await self._trouble.wait(error)
             else:
                 return True
@@ -136,7 +156,8 @@ class Daemon:
     async def _live(self) -> None:
         self.rescan("start", is_asked=True)
         self._schedule.start(lambda: self.rescan("scheduled"))
-        beside = [asyncio.create_task(self._look()), asyncio.create_task(self._tell())]
+        counting = self._meter.keep_counting(self._store.stats)
+        beside = [asyncio.create_task(work) for work in (self._look(), self._tell(), counting)]
         turns = asyncio.create_task(self._take_turns())
         try:
             done, _ = await asyncio.wait([turns, *beside], return_when=asyncio.FIRST_COMPLETED)
@@ -152,16 +173,15 @@ class Daemon:
     async def _look(self) -> None:
         while True:
             await self._lookout.look()
-            self._notify("WATCHDOG=1")
             await asyncio.sleep(PULSE_SECONDS)
 
     async def _tell(self) -> None:
         """Keep in the store, and tell the service manager, how things are."""
-        self._notify("READY=1")
         told: DaemonStatus | None = None
         while True:
             status = self._status()
-            if told is None or (told.state, told.remark) != (status.state, status.remark) or _is_old(told, status):
+            self._meter.daemon_is(status)
+            if told is None or _is_news(told, status):
                 self._notify(f"STATUS={status.state}, {status.waiting} accounts waiting. {status.remark or ''}")
                 with suppress(StoreError):
                     await self._store.note_daemon(status)
@@ -169,7 +189,6 @@ class Daemon:
             await asyncio.sleep(PULSE_SECONDS)
 
     async def _say_goodbye(self) -> None:
-        self._notify("STOPPING=1")
         with suppress(StoreError, TimeoutError):
             async with asyncio.timeout(GOODBYE_SECONDS):
                 await self._store.note_daemon(replace(self._status(), state="stopped", remark=None))
@@ -183,6 +202,8 @@ class Daemon:
             lag_seconds=self._turns.lag_seconds,
             next_scan=self._schedule.next_run,
             seen_at=self._clock(),
+            emitter=self._lookout.emitter,
+            has_workers=self._reader.is_alive,
         )
 
     async def _take_turns(self) -> None:
@@ -246,7 +267,8 @@ class Trouble:
             logger.warning("%s Trying again; no file is forgotten", error)
             self.sentence, self._times = str(error), 0
         self._times += 1
-        longest = LONGEST_PAUSE_SECONDS if isinstance(error, Unavailable) else LONGEST_REFUSAL_SECONDS
+        is_coming = isinstance(error, (Unavailable, NotReady))
+        longest = LONGEST_PAUSE_SECONDS if is_coming else LONGEST_REFUSAL_SECONDS
         await self._crew.rest(min(FIRST_PAUSE_SECONDS * 2 ** min(self._times, 10), longest))
 
     def end(self) -> None:
@@ -256,5 +278,7 @@ class Trouble:
         self.sentence = None
 
 
-def _is_old(told: DaemonStatus, status: DaemonStatus) -> bool:
-    return (status.seen_at - told.seen_at).total_seconds() >= STATUS_SECONDS
+def _is_news(told: DaemonStatus, status: DaemonStatus) -> bool:
+    """Tell whether something else is to be said than last time, or the same once more."""
+    as_before = replace(told, waiting=status.waiting, lag_seconds=status.lag_seconds, seen_at=status.seen_at)
+    return as_before != status or (status.seen_at - told.seen_at).total_seconds() >= STATUS_SECONDS

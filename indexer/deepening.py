@@ -7,6 +7,7 @@ ledger, and is tried again when that says so.
 import logging
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 from core.errors import ImageError, PathError
@@ -38,7 +39,10 @@ class Deepener(Protocol):
 
 
 class Deepening:
-    """One pass over the backlog, in the order of ids, in one go or in several."""
+    """One pass over the backlog, in the order of ids, in one go or in several.
+
+    `heard` is told of every entry that was looked at, `filed` of what changed in the record, once it has.
+    """
 
     def __init__(
         self,
@@ -48,6 +52,7 @@ class Deepening:
         reader: Deepener,
         crew: Crew,
         heard: Callable[[Outcome, int], None],
+        filed: Callable[[Outcome], None] = lambda _outcome: None,
     ) -> None:
         self._manner = manner
         self._root = os.fsencode(manner.root)
@@ -55,6 +60,7 @@ class Deepening:
         self._reader = reader
         self._crew = crew
         self._heard = heard
+        self._filed = filed
         self._batch = Batch(store)
         self._last_id = self._handed_out = 0
         self.done = 0
@@ -85,7 +91,7 @@ class Deepening:
             return
         outcome, change = await self._decide(entry)
         if change:
-            await self._batch.add(change)
+            await self._batch.add(change, partial(self._filed, outcome))
         self.done += isinstance(change, Deepen)
         self._heard(outcome, 1)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.errors import PathError
+from core.model import Emitter
 from indexer.folders import Folders
 from indexer.sweep import root_identity
 from indexer.watcher import Dirt, Watcher, watch_limit
@@ -39,6 +40,15 @@ class Lookout:
         """Why the dataset folder cannot be looked at."""
         self.limits: str | None = None
         """Why there are no events."""
+
+    @property
+    def emitter(self) -> Emitter:
+        """Name what tells of changes just now."""
+        if self.identity is None:
+            return "none"
+        if self.limits is not None:
+            return "sweeps"
+        return "events" if self._watcher.is_alive else "none"
 
     def take(self) -> tuple[set[str], str | None]:
         """Return the accounts where something happened since, and the reason for a full rescan, if there is one."""

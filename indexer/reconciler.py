@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -82,7 +83,7 @@ class Lights(Protocol):
 
 
 class Reconciler:
-    """Reconciles files one by one, many at a time; for one rescan."""
+    """Reconciles files one by one, many at a time; for one rescan. `filed` hears what is on record."""
 
     def __init__(
         self,
@@ -93,6 +94,7 @@ class Reconciler:
         batch: Batch,
         clock: Callable[[], datetime],
         must_lie_still: bool,
+        filed: Callable[[Outcome], None],
     ) -> None:
         self._root = os.fsencode(root)
         self._reader = reader
@@ -100,6 +102,7 @@ class Reconciler:
         self._batch = batch
         self._clock = clock
         self._must_lie_still = must_lie_still
+        self._filed = filed
         self._same_size: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._sizes_read: set[int] = set()
         self.relocated: set[int] = set()
@@ -119,7 +122,7 @@ class Reconciler:
             return Outcome.CHANGING
         if isinstance(change, Reject):
             logger.info("unreadable (%s) %s: %s", change.entry.kind, file.place, change.entry.reason)
-        await self._batch.add(change)
+        await self._batch.add(change, partial(self._filed, outcome))
         logger.debug("%s %s", outcome.value, file.place)
         return outcome
 

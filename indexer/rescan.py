@@ -26,6 +26,8 @@ class Books(Record, Protocol):
 
     async def usernames(self) -> list[str]: ...
 
+    async def opted_out(self) -> frozenset[str]: ...
+
     async def note_scan(self, report: ScanReport, finished_at: datetime) -> None: ...
 
 
@@ -69,7 +71,7 @@ class Rescan:
     async def run(self) -> ScanReport:
         """Reconcile everything; raises PathError where there is no dataset, StoreError when the database fails."""
         started = time.monotonic()
-        listing = await asyncio.to_thread(sweep, self._manner.root)
+        listing = await asyncio.to_thread(sweep, self._manner.root, opted_out=await self._store.opted_out())
         for fault in listing.faults:
             self._progress.say(fault)
         self._progress.expect(listing.file_count)

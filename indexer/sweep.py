@@ -86,24 +86,34 @@ def is_unchanged(path: bytes, stamp: FileStamp) -> bool:
         return False
 
 
-def list_root(root: Path) -> RootListing:
-    """List the dataset folder itself; raises PathError where it is no folder that can be listed."""
+def list_root(root: Path, opted_out: Collection[str] = ()) -> RootListing:
+    """List the dataset folder itself; raises PathError where it is no folder that can be listed.
+
+    The folders of accounts that were forgotten are left alone.
+    """
     result = RootListing(root_identity(root))
     try:
         entries = sorted(os.scandir(os.fsencode(root)), key=lambda entry: entry.name)
     except OSError as error:
         raise PathError(f"The dataset folder {root} cannot be listed ({error.strerror}): check its rights.") from error
-    stray = [entry for entry in entries if not _take_folder(entry, result)]
+    stray = [entry for entry in entries if not _take_folder(entry, result, opted_out)]
     _report_stray(stray, result)
     return result
 
 
-def sweep(root: Path, usernames: Collection[str] | None = None, *, recent_since: int | None = None) -> Sweep:
+def sweep(
+    root: Path,
+    usernames: Collection[str] | None = None,
+    *,
+    opted_out: Collection[str] = (),
+    recent_since: int | None = None,
+) -> Sweep:
     """List the dataset, or some accounts of it; raises PathError where the root is no folder that can be listed.
 
-    Files that changed after `recent_since`, in nanoseconds since 1970, are told apart.
+    Accounts that were forgotten are left out. Files that changed after `recent_since`, in nanoseconds since 1970, are
+    told apart.
     """
-    listing = list_root(root)
+    listing = list_root(root, opted_out)
     result = Sweep(listing.identity)
     if usernames is None or OUTSIDE in usernames:
         result.faults, result.ignored[OUTSIDE] = listing.faults, listing.ignored
@@ -115,7 +125,7 @@ def sweep(root: Path, usernames: Collection[str] | None = None, *, recent_since:
     return result
 
 
-def _take_folder(entry: os.DirEntry[bytes], result: RootListing) -> bool:
+def _take_folder(entry: os.DirEntry[bytes], result: RootListing, opted_out: Collection[str]) -> bool:
     """File a folder of the root; return False for what is no folder."""
     if not entry.is_dir(follow_symlinks=False):
         return False
@@ -124,8 +134,14 @@ def _take_folder(entry: os.DirEntry[bytes], result: RootListing) -> bool:
     elif fault := username_fault(entry.name):
         result.ignored += 1
         result.faults.append(f"Folder '{printable(entry.name)}' is not indexed: {fault}; rename it.")
+    elif (username := username_of(entry.name)) in opted_out:
+        result.ignored += 1
+        result.faults.append(
+            f"Folder '{printable(entry.name)}' is left alone: {username} was forgotten. Remove the folder, or take that"
+            f" back by `igsearch forget --undo {username}`."
+        )
     else:
-        result.folders.setdefault(username_of(entry.name), []).append(entry.name)
+        result.folders.setdefault(username, []).append(entry.name)
     return True
 
 

@@ -58,6 +58,14 @@ class Eyes(Reader, Deepener, Protocol):
     """What opens files."""
 
 
+class Meter(Protocol):
+    """What counts what is done."""
+
+    def filed(self, outcome: str, files: int = 1) -> None: ...
+
+    def deepened(self) -> None: ...
+
+
 class Sight(Protocol):
     """What sees that something happened below the dataset."""
 
@@ -81,6 +89,7 @@ class Turns:
         reader: Eyes,
         crew: Crew,
         sight: Sight,
+        meter: Meter,
         next_scan: Callable[[], datetime | None],
     ) -> None:
         self._manner = self._scan_manner = replace(manner, settling=Settling(settle_seconds))
@@ -89,10 +98,12 @@ class Turns:
         self._reader = reader
         self._crew = crew
         self._sight = sight
+        self._meter = meter
         self._next_scan = next_scan
         self._agenda = Agenda()
         self._missing = Missing()
         self._outdated: set[str] = set()
+        self._opted_out: frozenset[str] = frozenset()
         self._deepening = self._new_deepening()
         self._tally = Tally()
         self._wanted: str | None = None
@@ -132,6 +143,7 @@ class Turns:
         """
         now = time.monotonic()
         self._listen()
+        await self._heed_opt_outs()
         if self._wanted and not self._tally.is_scanning:
             await self._begin_scan(self._wanted, now)
         elif due := self._agenda.take_due(now):
@@ -160,6 +172,14 @@ class Turns:
         if reason:
             self.rescan(reason)
 
+    async def _heed_opt_outs(self) -> None:
+        """Learn whom not to index; an account that was forgotten, or taken back, is looked at soon."""
+        opted_out = await self._store.opted_out()
+        if changed := opted_out ^ self._opted_out:
+            self._opted_out = opted_out
+            for username in (OUTSIDE, *changed):
+                self._agenda.add_fresh(username, time.monotonic())
+
     def _until_due(self, began: float) -> Callable[[], bool]:
         """Return what tells whether a fresh account is due, once this turn had its least time."""
 
@@ -178,7 +198,7 @@ class Turns:
 
     async def _begin_scan(self, reason: str, now: float) -> None:
         """Put every account on the agenda, of the disk and of the record."""
-        listing = await asyncio.to_thread(list_root, self._manner.root)
+        listing = await asyncio.to_thread(list_root, self._manner.root, self._opted_out)
         usernames = sorted({*listing.folders, *await self._store.usernames()})
         logger.info("full rescan (%s): %d accounts", reason, len(usernames))
         self._scan_manner = replace(self._manner, is_asked=self._is_asked)
@@ -189,10 +209,19 @@ class Turns:
 
     async def _visit(self, usernames: list[str], bounds: Bounds) -> None:
         began = time.monotonic()
-        visit = Visit(self._scan_manner, store=self._store, reader=self._reader, crew=self._crew, heard=_ignore)
+        visit = Visit(
+            self._scan_manner,
+            store=self._store,
+            reader=self._reader,
+            crew=self._crew,
+            heard=_ignore,
+            filed=self._count_filed,
+        )
         try:
             since = time.time_ns() - round(RECENT_TIMES * (self._settle_seconds + 1) * 1e9)
-            listing = await asyncio.to_thread(sweep, self._manner.root, usernames, recent_since=since)
+            listing = await asyncio.to_thread(
+                sweep, self._manner.root, usernames, opted_out=self._opted_out, recent_since=since
+            )
             findings = await visit.run(listing, usernames, bounds)
         except IgSearchError:
             self._agenda.add_first(usernames, began)
@@ -249,6 +278,7 @@ class Turns:
         self._missing.forget(paths)
         if images := before - (await self._store.checkpoint()).images:
             self._tally.removed(images)
+            self._meter.filed("removed", images)
             logger.info("removed %d photos whose files are gone", images)
 
     def _is_scanned(self, now: float) -> bool:
@@ -275,7 +305,24 @@ class Turns:
         )
 
     def _new_deepening(self) -> Deepening:
-        return Deepening(self._scan_manner, store=self._store, reader=self._reader, crew=self._crew, heard=_ignore)
+        return Deepening(
+            self._scan_manner,
+            store=self._store,
+            reader=self._reader,
+            crew=self._crew,
+            heard=_ignore,
+            filed=self._count_deepened,
+        )
+
+    def _count_filed(self, outcome: Outcome) -> None:
+        if outcome is not Outcome.UNCHANGED:
+            self._meter.filed(outcome.value)
+
+    def _count_deepened(self, outcome: Outcome) -> None:
+        if outcome is Outcome.UPDATED:
+            self._meter.deepened()
+        else:
+            self._meter.filed(outcome.value)
 
     def _report_faults(self, faults: Collection[str]) -> None:
         """Log the faults of the dataset that were not logged before."""

@@ -83,7 +83,10 @@ class Findings:
 
 
 class Visit:
-    """One visit; ended early, everything finished so far is written."""
+    """One visit; ended early, everything finished so far is written.
+
+    `heard` is told of every file that was looked at, `filed` of what changed in the record, once it has.
+    """
 
     def __init__(
         self,
@@ -93,6 +96,7 @@ class Visit:
         reader: Reader,
         crew: Crew,
         heard: Callable[[Outcome, int], None],
+        filed: Callable[[Outcome], None] = lambda _outcome: None,
     ) -> None:
         self._manner = manner
         self._store = store
@@ -106,6 +110,7 @@ class Visit:
             batch=self._batch,
             clock=manner.clock,
             must_lie_still=manner.settling is not None,
+            filed=filed,
         )
         self._findings = Findings(relocated=self._reconciler.relocated)
 

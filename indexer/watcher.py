@@ -8,7 +8,7 @@ the limit of watches was reached, a thread died, the dataset folder went.
 import errno
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
@@ -128,10 +128,10 @@ class Watcher:
         self._observer = self._notifier = None
 
 
-def watch_limit() -> int | None:
+def watch_limit(files: Iterable[Path] = WATCH_LIMITS) -> int | None:
     """Return how many folders this user may watch, or None where the system does not say."""
     limits = []
-    for file in WATCH_LIMITS:
+    for file in files:
         with suppress(OSError, ValueError):
             limits.append(int(file.read_text(encoding="ascii")))
     return min(limits, default=None)

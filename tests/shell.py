@@ -40,9 +40,16 @@ class Shell:
     def environment(self, variables: dict[str, str]) -> dict[str, str]:
         return {"PATH": os.environ["PATH"], "HOME": str(self.folder / "home"), **variables}
 
-    def igsearch(self, *arguments: str, stdin: bytes = b"", variables: dict[str, str] | None = None) -> Ended:
+    def igsearch(
+        self,
+        *arguments: str,
+        stdin: bytes = b"",
+        variables: dict[str, str] | None = None,
+        prefix: tuple[str, ...] = (),
+        program: tuple[str, ...] = ("-m", "igsearch"),
+    ) -> Ended:
         ended = subprocess.run(
-            [sys.executable, "-m", "igsearch", *arguments],
+            [*prefix, sys.executable, *program, *arguments],
             cwd=self.folder,
             env=self.environment(variables or {}),
             input=stdin,

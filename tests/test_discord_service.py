@@ -12,7 +12,8 @@ from tests.accounts import DOTTED, DUNDER, SHARED, indexed_dataset, jpeg, sent
 from tests.discord_api import DiscordApi, discord_api
 from tests.discord_channels import BotMessage
 from tests.discord_stage import Stage
-from tests.mariadb import MariaDB
+from tests.mariadb import MariaDB, free_port
+from tests.metrics_page import Page
 from tests.shell import Shell
 
 AWAY = "My index cannot be reached just now: try again in a minute."
@@ -199,19 +200,28 @@ def test_neither_token_nor_query_image_is_anywhere(stage: Stage) -> None:
 
 
 def test_run_answers_on_both_chats_beside_the_indexer(tmp_path: Path, api: DiscordApi) -> None:
-    """`igsearch run` with a Discord token and a Telegram one that is refused: the rest goes on."""
+    """`igsearch run` with a Discord token and a Telegram that is away: the rest goes on, and one page tells all."""
     stage = Stage(Shell(tmp_path), api)
     stage.shell.put("images/anna/1.jpg", jpeg(DOTTED))
     anna = api.person()
     more = {"IGSEARCH_TELEGRAM_TOKEN": "1:nobody", "IGSEARCH_TELEGRAM_API_URL": "http://127.0.0.1:9"}
+    page = Page(free_port())
 
-    with stage.bot("run", "--dataset", "images", **more) as service:
+    with stage.bot("run", "--dataset", "images", **more, IGSEARCH_METRICS_LISTEN=str(page.port)) as service:
         service.until(lambda: stage.shell.figures()["images"] == 1)
         service.until_said("Telegram cannot be reached")
         if "the index cannot be reached" in service.log:  # the bot was there before the tables
             service.until_said("the index can be reached again")
         answer = anna.uses_command("search", {"image": anna.attaches("a.jpg", sent(DOTTED))}).answer()
+        service.until(lambda: page.shows('igsearch_connected{front_end="discord"}', 1))
+        samples = page.samples
+        health = stage.shell.igsearch("health", "--json", "discord", "telegram").objects[0]
         code = service.end()
 
     assert found(answer)
+    assert samples['igsearch_searches_total{front_end="discord",verdict="match"}'] == 1
+    assert samples['igsearch_connected{front_end="telegram"}'] == 0
+    assert samples['igsearch_files_total{outcome="added"}'] == 1
+    assert health["discord"]["healthy"]
+    assert health["telegram"]["detail"] == "it is not connected: Telegram cannot be reached (NetworkError)"
     assert code == 0

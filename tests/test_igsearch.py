@@ -392,3 +392,52 @@ def test_both_databases_give_the_same_answers(shell: Shell, urls: list[str]) -> 
         ["carl", "anna"],
         [],
     ]
+
+
+def test_a_forgotten_account_is_found_no_more(indexed: Shell) -> None:
+    """It is in no answer, nor indexed again, until that is taken back; the list tells of it throughout."""
+    forgotten = indexed.igsearch("forget", "@Anna")
+    again = indexed.igsearch("index", "--json")
+    searched = indexed.igsearch("search", "--query", "images/anna/a.jpg")
+    undone = indexed.igsearch("forget", "--undo", "anna")
+    listed = indexed.igsearch("forget", "--list", "--json")
+    indexed.igsearch("index")
+    found = indexed.igsearch("search", "--query", "images/anna/a.jpg")
+
+    assert forgotten.lines == [
+        "anna: 1 photos forgotten. It is in no answer any more, and is not indexed again.",
+        "Its folder images/anna is left alone: remove it yourself if the photos shall go, too.",
+    ]
+    assert (again.objects[0]["added"], again.objects[0]["ignored"]) == (0, 1)
+    assert (searched.code, searched.out) == (1, "")
+    assert undone.code == 0
+    assert [(entry["username"], entry["images"]) for entry in listed.objects] == [("anna", 1)]
+    assert listed.objects[0]["undone_at"] > listed.objects[0]["forgotten_at"]
+    assert found.lines == ["anna"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ((), 2, "name one account, or give --list"),
+        (("a..b",), 2, "'a..b' is no username: a username neither starts"),
+        (("anna", "--list"), 2, "name one account, or give --list"),
+        (("--undo", "bob"), 1, "bob is not forgotten: `igsearch forget --list` shows who is."),
+    ],
+)
+def test_who_is_to_be_forgotten_must_be_clear(indexed: Shell, arguments: tuple[str, ...], code: int, said: str) -> None:
+    """Whatever is no account, or not on the list, is said, and changes nothing."""
+    ended = indexed.igsearch("forget", *arguments)
+
+    assert ended.code == code
+    assert said in ended.err
+    assert indexed.igsearch("search", "--query", "images/anna/a.jpg").lines == ["anna"]
+
+
+def test_health_without_a_daemon_is_1(indexed: Shell) -> None:
+    """Where no service was ever heard of, or there is no database, the exit code is 1 and a line says what to do."""
+    never, nothing = indexed.igsearch("health"), indexed.igsearch("health", "--dataset", "nowhere", "--json")
+
+    assert (never.code, nothing.code) == (1, 1)
+    assert never.lines[1] == "ILL   indexer   it was never heard of: start it by `igsearch watch`"
+    assert "There is no dataset folder nowhere" in nothing.objects[0]["database"]["detail"]

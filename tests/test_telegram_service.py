@@ -10,15 +10,20 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.accounts import DOTTED, DUNDER, SHARED, cropped, indexed_dataset, jpeg, sent
+from tests.accounts import DOTTED, DUNDER, SHARED, STRANGER, cropped, indexed_dataset, jpeg, sent
 from tests.bot_api import BotApi, bot_api
-from tests.mariadb import MariaDB
+from tests.mariadb import MariaDB, free_port
+from tests.metrics_page import Page
 from tests.pictures import bombs
 from tests.shell import Service, Shell
 from tests.telegram_chats import BotMessage
 from tests.telegram_stage import Stage
 
 AWAY = "My index cannot be reached just now: try again in a minute."
+VERDICTS = 'igsearch_searches_total{front_end="telegram",verdict="'
+STEPS = 'igsearch_search_seconds_count{front_end="telegram",step="'
+END = '"}'
+CONNECTED = 'igsearch_connected{front_end="telegram"}'
 RESTARTED = "I am being restarted: send the picture again in a minute."
 FOREIGN = "This bot serves certain chats only: ask its operator, and name the number {}."
 NUMBERS = count()
@@ -295,7 +300,10 @@ def test_a_webhook_brings_the_updates(stage: Stage) -> None:
 
 
 def test_run_watches_and_answers_in_one_process(tmp_path: Path, api: BotApi) -> None:
-    """`igsearch run` with a token: a photo that is dropped is found by the bot seconds later, and both end together."""
+    """`igsearch run` with a token: a photo that is dropped is found by the bot seconds later, and both end together.
+
+    Meanwhile both are well, and an account that is forgotten is in the very next answer no more.
+    """
     stage = Stage(Shell(tmp_path), api)
     stage.shell.put("images/anna/1.jpg", jpeg(DOTTED))
     person = api.person()
@@ -305,10 +313,15 @@ def test_run_watches_and_answers_in_one_process(tmp_path: Path, api: BotApi) -> 
         stage.shell.put("images/bob/2.jpg", jpeg(DUNDER))
         service.until(lambda: stage.shell.figures()["images"] == 2)
         answer = person.answer_to(person.sends_photo(sent(DUNDER)))
+        service.until(lambda: stage.shell.igsearch("health", "indexer", "telegram").code == 0)
+        stage.shell.igsearch("forget", "bob")
+        unnamed = person.answer_to(person.sends_photo(sent(DUNDER)))
         code = service.end()
 
     assert usernames(answer) == ["bob"]
+    assert usernames(unnamed) == []
     assert code == 0
+    assert stage.shell.igsearch("health", "telegram").lines[1].startswith("ILL   telegram  it was stopped at")
 
 
 def test_a_bot_that_fails_does_not_stop_the_indexer(tmp_path: Path, api: BotApi) -> None:
@@ -375,6 +388,31 @@ def test_a_bot_may_start_before_its_tables(server_variables: dict[str, str], tmp
     assert usernames(late) == ["anna"]
 
 
+# Metrics
+
+
+def test_prometheus_is_told_of_every_answer(stage: Stage) -> None:
+    """A photo that is found, one that is not and one that is none count under their verdicts, with their steps."""
+    page = Page(free_port())
+    anna = stage.api.person()
+    with stage.bot(IGSEARCH_METRICS_LISTEN=str(page.port)) as service:
+        anna.answer_to(anna.sends_photo(cropped(DUNDER)))
+        anna.answer_to(anna.sends_photo(sent(STRANGER)))
+        anna.answer_to(anna.sends_document(b"no picture", file_name="a.jpg", mime_type="image/jpeg"))
+        service.until(lambda: page.shows(f"{STEPS}whole{END}", 3) and page.shows(CONNECTED, 1))
+        text, samples = page.text, page.samples
+
+    verdicts = {verdict: samples[f"{VERDICTS}{verdict}{END}"] for verdict in ("match", "none", "error")}
+    steps = [samples[f"{STEPS}{step}{END}"] for step in ("download", "reading", "search", "reply", "whole")]
+    assert verdicts == {"match": 1, "none": 1, "error": 1}
+    assert samples['igsearch_faults_total{fault="unsupported",front_end="telegram"}'] == 1
+    assert steps == [2, 2, 2, 3, 3]
+    assert samples['igsearch_index_images{index="light"}'] == samples['igsearch_index_images{index="deep"}'] == 3
+    assert samples["process_resident_memory_bytes"] > MEGABYTE
+    assert not [word for word in (stage.api.token, "dunder", ".jpg", str(anna.id), "discord") if word in text]
+    assert "metrics are at http://127.0.0.1:" in service.log
+
+
 # Secrets
 
 
@@ -416,12 +454,14 @@ def test_query_images_are_told_to_nobody(stage: Stage) -> None:
 
 
 def test_the_token_is_nowhere(stage: Stage) -> None:
-    """At the chattiest level, through faults of every kind, the token is in no line and no process argument."""
+    """At the chattiest level, through faults of every kind, the token is in no line, metric or process argument."""
     anna = stage.api.person()
     token = stage.api.token
     arguments: set[str] = set()
+    page = Page(free_port())
+    chatty = {"IGSEARCH_LOG_LEVEL": "DEBUG", "IGSEARCH_LOG_FORMAT": "json"}
 
-    with stage.bot(IGSEARCH_LOG_LEVEL="DEBUG", IGSEARCH_LOG_FORMAT="json") as service:
+    with stage.bot(**chatty, IGSEARCH_METRICS_LISTEN=str(page.port)) as service:
         for method in ("getUpdates", "sendMessage", "getFile", "file", "answerCallbackQuery", "sendChatAction"):
             stage.api.fail(method, status=502, body=f"<html>{token}</html>")
             answer = anna.answer_to(anna.sends_photo(sent(DUNDER)))
@@ -439,11 +479,12 @@ def test_the_token_is_nowhere(stage: Stage) -> None:
         anna.answer_to(anna.sends_text("/help"))
         for pid in descendants(service.process.pid):
             arguments.add(Path(f"/proc/{pid}/cmdline").read_text(errors="replace"))
+        metrics = page.text
         service.end()
 
     assert len(arguments) > 1
     assert token not in "".join(arguments)
-    assert token.split(":")[1] not in service.log
+    assert token.split(":")[1] not in service.log + metrics
 
 
 # Load

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.watching import Ask, backlog, photo_count, reading
-from tests.mariadb import MariaDB
+from tests.mariadb import MariaDB, free_port
+from tests.metrics_page import Page
 from tests.pictures import photo_bytes
 from tests.shell import Service, Shell
 
@@ -91,13 +92,31 @@ def test_a_second_indexer_is_refused(shell: Shell, command: str) -> None:
 
 
 def test_sighup_rescans(shell: Shell) -> None:
-    """SIGHUP asks for a full rescan; the log tells what it came to and when the next is due."""
-    with shell.service("watch", variables={"IGSEARCH_RESCAN": "0 4 * * *"}) as service:
+    """SIGHUP asks for a full rescan; the log tells what it came to and when the next is due. No file counts twice."""
+    shell.put("images/anna/broken.jpg", PICTURES[0][:1000])
+    page = Page(free_port())
+    variables = {"IGSEARCH_RESCAN": "0 4 * * *", "IGSEARCH_METRICS_LISTEN": str(page.port)}
+    with shell.service("watch", variables=variables) as service:
         service.until_said("full rescan (start) done")
         service.process.send_signal(signal.SIGHUP)
         service.until_said("full rescan (SIGHUP) done")
+        service.until(lambda: page.shows("igsearch_deep_fingerprints_total", 1))
+        samples = page.samples
 
+    files = {outcome: samples[f'igsearch_files_total{{outcome="{outcome}"}}'] for outcome in ("added", "unreadable")}
     assert "; next 2" in service.log
+    assert files == {"added": 1, "unreadable": 1}
+    assert not any("front_end" in name for name in samples)
+
+
+def test_metrics_that_cannot_be_had_cost_nothing_else(shell: Shell) -> None:
+    """Where another program listens at their address the log says so, and the daemon does its work."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        with shell.service("watch", variables={"IGSEARCH_METRICS_LISTEN": port}) as service:
+            until_images(shell, service, 1)
+
+    assert service.log.count(f"IGSEARCH_METRICS_LISTEN: nobody can listen at 127.0.0.1:{port} (") == 1
 
 
 def test_an_absent_dataset_ends_the_start(shell: Shell) -> None:
@@ -124,6 +143,7 @@ def test_the_service_manager_is_told(shell: Shell) -> None:
         with shell.service("watch", variables={"NOTIFY_SOCKET": str(shell.folder / "notify")}) as service:
             while listener.recv(4096) != b"READY=1":
                 pass
+            service.until(lambda: shell.igsearch("health", "indexer").code == 0)
             service.end()
         listener.setblocking(False)
         said = []
@@ -248,6 +268,23 @@ def test_the_database_may_come_last(shell: Shell, mariadb: MariaDB, on_server: d
     finally:
         if mariadb.process is None:
             mariadb.start()
+
+
+def test_the_database_may_still_be_in_the_making(shell: Shell, mariadb: MariaDB) -> None:
+    """A daemon that may make no tables waits for the database, and then for who makes them."""
+    name = f"made_late_{next(NUMBERS)}"
+    mariadb.execute(
+        f"CREATE OR REPLACE USER '{name}'@'%' IDENTIFIED BY 'secret'",
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON {name}.* TO '{name}'@'%'",
+    )
+    variables = {"IGSEARCH_DATABASE_URL": mariadb.url(name, user=name, password="secret")}
+
+    with shell.service("watch", variables=variables) as service:
+        service.until_said(f"There is no database {name}")
+        mariadb.create_database(name)
+        service.until_said(f"'{name}' may not make them: run `igsearch init-db`")
+        shell.igsearch("init-db", variables={"IGSEARCH_DATABASE_URL": mariadb.url(name)})
+        until_images(shell, service, 1, {"IGSEARCH_DATABASE_URL": mariadb.url(name)})
 
 
 def test_a_full_disk_is_said_and_survived(shell: Shell) -> None:

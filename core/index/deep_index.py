@@ -32,6 +32,11 @@ class DeepIndex(Follower):
     def __len__(self) -> int:
         return len(self._features)
 
+    @property
+    def images(self) -> int:
+        """Count the images that have features."""
+        return self._features.images
+
     async def follow(self, feed: Feed) -> Checkpoint:
         """Bring this to the store's revision and return that; raises StoreError."""
         self._take_trained()
@@ -63,6 +68,9 @@ class DeepIndex(Follower):
         if self._training:
             self._training.cancel()
         self._features, self._training = FeatureIndex(), None
+
+    def _compact(self) -> None:
+        """Do nothing: the inverted lists let go of features at once."""
 
     async def _catch_up(self, feed: Feed, point: Checkpoint) -> int:
         if not len(self._features):

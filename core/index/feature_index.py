@@ -61,6 +61,11 @@ class FeatureIndex:
         return len(self._lists)
 
     @property
+    def images(self) -> int:
+        """Count the images that the codes are of."""
+        return len(self._known)
+
+    @property
     def is_outgrown(self) -> bool:
         """Tell whether searches would be quicker after `retrained`."""
         return _lists_for(len(self)) >= OUTGROWN * self._lists.count

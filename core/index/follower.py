@@ -3,6 +3,7 @@
 1. The store's checkpoint tells its identity and its revision.
 2. Another database: the snapshot kept for it is opened, or all is read anew. An older revision: a backup was restored.
 3. What was written or removed since is applied.
+4. A snapshot from before an account was forgotten is removed, and made anew.
 The store is the truth; a snapshot that does not fit is made again.
 """
 
@@ -16,10 +17,16 @@ from typing import Any
 from numpy.typing import NDArray
 
 from core.index.feed import Feed
-from core.index.snapshot import load, save
+from core.index.snapshot import discard, load, save
 from core.model import Checkpoint
 
 logger = logging.getLogger(__name__)
+
+
+def discard_snapshots(cache: Path, database_id: str) -> None:
+    """Remove what is kept in the cache folder of a database's fingerprints."""
+    for folder in cache.glob(f"{database_id}*"):
+        discard(folder)
 
 
 class Follower(ABC):
@@ -32,6 +39,8 @@ class Follower(ABC):
         self._database_id = ""
         self._revision = 0
         self._unsaved = 0
+        self._kept_revision: int | None = None
+        """Of the snapshot on disk; None where there is none of ours."""
 
     async def follow(self, feed: Feed) -> Checkpoint:
         """Bring this to the store's revision and return that; raises StoreError."""
@@ -44,6 +53,8 @@ class Follower(ABC):
         if point.revision > self._revision:
             self._unsaved += await self._catch_up(feed, point)
             self._revision = point.revision
+        if point.forgotten > (self._kept_revision or 0):
+            await asyncio.to_thread(self._discard_snapshot)
         if self._unsaved >= self._worth_a_snapshot:
             await asyncio.to_thread(self._save_snapshot)
         return point
@@ -55,6 +66,10 @@ class Follower(ABC):
     @abstractmethod
     def _clear(self) -> None:
         """Forget everything."""
+
+    @abstractmethod
+    def _compact(self) -> None:
+        """Let go of what was removed, where it is only hidden."""
 
     @abstractmethod
     async def _catch_up(self, feed: Feed, point: Checkpoint) -> int:
@@ -69,7 +84,7 @@ class Follower(ABC):
         """Take up the arrays of a snapshot."""
 
     def _start_over(self, database_id: str) -> None:
-        self._database_id, self._revision, self._unsaved = database_id, 0, 0
+        self._database_id, self._revision, self._unsaved, self._kept_revision = database_id, 0, 0, None
         self._clear()
 
     def _open_snapshot(self) -> None:
@@ -77,11 +92,19 @@ class Follower(ABC):
         if snapshot is None or {**snapshot.key, "revision": 0} != {**self._key(), "revision": 0}:
             return
         self._restore(snapshot.arrays)
-        self._revision = int(snapshot.key["revision"])
+        self._revision = self._kept_revision = int(snapshot.key["revision"])
+
+    def _discard_snapshot(self) -> None:
+        """Let nothing that was forgotten lie on the disk, nor come there with the next snapshot."""
+        discard(self._folder())
+        self._compact()
+        if self._kept_revision is not None:
+            self._unsaved = self._worth_a_snapshot
+        self._kept_revision = self._revision
 
     def _save_snapshot(self) -> None:
         save(self._folder(), self._key(), self._arrays())
-        self._unsaved = 0
+        self._unsaved, self._kept_revision = 0, self._revision
         logger.info("saved a snapshot to %s at revision %d", self._folder(), self._revision)
 
     def _folder(self) -> Path:

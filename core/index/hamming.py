@@ -76,6 +76,14 @@ class HammingIndex:
         for block in self._blocks:
             block.discard(np.asarray(ids, np.int64))
 
+    def compact(self) -> None:
+        """Let go of the hashes that were discarded, which until then are only hidden."""
+        self._blocks = tuple(
+            block if block.living == len(block) else self._block_of(block.rows())
+            for block in self._blocks
+            if block.living
+        )
+
     def nearest(self, queries: NDArray[np.uint8]) -> Neighbours:
         """Find the neighbours of all queries, shape (q, bits / 8), within the radius."""
         words = self._words(queries)
@@ -110,12 +118,14 @@ class HammingIndex:
         blocks = list(self._blocks)
         while blocks and len(blocks[-1]) <= max(self._tuning.flat_up_to, MERGE_SHARE * len(rows)):
             rows = blocks.pop().rows().joined(rows)
-        rows = rows.by_id()
+        return (*blocks, self._block_of(rows.by_id()))
+
+    def _block_of(self, rows: "_Rows") -> "_Block":
         if len(rows) <= self._tuning.flat_up_to:
-            return (*blocks, _Block(rows, None))
+            return _Block(rows, None)
         choose = self._tuning.choose or cheapest_substrings
         substrings = choose(self._bits, self._radius, len(rows))
-        return (*blocks, _Block(rows, Tables.build(rows.words, substrings)))
+        return _Block(rows, Tables.build(rows.words, substrings))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

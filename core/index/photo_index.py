@@ -43,6 +43,10 @@ class PhotoIndex(Follower):
     def _clear(self) -> None:
         self._hashes = {name: HammingIndex(bits=BITS[name], radius=radius) for name, radius in self._radii.items()}
 
+    def _compact(self) -> None:
+        for index in self._hashes.values():
+            index.compact()
+
     async def _catch_up(self, feed: Feed, point: Checkpoint) -> int:  # noqa: ARG002 - nothing is sized by it here
         rows = 0
         async for page in feed.fingerprints_after(self._revision):

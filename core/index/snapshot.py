@@ -64,6 +64,18 @@ def load(folder: Path) -> Snapshot | None:
     return Snapshot(manifest["key"], arrays)
 
 
+def discard(folder: Path) -> None:
+    """Remove the snapshot in the folder, with what a crash left of others; if that fails, the log tells what to do."""
+    try:
+        if folder.parent.exists():
+            with _only_saver(folder):
+                for place in (folder, *_leftovers(folder)):
+                    if place.exists():
+                        shutil.rmtree(place)
+    except OSError as error:
+        log.warning("snapshot %s not removed: %s; it holds what was forgotten: remove it", folder, error)
+
+
 @contextmanager
 def _only_saver(folder: Path) -> Iterator[None]:
     """Hold a lock that dies with the process, so that what others left under it belongs to nobody."""
@@ -77,14 +89,19 @@ def _only_saver(folder: Path) -> Iterator[None]:
 
 def _replace(folder: Path, key: Mapping[str, str | int], arrays: Mapping[str, NDArray[Any]]) -> None:
     """A crash leaves the old snapshot or, between the two renames, none; the next saver removes what else it left."""
-    new, old = (folder.with_name(f".{folder.name}.{which}") for which in ("new", "old"))
-    for leftover in (new, old):
+    new, old = leftovers = _leftovers(folder)
+    for leftover in leftovers:
         shutil.rmtree(leftover, ignore_errors=True)
     _write(new, key, arrays)
     if folder.exists():
         folder.rename(old)
     new.rename(folder)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _leftovers(folder: Path) -> tuple[Path, Path]:
+    """Return where a new snapshot is made, and where the old one is put aside."""
+    return folder.with_name(f".{folder.name}.new"), folder.with_name(f".{folder.name}.old")
 
 
 def _write(folder: Path, key: Mapping[str, str | int], arrays: Mapping[str, NDArray[Any]]) -> None:

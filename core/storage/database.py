@@ -18,7 +18,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from core.errors import SchemaMismatch, SettingsError, StoreError, Unavailable
+from core.errors import Denied, NotReady, SchemaMismatch, SettingsError, StoreError, Unavailable
 
 READ_SECONDS = 4.0
 """A person who asks hears within 5 s that the database is away."""
@@ -44,12 +44,18 @@ T = TypeVar("T")
 
 
 class Database:
-    """An engine and its pool of connections; close it when done."""
+    """An engine and its pool of connections; close it when done. `failed` hears of each call that fails."""
 
     def __init__(
-        self, url: str | URL, *, read_seconds: float = READ_SECONDS, write_seconds: float = WRITE_SECONDS
+        self,
+        url: str | URL,
+        *,
+        read_seconds: float = READ_SECONDS,
+        write_seconds: float = WRITE_SECONDS,
+        failed: Callable[[StoreError], None] = lambda _error: None,
     ) -> None:
         self.url = _with_driver(url)
+        self._failed = failed
         self._read_seconds = read_seconds
         self._write_seconds = write_seconds
         self._file: tuple[int, int] | None = None
@@ -100,6 +106,11 @@ class Database:
 
     def explained(self, error: BaseException) -> StoreError:
         """Turn a driver's error into a sentence with its remedy."""
+        explained = self._explain(error)
+        self._failed(explained)
+        return explained
+
+    def _explain(self, error: BaseException) -> StoreError:
         if isinstance(error, DBAPIError):
             return self._explain_code(error) or self._explain_text(str(error.orig))
         if isinstance(error, sqlite3.Error):
@@ -142,9 +153,9 @@ class Database:
         if code in ACCESS_DENIED:
             return StoreError(f"The database refuses user '{self.url.username}': check user and password {setting}.")
         if code in COMMAND_DENIED:
-            return StoreError(f"The database user '{self.url.username}' lacks a right ({error.orig}): grant it.")
+            return Denied(f"The database user '{self.url.username}' lacks a right ({error.orig}): grant it.")
         if code == UNKNOWN_DATABASE:
-            return StoreError(f"There is no database {self.name}: create it, or check the name {setting}.")
+            return NotReady(f"There is no database {self.name}: create it, or check the name {setting}.")
         if code in NO_SUCH_TABLE:
             return SchemaMismatch(f"The database {self.name} lacks tables of igsearch: run `igsearch init-db`.")
         if code in DISK_FULL:

@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.errors import SchemaMismatch, StoreError
+from core.errors import Denied, NotReady, SchemaMismatch, StoreError
 from core.index.feed import FeaturePage, FingerprintPage
 from core.model import (
     CODE_BYTES,
@@ -52,11 +52,10 @@ from core.model import (
 from core.storage import tables as t
 from core.storage.database import KEYS_A_QUERY, Database
 from core.storage.lock import WriterLock, writer_lock
-from core.storage.writing import apply, aware, naive
+from core.storage.writing import apply, aware, naive, opted_out
 
-SCHEMA_VERSION = "0003"
+SCHEMA_VERSION = "0004"
 """The newest migration; a test compares them. Asking Alembic would cost every command its import."""
-REMARK_LENGTH = 500
 UPGRADE_SECONDS = 3600.0
 PAGE_ROWS = 20_000
 """Fingerprints read at a time when an index follows the store."""
@@ -72,7 +71,11 @@ DEEP = t.deep_fingerprints.c
 LIGHT_NAMES = list(LightFingerprint.__dataclass_fields__)
 STAMP_NAMES = list(FileStamp.__dataclass_fields__)
 
-CHECKPOINT = select(t.checkpoint, select(func.count()).select_from(t.users).scalar_subquery().label("users"))
+CHECKPOINT = select(
+    t.checkpoint,
+    select(func.count()).select_from(t.users).scalar_subquery().label("users"),
+    select(func.max(t.opt_outs.c.revision)).scalar_subquery().label("forgotten"),
+)
 RECORD = (
     select(IMAGE.id, IMAGE.path, *[IMAGE[name] for name in STAMP_NAMES], t.users.c.username)
     .add_columns(LIGHT.sha256, LIGHT.version)
@@ -115,30 +118,29 @@ class Store:
 
     async def check_schema(self) -> None:
         """Raise SchemaMismatch unless the tables are those of this version."""
-        found = await self.schema_version()
-        if found is None:
-            raise SchemaMismatch(
-                f"Nothing is indexed in {self.name} yet: run `igsearch index --dataset DIR` (or `igsearch init-db`)."
-            )
-        if found < SCHEMA_VERSION:
-            raise SchemaMismatch(f"The tables in {self.name} are of an older igsearch: run `igsearch init-db`.")
-        if found > SCHEMA_VERSION:
-            raise SchemaMismatch(f"The tables in {self.name} are of a newer igsearch: upgrade igsearch.")
+        check_version(await self.schema_version(), self.name)
 
     async def schema_version(self) -> str | None:
         """Return the version of the tables, or None for an empty database."""
         if self.database.is_sqlite and not os.path.exists(self.name):  # noqa: ASYNC240 - answers at once
             return None
-        return await self.database.read(lambda connection: connection.run_sync(_schema_version))
+        return await self.database.read(lambda connection: connection.run_sync(found_version))
 
     async def create_schema(self) -> None:
-        """Make the tables in an empty database; raises SchemaMismatch for tables of another version.
+        """Make the tables in an empty database; raises SchemaMismatch for tables of another version, NotReady where
+        another user is to make them.
 
         Older tables in which nothing was ever written are those of a process that was killed between two migrations.
         """
         found = await self.schema_version()
         if found is None or (found < SCHEMA_VERSION and not await self._is_written()):
-            await self.upgrade_schema()
+            try:
+                await self.upgrade_schema()
+            except Denied as error:
+                raise NotReady(
+                    f"There are no tables in {self.name} yet, and '{self.database.url.username}' may not make them: run"
+                    " `igsearch init-db` as a user who may."
+                ) from error
         await self.check_schema()
 
     async def _is_written(self) -> bool:
@@ -192,7 +194,7 @@ class Store:
         row = {
             **asdict(status),
             "id": 1,
-            "remark": status.remark[:REMARK_LENGTH] if status.remark else None,
+            "remark": status.remark[: t.REMARK_LENGTH] if status.remark else None,
             "next_scan": naive(status.next_scan) if status.next_scan else None,
             "seen_at": naive(status.seen_at),
         }
@@ -207,6 +209,10 @@ class Store:
         """Return every account that has an image or an unreadable file, in order."""
         either = select(t.users.c.username).union(select(LEDGER.username))
         return sorted(row[0] for row in await self.database.rows(either))
+
+    async def opted_out(self) -> frozenset[str]:
+        """Return the accounts that were forgotten, and are not to be indexed."""
+        return await self.database.read(opted_out)
 
     async def record(self, *usernames: str) -> dict[bytes, ImageRecord]:
         """Return the rows of the files of some accounts by path."""
@@ -238,8 +244,14 @@ class Store:
 
     async def checkpoint(self) -> Checkpoint:
         row = (await self.database.rows(CHECKPOINT))[0]
-        newest = aware(row.newest) if row.newest else None
-        return Checkpoint(row.database_id, row.revision, row.images, row.users, newest)
+        return Checkpoint(
+            database_id=row.database_id,
+            revision=row.revision,
+            images=row.images,
+            users=row.users,
+            newest=aware(row.newest) if row.newest else None,
+            forgotten=row.forgotten or 0,
+        )
 
     async def fingerprints_after(self, revision: int) -> AsyncIterator[FingerprintPage]:
         """Yield the fingerprints written after a revision, in the order of revisions."""
@@ -382,7 +394,20 @@ def _feature_page(rows: Sequence[tuple[int, bytes]]) -> FeaturePage:
     )
 
 
-def _schema_version(connection: Connection) -> str | None:
+def check_version(found: str | None, name: str) -> None:
+    """Raise SchemaMismatch unless the version of a database's tables is ours; None: there are no tables."""
+    if found is None:
+        raise SchemaMismatch(
+            f"Nothing is indexed in {name} yet: run `igsearch index --dataset DIR` (or `igsearch init-db`)."
+        )
+    if found < SCHEMA_VERSION:
+        raise SchemaMismatch(f"The tables in {name} are of an older igsearch: run `igsearch init-db`.")
+    if found > SCHEMA_VERSION:
+        raise SchemaMismatch(f"The tables in {name} are of a newer igsearch: upgrade igsearch.")
+
+
+def found_version(connection: Connection) -> str | None:
+    """Return the version of a database's tables, or None where there are none."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     found = connection.scalar(text("SELECT version_num FROM alembic_version"))
@@ -424,6 +449,8 @@ def _daemon_status(row: Row[Any]) -> DaemonStatus:
         lag_seconds=row.lag_seconds,
         next_scan=aware(row.next_scan) if row.next_scan else None,
         seen_at=aware(row.seen_at),
+        emitter=row.emitter,
+        has_workers=bool(row.has_workers),
     )
 
 

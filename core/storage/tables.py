@@ -33,7 +33,10 @@ metadata = MetaData(naming_convention=NAMES)
 Key = BigInteger().with_variant(Integer(), "sqlite")
 Username = String(30).with_variant(mysql.VARCHAR(30, charset="ascii", collation="ascii_bin"), "mysql", "mariadb")
 Word = String(32).with_variant(mysql.VARCHAR(32, charset="ascii", collation="ascii_bin"), "mysql", "mariadb")
-Sentence = String(500).with_variant(mysql.VARCHAR(500, charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb")
+REMARK_LENGTH = 500
+Sentence = String(REMARK_LENGTH).with_variant(
+    mysql.VARCHAR(REMARK_LENGTH, charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb"
+)
 Document = Text().with_variant(mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb")
 PathBytes = LargeBinary(4096).with_variant(mysql.VARBINARY(4096), "mysql", "mariadb")
 Codes = LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
@@ -167,9 +170,39 @@ daemon = Table(
     Column("lag_seconds", Double, nullable=False),
     Column("next_scan", Moment, nullable=True),
     Column("seen_at", Moment, nullable=False),
+    Column("emitter", Word, nullable=False),
+    Column("has_workers", SmallInteger, nullable=False),
     **OPTIONS,
 )
 """One row: what the daemon said of itself last."""
+
+front_ends = Table(
+    "front_ends",
+    metadata,
+    Column("name", Word, primary_key=True),
+    Column("state", Word, nullable=False),
+    Column("remark", Sentence, nullable=True),
+    Column("waiting", BigInteger, nullable=False),
+    Column("has_workers", SmallInteger, nullable=False),
+    Column("seen_at", Moment, nullable=False),
+    **OPTIONS,
+)
+"""One row a bot: what it said of itself last."""
+
+opt_outs = Table(
+    "opt_outs",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("username", Username, nullable=False, index=True),
+    Column("forgotten_at", Moment, nullable=False),
+    Column("images", BigInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("undone_at", Moment, nullable=True),
+    **NEVER_TWICE,
+)
+"""The accounts that are not to be indexed, and those that were not to be until `undone_at`: the audit of `forget`.
+
+`images` went at `revision`; snapshots of an index from before it may still hold their fingerprints."""
 
 replies = Table(
     "replies",

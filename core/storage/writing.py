@@ -5,6 +5,7 @@ Running the same batch again changes nothing, so a transaction whose commit may 
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -24,11 +25,13 @@ from core.model import (
     Relocate,
     Remember,
 )
+from core.storage.database import KEYS_A_QUERY
 from core.storage.tables import (
     checkpoint,
     deep_fingerprints,
     images,
     light_fingerprints,
+    opt_outs,
     tombstones,
     unreadable_files,
     users,
@@ -54,9 +57,23 @@ def aware(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC)
 
 
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """How many images went with an account, and at which revision."""
+
+    images: int
+    revision: int
+
+
 async def apply(connection: AsyncConnection, changes: Sequence[Change]) -> None:
-    """Apply changes, at most one a path, in the caller's transaction."""
+    """Apply changes, at most one a path, in the caller's transaction.
+
+    Changes of accounts that were forgotten are left out, here where nothing can come between: their photos may have
+    been read before that.
+    """
     batch = _Batch(connection, await _next_revision(connection))
+    unwanted = await opted_out(connection)
+    changes = [change for change in changes if _username(change) not in unwanted]
     await batch.relocate(_only(Relocate, changes))
     await batch.remember(_only(Remember, changes))
     await batch.reject(_only(Reject, changes))
@@ -66,10 +83,34 @@ async def apply(connection: AsyncConnection, changes: Sequence[Change]) -> None:
     await batch.count()
 
 
+async def erase(connection: AsyncConnection, username: str) -> Erased:
+    """Remove all that is known of an account, in the caller's transaction."""
+    batch = _Batch(connection, revision := await _next_revision(connection))
+    images = await batch.erase(username)
+    await batch.bury_what_nobody_has()
+    await batch.count()
+    return Erased(images, revision)
+
+
+async def opted_out(connection: AsyncConnection) -> frozenset[str]:
+    """Return the accounts that are not to be indexed."""
+    return frozenset(await connection.scalars(select(opt_outs.c.username).where(opt_outs.c.undone_at.is_(None))))
+
+
 async def _next_revision(connection: AsyncConnection) -> int:
     """Lock the checkpoint and take the next revision: whoever commits later has the higher one."""
     await connection.execute(update(checkpoint).values(revision=checkpoint.c.revision + 1))
     return int(await connection.scalar(select(checkpoint.c.revision)) or 0)
+
+
+def _username(change: Change) -> str | None:
+    """Return whose record a change adds to; None where it only takes away, or deepens what is there."""
+    match change:
+        case Remember(place=place) | Relocate(place=place):
+            return place.username
+        case Reject(entry=entry):
+            return entry.place.username
+    return None
 
 
 def _only(kind: type[C], changes: Sequence[Change]) -> list[C]:
@@ -145,15 +186,27 @@ class _Batch:
         await self._drop(images.c.path_sha256.in_(keys))
         await self._settle(keys)
 
+    async def erase(self, username: str) -> int:
+        """Remove the images of an account and its part of the ledger; return how many images went."""
+        owned = select(users.c.id).where(users.c.username == username).scalar_subquery()
+        await self._drop(images.c.user_id == owned)
+        await self._connection.execute(delete(unreadable_files).where(unreadable_files.c.username == username))
+        return -self._more_images
+
     async def bury_what_nobody_has(self) -> None:
         """Remove fingerprints and users without an image; a fingerprint leaves a tombstone."""
-        owned = select(images.c.light_id).where(images.c.light_id.in_(self._left_lights))
-        orphans = self._left_lights.difference(await self._connection.scalars(owned))
-        await self._insert(tombstones, [{"light_id": light, "revision": self._revision} for light in sorted(orphans)])
-        await self._connection.execute(delete(light_fingerprints).where(light_fingerprints.c.id.in_(orphans)))
+        lights = sorted(self._left_lights)
+        for start in range(0, len(lights), KEYS_A_QUERY):
+            await self._bury(set(lights[start : start + KEYS_A_QUERY]))
         active = select(images.c.user_id).where(images.c.user_id.in_(self._left_users)).distinct()
         idle = self._left_users.difference(await self._connection.scalars(active))
         await self._connection.execute(delete(users).where(users.c.id.in_(idle)))
+
+    async def _bury(self, lights: set[int]) -> None:
+        owned = select(images.c.light_id).where(images.c.light_id.in_(lights))
+        orphans = lights.difference(await self._connection.scalars(owned))
+        await self._insert(tombstones, [{"light_id": light, "revision": self._revision} for light in sorted(orphans)])
+        await self._connection.execute(delete(light_fingerprints).where(light_fingerprints.c.id.in_(orphans)))
 
     async def deepen(self, changes: Sequence[Deepen]) -> None:
         """Put deep fingerprints in the place of older ones, where the bytes still have an image."""

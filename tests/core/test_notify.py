@@ -1,5 +1,6 @@
 """What is told to a service manager, over a real socket."""
 
+import asyncio
 import os
 import socket
 from collections.abc import Iterator
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from core.notify import notifier
+from core.notify import announced, notifier
 
 
 @pytest.fixture(params=["file", "abstract"])
@@ -38,6 +39,16 @@ def test_without_a_manager_nothing_happens(address: str) -> None:
     notify = notifier(address)
 
     notify("READY=1")
+
+
+async def test_a_service_is_announced() -> None:
+    """From ready to stopping there is a sign of life."""
+    said: list[str] = []
+
+    async with announced(said.append):
+        await asyncio.sleep(0)
+
+    assert said == ["READY=1", "WATCHDOG=1", "STOPPING=1"]
 
 
 def test_a_manager_that_does_not_listen_holds_nobody_up(manager: tuple[str, socket.socket]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import SettingsError
-from core.settings import default_database, load_settings
+from core.settings import default_database, load_settings, read_settings
 
 NOWHERE = Path("no-such.env")
 
@@ -72,6 +72,23 @@ def test_all_faults_are_named_at_once() -> None:
     assert all(name in str(fault.value) for name in wrong)
 
 
+def test_wrong_settings_have_their_defaults_and_the_rest_is_as_set(tmp_path: Path) -> None:
+    """`igsearch doctor` goes on with what is right, also where two settings are wrong only together."""
+    env_file = tmp_path / ".env"
+    env_file.write_text("IGSEARCH_SETTLE_SECONDS=9\nIGSEARCH_LOG_FORMAT=\n")
+    wrong = {"IGSEARCH_RESCAN": "sometimes", "IGSEARCH_TELEGRAM_WEBHOOK_URL": "https://bot.example/hook"}
+
+    alone = read_settings({"IGSEARCH_RESCAN": "sometimes", "IGSEARCH_DISCORD_TOKEN_FILE": "/no/file"}, env_file)
+    together = read_settings({**wrong, "IGSEARCH_RESCAN": "1h"}, env_file)
+
+    assert [fault.split(":")[0] for fault in alone.faults] == ["IGSEARCH_DISCORD_TOKEN_FILE", "IGSEARCH_RESCAN"]
+    assert [fault.split(":")[0] for fault in together.faults] == ["IGSEARCH_TELEGRAM_WEBHOOK_SECRET"]
+    assert (alone.settings.rescan, alone.settings.settle_seconds) == ("15m", 9)
+    assert (together.settings.rescan, together.settings.telegram_webhook_url) == ("1h", "")
+    assert alone.in_file == frozenset({"IGSEARCH_SETTLE_SECONDS"})
+    assert alone.secret_files == {"IGSEARCH_DISCORD_TOKEN_FILE": Path("/no/file")}
+
+
 def test_a_value_may_be_in_a_file(tmp_path: Path) -> None:
     """IGSEARCH_X_FILE names a file whose content, without the line's end, is the value; both at once is a fault."""
     secret = tmp_path / "token"
@@ -134,6 +151,21 @@ def test_a_webhook_needs_a_secret() -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("", ""),
+        ("9464", "127.0.0.1:9464"),
+        ("0.0.0.0:9464", "0.0.0.0:9464"),
+        ("[::]:1", "[::]:1"),
+        ("localhost:65535", "localhost:65535"),
+    ],
+)
+def test_metrics_listen_on_loopback_unless_told_otherwise(said: str, meant: str) -> None:
+    """A port alone is one that no other machine reaches; without the setting nobody listens."""
+    assert load_settings({"IGSEARCH_METRICS_LISTEN": said}, NOWHERE).metrics_listen == meant
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("TELEGRAM_TOKEN", "12:with space"),
@@ -143,9 +175,13 @@ def test_a_webhook_needs_a_secret() -> None:
         ("TELEGRAM_WEBHOOK_LISTEN", "8443"),
         ("TELEGRAM_WEBHOOK_LISTEN", "127.0.0.1:99999"),
         ("TELEGRAM_API_URL", "api.telegram.org"),
+        ("METRICS_LISTEN", "65536"),
+        ("METRICS_LISTEN", "everywhere"),
+        ("METRICS_LISTEN", ":8080"),
+        ("METRICS_LISTEN", "http://127.0.0.1:8080"),
     ],
 )
-def test_a_wrong_setting_of_the_bot_is_named_without_its_value(name: str, value: str) -> None:
+def test_a_wrong_setting_is_named_without_its_value(name: str, value: str) -> None:
     """Each fault says which variable is wrong; a token or secret is never repeated."""
     with pytest.raises(SettingsError, match=f"IGSEARCH_{name}") as fault:
         load_settings({f"IGSEARCH_{name}": value}, NOWHERE)

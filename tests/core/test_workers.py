@@ -76,8 +76,14 @@ def write_a_file(path: bytes) -> None:
 
 
 @pytest.fixture
-async def workers() -> AsyncIterator[PhotoWorkers]:
-    async with PhotoWorkers(2) as workers:
+def restarts() -> list[None]:
+    """One for each time that workers died and others took their place."""
+    return []
+
+
+@pytest.fixture
+async def workers(restarts: list[None]) -> AsyncIterator[PhotoWorkers]:
+    async with PhotoWorkers(2, restarted=lambda: restarts.append(None)) as workers:
         yield workers
 
 
@@ -108,12 +114,13 @@ async def test_a_worker_gives_what_the_process_itself_would(tmp_path, workers):
     assert answers == (fingerprint_bytes(data), fingerprint_file(path), digest_file(path))
 
 
-async def test_errors_come_through(tmp_path, workers):
-    """What a worker finds wrong with a picture is said as it said it."""
+async def test_errors_come_through(tmp_path, workers, restarts):
+    """What a worker finds wrong with a picture is said as it said it, and the worker lives."""
     with pytest.raises(Unreadable, match="damaged"):
         await workers.fingerprint_bytes(photo_bytes(1)[:2000])
     with pytest.raises(PathError):
         await workers.fingerprint_file(bytes(tmp_path / "absent.jpg"))
+    assert restarts == []
 
 
 @pytest.mark.parametrize(
@@ -162,13 +169,14 @@ async def test_busy_workers_are_not_released(tmp_path, workers):
     assert await working == b"done"
 
 
-async def test_a_picture_that_takes_too_long_is_stopped():
+async def test_a_picture_that_takes_too_long_is_stopped(restarts):
     """The time limit kills a worker that never gives up the interpreter, and the next picture is fine."""
-    async with PhotoWorkers(2, seconds=0.5) as workers:
+    async with PhotoWorkers(2, seconds=0.5, restarted=lambda: restarts.append(None)) as workers:
         with pytest.raises(TooSlow, match=r"0\.5 s"):
             await workers._run(hang, b"")
 
         assert await workers._run(name_yourself, b"")
+    assert len(restarts) == 1
 
 
 async def test_each_of_many_gets_its_own_answer(workers):
@@ -182,8 +190,8 @@ async def test_each_of_many_gets_its_own_answer(workers):
     assert {type(answer) for answer in answers} == {int, Crashed}
 
 
-async def test_a_worker_killed_at_work_is_a_crash(tmp_path, workers):
-    """The system may kill a worker for its memory: that picture is told, the next one is fine."""
+async def test_a_worker_killed_at_work_is_a_crash(tmp_path, workers, restarts):
+    """The system may kill a worker for its memory: that picture is told, the next one is fine, and it is counted."""
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     picture = asyncio.ensure_future(workers._run(hang, bytes(fifo)))
@@ -193,10 +201,11 @@ async def test_a_worker_killed_at_work_is_a_crash(tmp_path, workers):
     with pytest.raises(Crashed):
         await picture
     assert await workers._run(name_yourself, b"")
+    assert len(restarts) == 1
 
 
-async def test_a_worker_killed_at_rest_is_replaced(workers):
-    """A worker that is killed while idle costs no picture anything, however often it happens."""
+async def test_a_worker_killed_at_rest_is_replaced(workers, restarts):
+    """A worker that is killed while idle costs no picture anything, however often it happens, and each is counted."""
     for _ in range(3):
         pid = await workers._run(name_yourself, b"")
         supervisor = workers._pool._pool_manager_loop  # Pebble's thread ends when it finds an idle worker dead
@@ -205,6 +214,7 @@ async def test_a_worker_killed_at_rest_is_replaced(workers):
         await asyncio.to_thread(supervisor.join, DEATH_SECONDS)
 
         assert await workers._run(name_yourself, b"") != pid
+    assert len(restarts) == 3
 
 
 async def test_a_service_manager_s_signal_is_not_the_picture_s_fault(tmp_path, workers):

@@ -17,8 +17,10 @@ from pathlib import Path
 import pytest
 
 from core.fingerprinting import VERSIONS, FileDeepFingerprint, FileDigest, FileFingerprint
+from core.meter import Meter
 from core.model import Remember, Stats
 from core.storage.database import Database, sqlite_url
+from core.storage.opt_outs import OptOuts
 from core.storage.store import Store
 from core.workers import PhotoWorkers
 from indexer.daemon import Daemon
@@ -47,11 +49,29 @@ class Eyes:
         self.fingerprinted[os.path.basename(path)] += 1
         return await self._workers.fingerprint_file(path)
 
+    @property
+    def is_alive(self) -> bool:
+        return True
+
     async def release(self) -> None:
         await self._workers.release()
 
     async def deepen_file(self, path: bytes) -> FileDeepFingerprint:
         return await self._workers.deepen_file(path)
+
+
+class Counts(Meter):
+    """Counts what comes on record."""
+
+    def __init__(self) -> None:
+        self.files: Counter[str] = Counter()
+        self.deep = 0
+
+    def filed(self, outcome: str, files: int = 1) -> None:
+        self.files[outcome] += files
+
+    def deepened(self) -> None:
+        self.deep += 1
 
 
 class Bench:
@@ -66,6 +86,7 @@ class Bench:
         self.workers = workers
         self.eyes = Eyes(workers)
         self.states: list[str] = []
+        self.meter = Counts()
 
     @asynccontextmanager
     async def daemon(self, settle_seconds: float = SETTLE_SECONDS) -> AsyncIterator[Daemon]:
@@ -77,12 +98,13 @@ class Bench:
             store=self.store,
             reader=self.eyes,
             schedule=Schedule("15m"),
+            meter=self.meter,
             notify=self.states.append,
         )
         before = await self.last_scan()
         running = asyncio.create_task(daemon.run())
         try:
-            await self.until(lambda: self._is_scanned_after(before))
+            await self.until(lambda: self.is_scanned_after(before))
             yield daemon
         finally:
             daemon.stop()
@@ -111,6 +133,9 @@ class Bench:
     async def stats(self) -> Stats:
         return await self.store.stats()
 
+    async def is_scanned_after(self, before: datetime | None) -> bool:
+        return await self.last_scan() != before
+
     async def is_suspicious(self) -> bool:
         daemon = (await self.stats()).daemon
         return daemon is not None and daemon.state == "root suspicious"
@@ -135,9 +160,6 @@ class Bench:
 
     async def _is_record(self, wanted: dict[bytes, bytes]) -> bool:
         return await self.record() == wanted
-
-    async def _is_scanned_after(self, before: datetime | None) -> bool:
-        return await self.last_scan() != before
 
 
 @pytest.fixture
@@ -415,9 +437,34 @@ async def test_a_rescan_finds_what_no_event_tells(bench: Bench) -> None:
             await bench.until_record_is({"anna/a.jpg": PICTURES[1]})
 
 
+async def test_what_comes_on_record_is_counted_once(bench: Bench) -> None:
+    """Files that are added, changed, moved, removed or unreadable count once each; another rescan counts nothing."""
+    contents = bench.put_all("anna")
+    bench.put("anna/broken.jpg", PICTURES[0][:2000])
+    async with bench.daemon() as daemon:
+        await bench.until_record_is(contents)
+        await bench.until(bench.is_worked_off)
+        (bench.root / "bob").mkdir()
+        (bench.root / "anna/0.jpg").rename(bench.root / "bob/0.jpg")
+        contents["bob/0.jpg"] = contents.pop("anna/0.jpg")
+        bench.put("anna/1.jpg", PICTURES[9])
+        contents["anna/1.jpg"] = PICTURES[9]
+        (bench.root / "anna/2.jpg").unlink()
+        del contents["anna/2.jpg"]
+        await bench.until_record_is(contents)
+        await bench.until(bench.is_worked_off)
+        before = await bench.last_scan()
+        daemon.rescan("test")
+        await bench.until(lambda: bench.is_scanned_after(before))
+
+    assert bench.meter.files == {"added": 8, "updated": 1, "moved": 1, "removed": 1, "unreadable": 1}
+    assert bench.meter.deep == 9
+
+
 async def test_the_end_is_told(bench: Bench) -> None:
-    """The service manager hears of the beginning and the end, `stats` that the daemon stopped."""
+    """The service manager hears how the daemon is, `stats` that it stopped."""
     async with bench.daemon():
+        await bench.until(lambda: _is_told_of_events(bench))
         running = (await bench.stats()).daemon
 
     stopped = (await bench.stats()).daemon
@@ -425,8 +472,35 @@ async def test_the_end_is_told(bench: Bench) -> None:
     assert stopped
     assert running.next_scan
     assert stopped.state == "stopped"
-    assert "READY=1" in bench.states
-    assert bench.states[-1] == "STOPPING=1"
+    assert running.has_workers
+    assert any(state.startswith("STATUS=watching") for state in bench.states)
+
+
+async def test_a_forgotten_account_stays_away_until_it_is_taken_back(bench: Bench) -> None:
+    """New photos in its folder are not indexed; once that is undone the daemon looks at the folder by itself."""
+    opt_outs = OptOuts(bench.store.database)
+    bench.put("anna/a.jpg", PICTURES[0])
+    bench.put("ben/b.jpg", PICTURES[1])
+    async with bench.daemon():
+        await bench.until_record_is({"anna/a.jpg": PICTURES[0], "ben/b.jpg": PICTURES[1]})
+        await opt_outs.forget("anna", datetime.now(UTC))
+        bench.put("anna/c.jpg", PICTURES[2])
+        bench.put("ben/d.jpg", PICTURES[3])
+        await bench.until_record_is({"ben/b.jpg": PICTURES[1], "ben/d.jpg": PICTURES[3]})
+        await opt_outs.undo("anna", datetime.now(UTC))
+        await bench.until_record_is(
+            {
+                "anna/a.jpg": PICTURES[0],
+                "anna/c.jpg": PICTURES[2],
+                "ben/b.jpg": PICTURES[1],
+                "ben/d.jpg": PICTURES[3],
+            }
+        )
+
+
+async def _is_told_of_events(bench: Bench) -> bool:
+    daemon = (await bench.stats()).daemon
+    return daemon is not None and daemon.emitter == "events"
 
 
 def _of_version(light, version):

@@ -15,6 +15,7 @@ from core.errors import PathError, TooSlow
 from core.fingerprinting import VERSIONS, FileDigest, FileFingerprint
 from core.model import Relocate, Remember, ScanReport
 from core.storage.database import Database, sqlite_url
+from core.storage.opt_outs import OptOuts
 from core.storage.store import Store
 from core.workers import PhotoWorkers
 from indexer.reconciler import Outcome
@@ -480,3 +481,24 @@ async def test_a_file_that_is_being_written_is_taken_by_the_next_rescan(bench: B
 
     [image] = (await bench.store.record("anna")).values()
     assert image.stamp.mtime_ns == file.stat().st_mtime_ns
+
+
+async def test_a_forgotten_account_is_left_alone(bench: Bench) -> None:
+    """Its folder is not opened, and is reported; others are indexed, and it is again once that was taken back."""
+    opt_outs = OptOuts(bench.store.database)
+    bench.put("Anna/1.jpg", photo_bytes(1))
+    bench.put("bob/2.jpg", photo_bytes(2))
+    await opt_outs.forget("anna", START)
+
+    report = await bench.rescan()
+    kept_out, said = await bench.record(), list(bench.ears.sentences)
+    await opt_outs.undo("anna", START)
+    await bench.rescan()
+
+    assert report == ScanReport(added=1, ignored=1)
+    assert kept_out == {b"bob/2.jpg": "bob"}
+    assert " ".join(said) == (
+        "Folder 'Anna' is left alone: anna was forgotten. Remove the folder, or take that back by `igsearch forget"
+        " --undo anna`."
+    )
+    assert await bench.record() == {b"Anna/1.jpg": "anna", b"bob/2.jpg": "bob"}

@@ -39,6 +39,8 @@ def test_every_history_gives_the_answers_of_a_scan(kind, tuning, data):
         ids = random.integers(-150, 150, size)
         hashes = around(random, queries, size, radius=radius)
         act(index, stored, ids, None if is_discard else hashes)
+    if data.draw(st.booleans()):
+        index.compact()
 
     assert hits(index.nearest(queries)) == scan(stored, queries, radius=radius)
     assert len(index) == len(stored)
@@ -121,6 +123,28 @@ def test_what_was_added_is_ours():
     hashes[:] = 255
 
     assert hits(index.nearest(np.zeros((1, 8), np.uint8))) == [(0, 0, 0), (0, 1, 0), (0, 2, 0)]
+
+
+@pytest.mark.parametrize("tuning", TUNINGS)
+def test_what_was_discarded_is_nowhere_after_compacting(tuning):
+    """Until then it is only hidden; after it none of the arrays has its hash."""
+    random = np.random.default_rng(1)
+    hashes = random.integers(0, 256, (200, 32), np.uint8)
+    index = HammingIndex(bits=256, radius=31, tuning=tuning)
+    index.add(np.arange(200), hashes)
+    index.discard(np.arange(100))
+
+    before = _content(index)
+    index.compact()
+
+    assert hashes[7].tobytes() in before
+    assert hashes[7].tobytes() not in _content(index)
+    assert hashes[107].tobytes() in _content(index)
+    assert len(index) == 100
+
+
+def _content(index):
+    return b"".join(array.tobytes() for array in index.arrays().values())
 
 
 def test_the_last_of_equal_ids_in_one_add_stays():

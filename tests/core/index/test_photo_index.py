@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from core.index.feed import FeaturePage, FingerprintPage
+from core.index.follower import discard_snapshots
 from core.index.photo_index import WORTH_A_SNAPSHOT, PhotoIndex
 from core.model import Checkpoint
 
@@ -23,9 +24,15 @@ class Feed:
         self.removed: dict[int, int] = {}
         self.revision = count
         self.rows_read = 0
+        self.forgotten = 0
 
     async def checkpoint(self) -> Checkpoint:
-        return Checkpoint(self.database_id, self.revision, len(self.pdq), 1)
+        return Checkpoint(self.database_id, self.revision, len(self.pdq), 1, forgotten=self.forgotten)
+
+    def forget(self, number: int) -> None:
+        """Remove a fingerprint with its account."""
+        self.revision += 1
+        self.removed[number] = self.forgotten = self.revision
 
     async def fingerprints_after(self, revision: int) -> AsyncIterator[FingerprintPage]:
         for ids in np.array_split(np.flatnonzero(self.revisions > revision), 3):
@@ -94,3 +101,41 @@ async def test_a_snapshot_that_does_not_fit_is_not_used(tmp_path: Path, differen
 
     assert other.rows_read == WORTH_A_SNAPSHOT
     assert found(index, other, 5) == {5}
+
+
+@pytest.mark.parametrize("is_running", [True, False])
+async def test_what_was_forgotten_does_not_stay_on_the_disk(tmp_path: Path, is_running: bool) -> None:
+    """A snapshot from before is replaced by the index that wrote it, or by the next one that opens it."""
+    feed = Feed(WORTH_A_SNAPSHOT)
+    index = new_index(tmp_path)
+    await index.follow(feed)
+    feed.forget(7)
+
+    last = index if is_running else new_index(tmp_path)
+    await last.follow(feed)
+
+    kept = b"".join(file.read_bytes() for file in (tmp_path / "db").glob("*.npy"))
+    assert feed.pdq[7].tobytes() not in kept
+    assert feed.pdq[8].tobytes() in kept
+    assert found(last, feed, 8) == {8}
+
+
+async def test_a_small_index_leaves_no_snapshot_for_it(tmp_path: Path) -> None:
+    """Where there was no snapshot none is made; one that lies there of an older index goes."""
+    feed = Feed(100)
+    (tmp_path / "db").mkdir()
+    feed.forget(7)
+
+    await new_index(tmp_path).follow(feed)
+
+    assert not (tmp_path / "db").exists()
+
+
+async def test_snapshots_are_discarded_by_database(tmp_path: Path) -> None:
+    """Those of another database stay."""
+    for database in ("db", "other"):
+        await new_index(tmp_path).follow(Feed(WORTH_A_SNAPSHOT, database))
+
+    discard_snapshots(tmp_path, "db")
+
+    assert [folder.name for folder in tmp_path.iterdir() if folder.is_dir()] == ["other"]

@@ -37,11 +37,14 @@ def test_a_wrong_url_names_its_variable(url: str) -> None:
 
 
 async def test_a_closed_port_is_unavailable() -> None:
-    """Where no server listens the database is unavailable, and the sentence holds no password."""
+    """Where no server listens the database is unavailable, which is heard once; the sentence holds no password."""
+    heard: list[StoreError] = []
+
     with pytest.raises(Unavailable, match="unavailable") as fault:
-        await ask(Database(f"mysql://someone:{PASSWORD}@127.0.0.1:1/x"))
+        await ask(Database(f"mysql://someone:{PASSWORD}@127.0.0.1:1/x", failed=heard.append))
 
     assert PASSWORD not in str(fault.value)
+    assert heard == [fault.value]
 
 
 async def test_a_wrong_password_and_an_unknown_database_are_told_apart(mariadb: MariaDB) -> None:

@@ -1,0 +1,1 @@
+"""What `igsearch doctor` looks at; igsearch.py runs the checks."""

@@ -1,0 +1,58 @@
+"""The codecs: a real worker process reads a tiny picture of each type."""
+
+import asyncio
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Protocol
+
+from core.doctor.finding import Finding, fix, ok
+from core.doctor.samples import SAMPLES
+from core.errors import ImageError
+from core.model import LightFingerprint
+
+LIBRARIES: Mapping[str, str] = {"PIL": "Pillow", "pillow_heif": "pillow-heif"}
+"""Packages by what is imported of them; without either no picture of any type is read."""
+READ_BY = {"HEIC": "pillow-heif"}
+"""Types that another package than Pillow reads."""
+
+
+class Reader(Protocol):
+    """What fingerprints pictures."""
+
+    async def fingerprint_bytes(self, data: bytes) -> LightFingerprint: ...
+
+
+def check_codecs() -> list[Finding]:
+    """Read the samples in a worker process; raises NoWorkers where none can be started."""
+    for module, package in LIBRARIES.items():
+        try:
+            import_module(module)
+        except ImportError as error:
+            return [fix("codecs", f"no picture can be read, as {package} does not load ({error}): {_remedy(package)}.")]
+    return asyncio.run(_read_in_a_worker())
+
+
+async def _read_in_a_worker() -> list[Finding]:
+    from core.workers import PhotoWorkers  # noqa: PLC0415 - what it needs was only now found to be there
+
+    async with PhotoWorkers(1) as reader:
+        return await read_samples(reader, SAMPLES)
+
+
+async def read_samples(reader: Reader, samples: Mapping[str, bytes]) -> list[Finding]:
+    """Read a picture of each type."""
+    faults = [fault for kind, data in samples.items() if (fault := await _fault(reader, kind, data))]
+    return faults or [ok("codecs", f"a worker process reads {', '.join(samples)}")]
+
+
+async def _fault(reader: Reader, kind: str, data: bytes) -> Finding | None:
+    try:
+        await reader.fingerprint_bytes(data)
+    except ImageError as error:
+        package = READ_BY.get(kind, "Pillow")
+        return fix("codecs", f"{kind} pictures cannot be read ({type(error).__name__}): {_remedy(package)}.")
+    return None
+
+
+def _remedy(package: str) -> str:
+    return f"install it anew by `pip install --force-reinstall {package}`"

@@ -1,0 +1,51 @@
+"""The checks that take several things to be known: the photos, the database, the machine."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+from core.doctor.clock import check_clock
+from core.doctor.database import check_database
+from core.doctor.disk import SERVER_BYTES, check_disk, wants
+from core.doctor.facts import Facts
+from core.doctor.finding import CheckName, Finding
+from core.doctor.memory import System, check_memory
+from core.doctor.schema import check_collation, check_schema
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What was found out about where we run, and how many photos lie there."""
+
+    now: datetime
+    photos: int
+    workers: int
+    cache: Path
+    temporary: Callable[[], str]
+    """Returns where temporary files go; raises OSError where they can go nowhere."""
+    system: System
+    telegram_ahead: timedelta | None
+    """How far Telegram's clock is ahead of ours."""
+
+
+def conclusions(machine: Machine, facts: Facts | None) -> Mapping[CheckName, Callable[[], list[Finding]]]:
+    """Return the checks that are to be made, given what the database says, or without that."""
+    photos = max(machine.photos, facts.images if facts else 0)
+    ahead = {"the database server": facts.ahead if facts else None, "Telegram": machine.telegram_ahead}
+    return {
+        "database": partial(check_database, facts),
+        "collation": partial(check_collation, facts),
+        "schema": partial(check_schema, facts),
+        "clock": partial(check_clock, machine.now, ahead, facts.moments if facts else {}),
+        "disk": partial(_disk, machine, facts, photos),
+        "memory": partial(check_memory, photos, machine.workers, machine.system),
+    }
+
+
+def _disk(machine: Machine, facts: Facts | None, photos: int) -> list[Finding]:
+    file = facts.file if facts else None
+    new = photos - (facts.images if facts else 0)
+    needs = wants(photos, new, database=file, cache=machine.cache, temporary=Path(machine.temporary()))
+    return check_disk(needs, of_server=new * SERVER_BYTES if facts and not file else 0)

@@ -1,0 +1,82 @@
+"""What a check found: all well, what to fix, or why it was not checked."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Literal, get_args
+
+CheckName = Literal[
+    "settings",
+    "dataset",
+    "database",
+    "collation",
+    "schema",
+    "events",
+    "codecs",
+    "telegram",
+    "discord",
+    "clock",
+    "disk",
+    "memory",
+    "cache",
+]
+"""In the order in which their findings are told."""
+State = Literal["ok", "fix", "skipped"]
+
+ORDER = get_args(CheckName)
+MARKS: dict[State, str] = {"ok": "OK", "fix": "FIX", "skipped": "--"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the doctor: which check, how it stands, and what was found or what to do."""
+
+    check: CheckName
+    state: State
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Introduction:
+    """What a chat's server says of our token, and how far its clock is ahead of ours, where it tells."""
+
+    finding: Finding
+    ahead: timedelta | None = None
+
+
+def ok(check: CheckName, detail: str) -> Finding:
+    return Finding(check, "ok", detail)
+
+
+def fix(check: CheckName, detail: str) -> Finding:
+    return Finding(check, "fix", detail)
+
+
+def skipped(check: CheckName, reason: str) -> Finding:
+    return Finding(check, "skipped", f"not checked, because {reason}")
+
+
+def without_token(check: Literal["telegram", "discord"]) -> Introduction:
+    return Introduction(skipped(check, f"there is no token (IGSEARCH_{check.upper()}_TOKEN)"))
+
+
+def finding_text(finding: Finding) -> str:
+    """Return a finding in one line."""
+    return f"{MARKS[finding.state]:<4} {finding.check}: {' '.join(finding.detail.split())}"
+
+
+def finding_json(finding: Finding) -> str:
+    """Write a finding."""
+    return json.dumps(asdict(finding))
+
+
+def listed(names: Sequence[str], *, most: int = 3) -> str:
+    """Name the first few of many."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def size_text(count: float) -> str:
+    """Return a number of bytes as people say it."""
+    return f"{count / 1e9:,.1f} GB" if abs(count) >= 1e9 else f"{count / 1e6:,.0f} MB"  # noqa: PLR2004 - a gigabyte

@@ -1,0 +1,167 @@
+"""What `igsearch doctor` sees of the dataset: its folders can be listed, its photos opened, and all of it watched."""
+
+import ctypes
+import os
+import pwd
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from core.answers import printable
+from core.dataset import is_ignored_file, locate
+from core.doctor.finding import Finding, fix, listed, ok, skipped
+from indexer.sweep import list_root
+from indexer.watcher import WATCH_LIMITS, watch_limit
+
+MOST_FOLDERS = 20_000
+"""Looked into: 0.7 s with three photos each, where the system has them in memory."""
+FAULTS_TOLD = 3
+MORE_WATCHES = 524_288
+"""What distributions set today; a watch takes 1 KB of the kernel's memory when it is used."""
+
+
+@dataclass(slots=True)
+class Inventory:
+    """What lies in the dataset folder; with more than MOST_FOLDERS folders, in the first of them."""
+
+    root: Path
+    accounts: int
+    faults: Sequence[str]
+    listed: int = 0
+    waiting: int = 0
+    photos: int = 0
+    closed: list[str] = field(default_factory=list)
+    """The folders that cannot be listed, and why."""
+    unreadable: list[str] = field(default_factory=list)
+    """The photos that cannot be opened, of one tried in each folder, and why."""
+
+    @property
+    def folders(self) -> int:
+        """Count the folders that are known of, the root among them: each is to be watched."""
+        return self.listed + self.waiting
+
+    @property
+    def expected_photos(self) -> int:
+        """Count the photos, reckoning that folders that were not looked into have as many as others."""
+        return self.photos * self.folders // max(self.listed, 1)
+
+
+def take_inventory(root: Path, *, most_folders: int = MOST_FOLDERS) -> Inventory:
+    """Look into the folders of the dataset; raises PathError where there is none that can be listed."""
+    listing = list_root(root)
+    inventory = Inventory(root, len(listing.folders), listing.faults)
+    folders = [b""]
+    while folders and inventory.listed < most_folders:
+        folders += _below(folders.pop(), inventory)
+        inventory.listed += 1
+    inventory.waiting = len(folders)
+    return inventory
+
+
+def check_dataset(inventory: Inventory | None) -> list[Finding]:
+    """Judge a dataset that could be listed; why one could not is told already."""
+    if inventory is None:
+        return []
+    faults = [fix("dataset", fault) for fault in _faults(inventory)]
+    counted = f"{inventory.accounts:,} account(s), {inventory.expected_photos:,} photo(s) in {inventory.root}"
+    if inventory.waiting:
+        counted = f"about {counted}, as only {inventory.listed:,} of {inventory.folders:,} folders were looked into"
+    return faults or [ok("dataset", counted)]
+
+
+def check_events(inventory: Inventory | None, limits: Sequence[Path] = WATCH_LIMITS) -> list[Finding]:
+    """Compare the folders with the kernel's limits of watches, and see that one more process may watch at all."""
+    if fault := _instance_fault():
+        return [fix("events", fault)]
+    if inventory is None:
+        return [skipped("events", "the dataset has to be mended first")]
+    known = {file: limit for file in limits if (limit := watch_limit([file])) is not None}
+    if not known:
+        return [skipped("events", "the system does not say how many folders may be watched")]
+    lowest = min(known, key=lambda file: known[file])
+    if known[lowest] < inventory.folders:
+        return [fix("events", _too_few(inventory.folders, known[lowest], lowest))]
+    return [ok("events", f"{inventory.folders:,} folder(s) to be watched, {known[lowest]:,} may be")]
+
+
+def _below(folder: bytes, inventory: Inventory) -> list[bytes]:
+    """Count the photos in a folder, try one, and return the folders in it; paths are relative to the dataset."""
+    is_ours = locate(os.path.join(folder, b"photo.jpg")) is not None
+    folders, photos = list[bytes](), list[bytes]()
+    try:
+        with os.scandir(os.path.join(os.fsencode(inventory.root), folder)) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(os.path.join(folder, entry.name))
+                elif is_ours and entry.is_file(follow_symlinks=False) and not is_ignored_file(entry.name):
+                    photos.append(os.path.join(folder, entry.name))
+    except FileNotFoundError:
+        return []  # it went meanwhile
+    except OSError as error:
+        inventory.closed += [_refused(folder, error)] if is_ours else []
+    inventory.photos += len(photos)
+    if photos:
+        _try(photos[0], inventory)
+    return folders
+
+
+def _try(photo: bytes, inventory: Inventory) -> None:
+    """Open a photo and close it."""
+    path = os.path.join(os.fsencode(inventory.root), photo)
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        inventory.unreadable.append(_refused(photo, error))
+
+
+def _refused(path: bytes, error: OSError) -> str:
+    return f"{printable(path)} ({error.strerror})"
+
+
+def _faults(inventory: Inventory) -> Iterator[str]:
+    for what, refused in {
+        "folder(s) cannot be listed": inventory.closed,
+        "photo(s), of one tried in each folder, cannot be opened": inventory.unreadable,
+    }.items():
+        if refused:
+            yield (
+                f"{len(refused):,} {what} by {_user()}: {listed(refused)}: give that user rights,"
+                f" e.g. by `chmod -R a+rX {inventory.root}`."
+            )
+    if inventory.faults:
+        more = len(inventory.faults) - FAULTS_TOLD
+        yield " ".join(inventory.faults[:FAULTS_TOLD]) + (f" And {more:,} more." if more > 0 else "")
+
+
+def _user() -> str:
+    number = os.geteuid()
+    try:
+        return f"user {pwd.getpwuid(number).pw_name}"
+    except KeyError:  # in a container, for one
+        return f"user {number}"
+
+
+def _instance_fault() -> str | None:
+    """Ask the kernel for events, and say why it gives none."""
+    system = ctypes.CDLL(None, use_errno=True)
+    descriptor = system.inotify_init1(os.O_CLOEXEC)
+    if descriptor >= 0:
+        os.close(descriptor)
+        return None
+    return (
+        f"the kernel gives no more events to {_user()} ({os.strerror(ctypes.get_errno())}), so changes are found by"
+        " sweeps only: end other programs that watch folders, or run `sysctl fs.inotify.max_user_instances=1024`."
+    )
+
+
+def _too_few(folders: int, limit: int, file: Path) -> str:
+    """Say so, with the name that sysctl has for a file below /proc/sys."""
+    name = ".".join(file.parts[file.parts.index("sys") + 1 :])
+    wanted = max(MORE_WATCHES, 2 * folders)
+    return (
+        f"{folders:,} folder(s) are to be watched, but only {limit:,} may be, so changes are found by sweeps only:"
+        f" write {name}={wanted} to /etc/sysctl.d/60-igsearch.conf and run `sysctl --system` (on the host of a"
+        " container)."
+    )

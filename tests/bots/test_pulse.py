@@ -1,0 +1,75 @@
+"""The pulse: what changes is said at once, the end is said, and a database that is away stops nobody."""
+
+import asyncio
+from typing import cast
+
+from bots.pulse import Link, Pulse
+from bots.service import SearchService
+from core.errors import Unavailable
+from core.model import FrontEndStatus
+
+
+class Book:
+    """Keeps what is said, unless it is away."""
+
+    def __init__(self) -> None:
+        self.said: list[FrontEndStatus] = []
+        self.news = asyncio.Condition()
+        self.is_away = False
+        self.refused = 0
+
+    async def note(self, status: FrontEndStatus) -> None:
+        async with self.news:
+            self.news.notify_all()
+            if self.is_away:
+                self.refused += 1
+                raise Unavailable("It is away.")
+            self.said.append(status)
+
+    async def until(self, state: str) -> None:
+        async with self.news:
+            await self.news.wait_for(lambda: bool(self.said) and self.said[-1].state == state)
+
+
+class Service:
+    """As much of the service as a pulse looks at."""
+
+    def __init__(self, book: Book) -> None:
+        self.pulses = book
+
+    def has_workers(self) -> bool:
+        return True
+
+
+def pulse_into(book: Book, link: Link) -> Pulse:
+    return Pulse("discord", link, cast("SearchService", Service(book)), lambda: 7)
+
+
+async def test_what_changes_is_said_at_once() -> None:
+    """From logging in to answering to a broken way, each state arrives with its reason, and at last the end."""
+    book, link = Book(), Link()
+
+    async with pulse_into(book, link).beating():
+        await book.until("connecting")
+        link.up()
+        await book.until("answering")
+        link.down("the way broke")
+        await book.until("connecting")
+
+    states = [(status.state, status.remark) for status in book.said]
+    assert states == [("connecting", None), ("answering", None), ("connecting", "the way broke"), ("stopped", None)]
+    assert {(status.name, status.waiting, status.has_workers) for status in book.said} == {("discord", 7, True)}
+
+
+async def test_a_database_that_is_away_is_tried_again() -> None:
+    """Nothing is raised meanwhile, and what is to be said is said when it is back."""
+    book, link = Book(), Link()
+    book.is_away = True
+
+    async with pulse_into(book, link).beating():
+        async with book.news:
+            await book.news.wait_for(lambda: book.refused >= 1)
+        book.is_away = False
+        await book.until("connecting")
+
+    assert book.said[-1].state == "stopped"
