@@ -1,0 +1,64 @@
+"""`igsearch forget`: who is not to be in any answer."""
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from commands.saying import say
+from commands.wiring import open_store, prepare
+from core.answers import opt_out_json, opt_out_text
+from core.errors import PathError
+from core.index.follower import discard_snapshots
+from core.storage.opt_outs import OptOuts
+from indexer.sweep import list_root
+
+
+async def forget(username: str, dataset: Path | None, *, as_json: bool) -> int:
+    settings, root = prepare(dataset)
+    async with open_store(settings, root) as store:
+        await store.check_schema()
+        entry = await OptOuts(store.database).forget(username, datetime.now(UTC))
+        discard_snapshots(user_cache_path("igsearch"), (await store.checkpoint()).database_id)
+    if as_json:
+        print(opt_out_json(entry))
+        return 0
+    print(f"{username}: {entry.images:,} photo(s) forgotten. It is in no answer any more, and is not indexed again.")
+    for folder in _folders_of(username, root):
+        print(f"Its folder {folder} is left alone: remove it yourself if the photos shall go, too.")
+    return 0
+
+
+def _folders_of(username: str, root: Path) -> list[Path]:
+    """Return the folders of an account; none where the dataset cannot be listed."""
+    try:
+        return [root / os.fsdecode(name) for name in list_root(root).folders.get(username, ())]
+    except PathError:
+        return []
+
+
+async def take_back(username: str, dataset: Path | None, *, as_json: bool) -> int:
+    settings, root = prepare(dataset)
+    async with open_store(settings, root) as store:
+        await store.check_schema()
+        entry = await OptOuts(store.database).undo(username, datetime.now(UTC))
+    if entry is None:
+        say(f"{username} is not forgotten: `igsearch forget --list` shows who is.")
+        return 1
+    print(
+        opt_out_json(entry)
+        if as_json
+        else f"{username} may be indexed again: the daemon does so within seconds, or run `igsearch index`."
+    )
+    return 0
+
+
+async def list_forgotten(dataset: Path | None, *, as_json: bool) -> int:
+    settings, root = prepare(dataset)
+    async with open_store(settings, root) as store:
+        await store.check_schema()
+        entries = await OptOuts(store.database).entries()
+    for entry in entries:
+        print(opt_out_json(entry) if as_json else opt_out_text(entry))
+    return 0

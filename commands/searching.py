@@ -1,0 +1,86 @@
+"""`igsearch search`, `show-match` and `audit`: what the index knows of a picture."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+from commands.engine import engine_of
+from commands.saying import say
+from commands.wiring import open_store, prepare, stopping
+from core.answers import audit_json, audit_text, error_json, search_json, search_lines, search_remark, trial_text
+from core.audit import trials
+from core.comparison import HEIGHT, side_by_side
+from core.errors import PathError
+from core.queries import Answer, Answers, expand, read_query
+from core.reference import reference_picture
+from core.workers import PhotoWorkers
+
+
+async def search(queries: list[str], dataset: Path | None, show: Callable[[Answer], None]) -> int:
+    settings, root = prepare(dataset)
+    paths = [path for query in queries for path in expand(query)]
+    async with PhotoWorkers(min(settings.workers, len(paths))) as reader, open_store(settings, root) as store:
+        await store.check_schema()
+        answers = Answers(engine_of(store, reader), ahead=2 * settings.workers)
+        with stopping(answers.stop):
+            async for answer in answers.to(paths):
+                show(answer)
+    return answers.exit_code
+
+
+def show_json(answer: Answer) -> None:
+    if answer.result:
+        print(search_json(answer.query, answer.result), flush=True)
+    else:
+        print(error_json(answer.query, answer.searched, str(answer.error)), flush=True)
+        say(f"igsearch: {answer.query}: {answer.error}")
+
+
+def show_text(answer: Answer, *, is_quiet: bool, is_verbose: bool) -> None:
+    if answer.result is None:
+        say(f"igsearch: {answer.query}: {answer.error}")
+        return
+    remark = search_remark(answer.query, answer.result)
+    if remark and not is_quiet:
+        say(remark)
+    for line in search_lines(answer.result, is_verbose=is_verbose):
+        print(line, flush=True)
+
+
+async def show_match(query: str, dataset: Path | None, output: Path) -> int:
+    settings, root = prepare(dataset)
+    data = await asyncio.to_thread(read_query, query)
+    async with PhotoWorkers(1) as reader, open_store(settings, root) as store:
+        await store.check_schema()
+        result = await engine_of(store, reader).search(data)
+        if not result.matches:
+            say(search_remark(query, result) or "")
+            return 1
+        username, best = result.matches[0].username, result.matches[0].images[0]
+        shown = await reader.colours(data, side=HEIGHT)
+        reference = await reference_picture(store, reader, root, best.light_id, username=username, side=HEIGHT)
+    if reference is None:
+        raise PathError(f"{best.path} is gone, and no thumbnail of it is kept: run `igsearch index`.")
+    await asyncio.to_thread(output.write_bytes, side_by_side(shown, reference, best.placement))
+    print(f"{username}: {output}")
+    return 0
+
+
+async def audit(dataset: Path | None, sample: int, seed: int | None, *, as_json: bool) -> int:
+    settings, root = prepare(dataset)
+    counts: Counter[str] = Counter()
+    async with PhotoWorkers(settings.workers) as reader, open_store(settings, root) as store:
+        await store.check_schema()
+        places = await store.sample(sample, Random(seed))  # noqa: S311 - a sample, no secret
+        engine, at_a_time = engine_of(store, reader), 4 * settings.workers
+        async for trial in trials(root, places, editor=reader, engine=engine, at_a_time=at_a_time):
+            counts[trial.outcome] += 1
+            if trial.outcome != "found" and not as_json:
+                print(trial_text(trial), flush=True)
+        waiting = (await store.stats()).backlog
+    print(audit_json(counts) if as_json else audit_text(counts))
+    if waiting:
+        say(f"{waiting:,} photo(s) wait for their deep fingerprint: `igsearch index` makes it.")
+    return 1 if counts["missed"] else 0

@@ -1,0 +1,204 @@
+"""`igsearch watch`, `telegram`, `discord` and `run`: the services, which go on until a signal ends them."""
+
+import asyncio
+import os
+import resource
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from bots.access import access_of
+from bots.gallery import Gallery
+from bots.service import READ_SECONDS, SearchService
+from commands.engine import engine_of
+from commands.wiring import database_of, open_store, prepare, stopping
+from core.errors import SettingsError
+from core.fingerprinting import VERSIONS
+from core.memory import limit_arenas
+from core.meter import Meter
+from core.model import FrontEnd
+from core.notify import announced, notifier
+from core.settings import Settings
+from core.storage.front_ends import FrontEnds
+from core.storage.replies import Replies
+from core.storage.store import Store
+from core.supervision import Part as Service
+from core.supervision import supervise
+from core.workers import PhotoWorkers
+from indexer.daemon import Daemon
+from indexer.schedule import Schedule
+from indexer.visit import Manner
+
+# ruff: noqa: PLC0415 - a chat's library takes 2 s to import, and is only where its bot runs
+
+Bot = Callable[[Settings, SearchService, asyncio.Event], Coroutine[None, None, None]]
+
+
+async def watch(dataset: Path | None) -> int:
+    settings, root = prepare(dataset, is_service=True)
+    with _meter(settings, (), has_indexer=True) as meter:
+        await _until_signal(settings, partial(_keep_index, settings, root, meter))
+    return 0
+
+
+async def telegram(dataset: Path | None) -> int:
+    settings, root = prepare(dataset, is_service=True)
+    if settings.telegram_token is None:
+        raise _missing_token("TELEGRAM", "@BotFather gives one")
+    return await _answer(settings, root, "telegram", _answer_telegram)
+
+
+async def discord(dataset: Path | None) -> int:
+    settings, root = prepare(dataset, is_service=True)
+    if settings.discord_token is None:
+        raise _missing_token("DISCORD", "Discord's developer portal gives one")
+    return await _answer(settings, root, "discord", _answer_discord)
+
+
+async def run(dataset: Path | None) -> int:
+    settings, root = prepare(dataset, is_service=True)
+    bots: dict[FrontEnd, Bot] = {"telegram": _answer_telegram, "discord": _answer_discord}
+    async with AsyncExitStack() as stack:
+        meter = stack.enter_context(_meter(settings, settings.front_ends, has_indexer=True))
+        parts: dict[str, Service] = {"the indexer": partial(_keep_index, settings, root, meter)}
+        if settings.front_ends:
+            service = await stack.enter_async_context(_search_service(settings, root, meter))
+            parts |= {_name_of(name): partial(bots[name], settings, service) for name in settings.front_ends}
+        await _until_signal(settings, partial(supervise, parts))
+    return 0
+
+
+async def _answer(settings: Settings, root: Path, front_end: FrontEnd, bot: Bot) -> int:
+    """Run one bot until it is told to stop."""
+    with _meter(settings, [front_end], has_indexer=False) as meter:
+        async with _search_service(settings, root, meter) as service:
+            parts = {_name_of(front_end): partial(bot, settings, service)}
+            await _until_signal(settings, partial(supervise, parts))
+    return 0
+
+
+def _name_of(front_end: FrontEnd) -> str:
+    return f"the {front_end.capitalize()} bot"
+
+
+def _missing_token(name: str, remedy: str) -> SettingsError:
+    return SettingsError(f"IGSEARCH_{name}_TOKEN: it is missing; {remedy} (see docs/{name.lower()}.md).")
+
+
+@asynccontextmanager
+async def _search_service(settings: Settings, root: Path, meter: Meter) -> AsyncIterator[SearchService]:
+    """Open what every bot answers from; no core dump shall keep what people send."""
+    limit_arenas()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    async with PhotoWorkers(settings.workers, restarted=meter.worker_restarted) as reader:
+        database = database_of(settings, root, read_seconds=READ_SECONDS, failed=meter.database_failed)
+        store = Store(database, VERSIONS)
+        engine = engine_of(store, reader)
+        meter.index_is(lambda: engine.sizes)
+        try:
+            yield SearchService(
+                engine=engine,
+                workers=settings.workers,
+                catalogue=store,
+                replies=Replies(database),
+                gallery=Gallery(store, reader, root),
+                pulses=FrontEnds(database),
+                meter=meter,
+                has_workers=lambda: reader.is_alive,
+            )
+        finally:
+            await store.close()
+
+
+async def _answer_telegram(settings: Settings, service: SearchService, stopped: asyncio.Event) -> None:
+    """Run the Telegram bot until `stopped`."""
+    from bots.telegram_bot import TelegramBot
+    from bots.telegram_transport import new_bot, receiver
+
+    token, secret = (
+        each.get_secret_value() if each else "" for each in (settings.telegram_token, settings.telegram_webhook_secret)
+    )
+    access = access_of("telegram", settings.allowed_chats, settings.admins)
+    receive = receiver(settings.telegram_webhook_url, secret=secret, address=settings.telegram_webhook_listen)
+    await TelegramBot(new_bot(token, settings.telegram_api_url), access, service).run(receive, stopped)
+
+
+async def _answer_discord(settings: Settings, service: SearchService, stopped: asyncio.Event) -> None:
+    """Run the Discord bot until `stopped`."""
+    from bots.discord_bot import DiscordBot
+
+    token = settings.discord_token.get_secret_value() if settings.discord_token else ""
+    await DiscordBot(token, access_of("discord", settings.allowed_guilds, settings.admins), service).run(stopped)
+
+
+async def _keep_index(settings: Settings, root: Path, meter: Meter, stopped: asyncio.Event) -> None:
+    """Run the daemon until `stopped`."""
+    manner = Manner(root, settings.workers, clock=lambda: datetime.now(UTC))
+    schedule = Schedule(settings.rescan)
+    async with (
+        PhotoWorkers(settings.workers, restarted=meter.worker_restarted) as reader,
+        open_store(settings, root, failed=meter.database_failed) as store,
+    ):
+        daemon = Daemon(
+            manner,
+            settings.settle_seconds,
+            store=store,
+            reader=reader,
+            schedule=schedule,
+            meter=meter,
+            notify=notifier(settings.notify_socket),
+        )
+        loop = asyncio.get_running_loop()
+        terminals = [number for number in range(3) if os.isatty(number)]
+
+        def on_hangup() -> None:
+            if all(map(os.isatty, terminals)):
+                daemon.rescan("SIGHUP", is_asked=True)
+            else:  # the terminal we were started in was closed
+                stopped.set()
+
+        loop.add_signal_handler(signal.SIGHUP, on_hangup)
+        end = asyncio.create_task(_call_when(stopped, daemon.stop))
+        try:
+            await daemon.run()
+        finally:
+            end.cancel()
+            loop.remove_signal_handler(signal.SIGHUP)
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+async def _call_when(event: asyncio.Event, act: Callable[[], None]) -> None:
+    await event.wait()
+    act()
+
+
+async def _until_signal(settings: Settings, service: Service) -> None:
+    """Run a service until SIGINT or SIGTERM."""
+    stopped = asyncio.Event()
+    with stopping(stopped.set):
+        async with announced(notifier(settings.notify_socket)):
+            await service(stopped)
+
+
+@contextmanager
+def _meter(settings: Settings, front_ends: Sequence[FrontEnd], *, has_indexer: bool) -> Iterator[Meter]:
+    """Count what these parts do, and give the figures to who asks, where that is set; else nobody counts."""
+    if not settings.metrics_listen:
+        yield Meter()
+        return
+    from core.metrics import Metrics
+
+    metrics = Metrics(_version(), front_ends=front_ends, has_indexer=has_indexer)
+    with metrics.served(settings.metrics_listen):
+        yield metrics
+
+
+def _version() -> str:
+    try:
+        return version("igsearch")
+    except PackageNotFoundError:  # run from its folder
+        return "unknown"

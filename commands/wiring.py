@@ -1,0 +1,69 @@
+"""What every command is made of: settings and log, the store, and an end by signal."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+from core.errors import StoreError
+from core.fingerprinting import VERSIONS
+from core.logs import start_logging
+from core.settings import Settings, default_database, load_settings
+from core.storage.database import READ_SECONDS, Database, sqlite_url
+from core.storage.store import Store
+from indexer.sweep import root_identity
+
+
+def prepare(dataset: Path | None, *, is_service: bool = False) -> tuple[Settings, Path]:
+    """Read the settings, start the log, and return both the settings and the dataset folder.
+
+    A service logs what it does; any other command only what goes wrong, unless the level is set.
+    """
+    settings = load_settings()
+    is_chosen = is_service or "log_level" in settings.model_fields_set
+    start_logging(settings.log_level if is_chosen else "WARNING", settings.log_format, settings.tokens)
+    return settings, dataset or settings.dataset
+
+
+@asynccontextmanager
+async def open_store(
+    settings: Settings, root: Path, *, failed: Callable[[StoreError], None] = lambda _error: None
+) -> AsyncIterator[Store]:
+    store = Store(database_of(settings, root, read_seconds=READ_SECONDS, failed=failed), VERSIONS)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def database_of(
+    settings: Settings, root: Path, *, read_seconds: float, failed: Callable[[StoreError], None]
+) -> Database:
+    """Return the database that is set, or the SQLite file beside the dataset, which must be there to make one."""
+    if settings.database_url:
+        return Database(settings.database_url.get_secret_value(), read_seconds=read_seconds, failed=failed)
+    path = default_database(root)
+    if not path.exists():
+        root_identity(root)
+    return Database(sqlite_url(path), read_seconds=read_seconds, failed=failed)
+
+
+@contextmanager
+def stopping(stop: Callable[[], None]) -> Iterator[None]:
+    """Call `stop` on the first SIGINT or SIGTERM; the second one ends the process."""
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+
+    def on_signal() -> None:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+        stop()
+
+    for number in numbers:
+        loop.add_signal_handler(number, on_signal)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
