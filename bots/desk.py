@@ -16,6 +16,7 @@ from bots.limits import Busy, Closed, Line
 from bots.replies import outcome_of
 from bots.service import Searcher
 from core.errors import ImageError, NoWorkers, StoreError, TooLarge, TooSlow, Unsupported
+from core.memory import trim
 from core.model import Fault, Outcome
 from core.supervision import rest, unless_stopped
 
@@ -28,6 +29,8 @@ FRESHEN_SECONDS, AWAY_SECONDS = 5.0, 0.25
 LAST_DOWNLOAD_SECONDS = 4.0
 """For which downloads in hand may go on at the end, so that who waits for one that hangs still hears of it."""
 TIDY_EVERY = timedelta(hours=1)
+TRIM_EVERY = timedelta(minutes=1)
+"""How often memory that is free is given back; it takes some milliseconds, in a thread of its own."""
 
 FAULT_OF: Mapping[type[ImageError], Fault] = {
     Unsupported: "unsupported",
@@ -113,9 +116,12 @@ class Desk:
             raise StoreError("The database is still away.")
 
     async def keep_fresh(self) -> None:
-        """Let the index follow the store, and old replies go, for ever."""
-        tidied = datetime.min.replace(tzinfo=UTC)
+        """Let the index follow the store, old replies go, and memory be given back, for ever."""
+        tidied = trimmed = datetime.min.replace(tzinfo=UTC)
         while True:
+            if datetime.now(UTC) - trimmed > TRIM_EVERY:
+                trimmed = datetime.now(UTC)
+                await asyncio.to_thread(trim)
             try:
                 await self._engine.warm_up()
                 self._note_back()
