@@ -183,7 +183,7 @@ def opt_out_json(entry: OptOut) -> str:
 def opt_out_text(entry: OptOut) -> str:
     """Return one entry of the list of accounts that were forgotten in a line."""
     undone = f", taken back {moment_text(entry.undone_at)}" if entry.undone_at else ""
-    return f"{entry.username}: forgotten {moment_text(entry.forgotten_at)}, {entry.images:,} photos{undone}"
+    return f"{entry.username}: forgotten {moment_text(entry.forgotten_at)}, {entry.images:,} photo(s){undone}"
 
 
 def failure_text(entry: LedgerRecord) -> str:

@@ -46,7 +46,7 @@ from core.model import (
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.5, 5.0, 10.0)
 """Bounds of the buckets: whole copies are answered in 25 ms, parts of pictures in 0.2 to 0.6 s, the worst in 10 s."""
 COUNT_SECONDS = 60.0
-"""How often the rows of the database are counted, which takes 45 ms for 28,000 images."""
+"""How often the rows of the database are counted: of 28,000 images in 0.06 s by SQLite, in 0.7 s by MariaDB."""
 FILED = ("added", "updated", "moved", "removed", "unreadable")
 DATABASE_ERRORS: dict[type[StoreError], str] = {
     Unavailable: "unavailable",

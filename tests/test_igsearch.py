@@ -405,7 +405,7 @@ def test_a_forgotten_account_is_found_no_more(indexed: Shell) -> None:
     found = indexed.igsearch("search", "--query", "images/anna/a.jpg")
 
     assert forgotten.lines == [
-        "anna: 1 photos forgotten. It is in no answer any more, and is not indexed again.",
+        "anna: 1 photo(s) forgotten. It is in no answer any more, and is not indexed again.",
         "Its folder images/anna is left alone: remove it yourself if the photos shall go, too.",
     ]
     assert (again.objects[0]["added"], again.objects[0]["ignored"]) == (0, 1)

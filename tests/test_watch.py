@@ -91,6 +91,16 @@ def test_a_second_indexer_is_refused(shell: Shell, command: str) -> None:
     assert after.code == 0
 
 
+def test_tables_that_are_up_to_date_need_no_lock(shell: Shell) -> None:
+    """`init-db` beside a daemon says that there is nothing to do: `docker compose up` runs it each time."""
+    with shell.service("watch") as service:
+        until_images(shell, service, 1)
+        ended = shell.igsearch("init-db")
+
+    assert ended.code == 0
+    assert "are up to date" in ended.out
+
+
 def test_sighup_rescans(shell: Shell) -> None:
     """SIGHUP asks for a full rescan; the log tells what it came to and when the next is due. No file counts twice."""
     shell.put("images/anna/broken.jpg", PICTURES[0][:1000])

@@ -1,6 +1,7 @@
 """A batch: what is told to be on record is."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import pytest
 
@@ -32,7 +33,7 @@ async def test_what_is_on_record_is_told_once_it_is() -> None:
     before = []
     for change in changes:
         before.append(len(told))
-        await batch.add(change, lambda change=change: told.append(change))
+        await batch.add(change, partial(told.append, change))
     with pytest.raises(Unavailable):
         await batch.flush()
 

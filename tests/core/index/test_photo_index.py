@@ -103,15 +103,15 @@ async def test_a_snapshot_that_does_not_fit_is_not_used(tmp_path: Path, differen
     assert found(index, other, 5) == {5}
 
 
-@pytest.mark.parametrize("is_running", [True, False])
-async def test_what_was_forgotten_does_not_stay_on_the_disk(tmp_path: Path, is_running: bool) -> None:
+@pytest.mark.parametrize("who", ["the same", "the next"])
+async def test_what_was_forgotten_does_not_stay_on_the_disk(tmp_path: Path, who: str) -> None:
     """A snapshot from before is replaced by the index that wrote it, or by the next one that opens it."""
     feed = Feed(WORTH_A_SNAPSHOT)
     index = new_index(tmp_path)
     await index.follow(feed)
     feed.forget(7)
 
-    last = index if is_running else new_index(tmp_path)
+    last = index if who == "the same" else new_index(tmp_path)
     await last.follow(feed)
 
     kept = b"".join(file.read_bytes() for file in (tmp_path / "db").glob("*.npy"))

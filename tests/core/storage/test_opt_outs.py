@@ -190,8 +190,15 @@ async def test_a_dump_holds_nothing_but_the_entry(mariadb: MariaDB, database_url
 
     name = database_url.rpartition("/")[2]
     dump = run(
-        ["mariadb-dump", "--no-defaults", "--user=root", f"--socket={mariadb.socket}", "--hex-blob"]
-        + ["--skip-extended-insert", name],
+        [
+            "mariadb-dump",
+            "--no-defaults",
+            "-uroot",
+            f"-S{mariadb.socket}",
+            "--hex-blob",
+            "--skip-extended-insert",
+            name,
+        ],
         capture_output=True,
         check=True,
     ).stdout.decode()
