@@ -44,6 +44,8 @@ BATCH = 500
 
 T = TypeVar("T")
 
+Prints = tuple[LightFingerprint, DeepFingerprint]
+
 
 @dataclass(frozen=True, slots=True)
 class Picture:
@@ -52,6 +54,10 @@ class Picture:
     data: bytes
     light: LightFingerprint
     deep: DeepFingerprint
+
+    @property
+    def prints(self) -> Prints:
+        return self.light, self.deep
 
 
 class Clock:
@@ -84,9 +90,9 @@ def pictures(paths: Sequence[Path]) -> Iterator[Picture]:
         yield Picture(data, fingerprint(photo, sha256_of(data)), deep_fingerprint(photo))
 
 
-def invented(real: Sequence[Picture], count: int) -> Iterator[tuple[LightFingerprint, DeepFingerprint]]:
+def invented(real: Sequence[Picture], count: int, *, seed: int = 7) -> Iterator[Prints]:
     """Yield fingerprints of photos that do not exist: random hashes, blended codes, thumbnails of others."""
-    random = np.random.default_rng(7)
+    random = np.random.default_rng(seed)
     pool = np.concatenate([np.frombuffer(one.deep.codes, FEATURE)["code"] for one in real])
     for number in range(count):
         like = real[number % len(real)]
@@ -108,17 +114,24 @@ def invented(real: Sequence[Picture], count: int) -> Iterator[tuple[LightFingerp
 
 async def fill(store: Store, real: Sequence[Picture], count: int) -> None:
     """Put the real photos, and as many invented ones as are missing, into the store."""
-    everything = [(one.light, one.deep) for one in real] + list(invented(real, count - len(real)))
+    everything = [one.prints for one in real] + list(invented(real, count - len(real)))
+    await put(store, everything, owner=lambda number: f"account{number % 300}")
+
+
+async def put(store: Store, everything: Sequence[Prints], *, owner: Callable[[int], str], first: int = 0) -> None:
+    """Put fingerprints of photos into the store, which are numbered from `first` on; `owner` names their accounts."""
     async with store.writer():
         for start in range(0, len(everything), BATCH):
             some = everything[start : start + BATCH]
-            await store.write([_remember(start + row, light) for row, (light, _) in enumerate(some)])
+            numbers = range(first + start, first + start + len(some))
+            await store.write(
+                [_remember(number, owner(number), light) for number, (light, _) in zip(numbers, some, strict=True)]
+            )
             waiting = {one.sha256: one.light_id for one in await store.backlog(after=0, limit=2 * BATCH)}
             await store.write([Deepen(waiting[light.sha256], b"", deep) for light, deep in some])
 
 
-def _remember(number: int, light: LightFingerprint) -> Remember:
-    username = f"account{number % 300}"
+def _remember(number: int, username: str, light: LightFingerprint) -> Remember:
     return Remember(
         Place(username, f"{username}/{number}.jpg".encode()), FileStamp(number + 1, number, number, 1), light
     )

@@ -7,7 +7,7 @@ import os
 import re
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,8 @@ from tests.shell import Shell
 IGSEARCH = ("-m", "igsearch")
 ANSWER_SECONDS, LOG_SECONDS = 60.0, 10.0
 LOOK_EVERY = 0.05
+SHOW, WRONG = "s", "w"
+"""Kinds of buttons: show the picture, and the answer is wrong."""
 MB = 1_000_000
 
 REFUSALS = {sentence: str(fault) for fault, sentence in FAULTS.items()}
@@ -45,11 +47,23 @@ class AnyAsked(Protocol):
     def query(self) -> Query: ...
 
     @property
+    def at(self) -> float:
+        """When it was handed in, by the monotonic clock."""
+
+    @property
     def answers(self) -> Sequence[object]: ...
 
     @property
     def seconds(self) -> float:
         """How long its sender waited; infinite where no answer came."""
+
+    @property
+    def words(self) -> str:
+        """All that the answer says; empty where none came."""
+
+    @property
+    def named(self) -> list[str]:
+        """The accounts that the answer names."""
 
     @property
     def verdict(self) -> str:
@@ -59,16 +73,20 @@ class AnyAsked(Protocol):
 SomeAsked = TypeVar("SomeAsked", bound=AnyAsked)
 
 
-def verdict_of(text: str, owner: str | None, entry: re.Pattern[str]) -> str:
-    """Judge what an answer says; `entry` finds the accounts that it names."""
-    if text in REFUSALS:
-        return REFUSALS[text]
-    if text.startswith(TOO_FAST):
-        return "too fast"
-    named = entry.findall(text)
+def verdict_of(words: str, owner: str | None, named: Sequence[str]) -> str:
+    """Judge what an answer says, and the accounts that it names."""
+    if refusal := refusal_of(words):
+        return refusal
     if owner in named or (owner is None and not named):
         return "right"
     return "wrong" if named else "missed"
+
+
+def refusal_of(words: str) -> str | None:
+    """Return why an answer refuses to search: silent, too fast, or a fault; None where it does not."""
+    if not words:
+        return "silent"
+    return "too fast" if words.startswith(TOO_FAST) else REFUSALS.get(words)
 
 
 def counted(asked: Iterable[AnyAsked]) -> str:
@@ -99,6 +117,17 @@ class Talk(ABC, Generic[SomeAsked]):
     @abstractmethod
     def ask(self, query: Query, *, seconds: float = ANSWER_SECONDS) -> SomeAsked:
         """Send a photo of somebody new, and wait for the answer."""
+
+    @abstractmethod
+    def send_file(self, data: bytes) -> SomeAsked:
+        """Hand a file of somebody new to the bot."""
+
+    @abstractmethod
+    def press(self, asked: SomeAsked, kind: str) -> Callable[[], bool] | None:
+        """Press the first button of a kind below an answer; return how to tell whether all came that it is to bring.
+
+        None where there is no such button.
+        """
 
     def wait(self, asked: Sequence[SomeAsked], *, seconds: float, answers: int | None = None) -> None:
         """Wait until all are answered, or so many of them, for a while, and for as long as the bot lives."""

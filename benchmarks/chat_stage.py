@@ -10,7 +10,7 @@ import io
 import re
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,7 +22,7 @@ from PIL import Image
 
 from benchmarks.asking import WHOLE, Picture, fill, pictures
 from benchmarks.asking import asked as edited_copies
-from benchmarks.chat_bot import ANSWER_SECONDS, Query, SomeAsked, Talk, running, verdict_of
+from benchmarks.chat_bot import ANSWER_SECONDS, SHOW, Query, SomeAsked, Talk, running, verdict_of
 from core.fingerprinting import VERSIONS
 from core.storage.database import Database
 from core.storage.store import Store
@@ -60,9 +60,17 @@ class Asked:
         return answers[0].at - self.at if answers else float("inf")
 
     @property
-    def verdict(self) -> str:
+    def words(self) -> str:
         answers = self.answers
-        return verdict_of(answers[0].text, self.query.owner, ENTRY) if answers else "silent"
+        return answers[0].text if answers else ""
+
+    @property
+    def named(self) -> list[str]:
+        return ENTRY.findall(self.words)
+
+    @property
+    def verdict(self) -> str:
+        return verdict_of(self.words, self.query.owner, self.named)
 
 
 class Album:
@@ -156,8 +164,20 @@ class Chat(Talk[Asked]):
             ]
 
     def send_file(self, data: bytes) -> Asked:
-        """Hand a file of somebody new to the bot."""
         return Asked(Query(data, None), time.monotonic(), self.api.person().sends_document(data, file_name="photo.jpg"))
+
+    def press(self, asked: Asked, kind: str) -> Callable[[], bool] | None:
+        answer, chat = asked.answers[0], asked.message.chat
+        said = next((one.data for row in answer.buttons for one in row if one.data and one.data[0] == kind), None)
+        if said is None:
+            return None
+        pressed = self.api.telegram.press(asked.message.raw["from"], answer, said)
+
+        def has_brought_all() -> bool:
+            has_picture = any(message.message_id > answer.message_id for message in chat.bot_messages)
+            return pressed.answered is not None and (kind != SHOW or has_picture)
+
+        return has_brought_all
 
     def ask(self, query: Query, *, seconds: float = ANSWER_SECONDS) -> Asked:
         asked = self.send(self.people(1), [query])
@@ -168,6 +188,14 @@ class Chat(Talk[Asked]):
 @contextmanager
 def chatting(folder: Path, album: Album, url: str) -> Iterator[Chat]:
     """Run a bot at home in a folder, that has read its index; it must end without a traceback."""
+    with at_telegram(folder, url) as chat:
+        warm_up(chat, album)
+        yield chat
+
+
+@contextmanager
+def at_telegram(folder: Path, url: str) -> Iterator[Chat]:
+    """Run a bot at home in a folder; it must end without a traceback."""
     with bot_api() as api:
         variables = {
             "IGSEARCH_TELEGRAM_TOKEN": TEST_TOKEN,
@@ -175,9 +203,7 @@ def chatting(folder: Path, album: Album, url: str) -> Iterator[Chat]:
             "IGSEARCH_DATABASE_URL": url,
         }
         with running(folder, "telegram", variables) as bot:
-            chat = Chat(bot, api)
-            warm_up(chat, album)
-            yield chat
+            yield Chat(bot, api)
 
 
 def warm_up(talk: Talk[SomeAsked], album: Album) -> None:

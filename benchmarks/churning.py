@@ -20,6 +20,7 @@ import shutil
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -53,6 +54,8 @@ from benchmarks.watching import (
 
 CATCH_UP_SECONDS, LAG_SECONDS, START_SECONDS = 30.0, 60.0, 300.0
 SAMPLE_SECONDS, POLL_SECONDS = 5.0, 0.1
+PROBE = "probe"
+"""The account of the photos that the lag is measured with."""
 SLOPE_MINUTES, SLOPE_GOAL = 10, 1.0
 MORE_OPEN_FILES = 3
 """Connections that the pool may have open at one moment and not at another."""
@@ -128,10 +131,10 @@ def print_minute(minute: int, ask: Ask, dataset: Path, now: Sample) -> list[str]
 
 def measured_lag(ask: Ask, dataset: Path, minute: int) -> float | None:
     """Drop a photo into a folder of its own, wait for its row, and take the photo away again."""
-    path = dataset / "probe" / f"{minute}.jpg"
+    path = dataset / PROBE / f"{minute}.jpg"
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(small_photo(random.Random(f"probe {minute}")))
-    lag = wait_until(lambda: is_stored(ask, f"probe/{minute}.jpg"), seconds=LAG_SECONDS, every=POLL_SECONDS)
+    lag = wait_until(lambda: is_stored(ask, f"{PROBE}/{minute}.jpg"), seconds=LAG_SECONDS, every=POLL_SECONDS)
     path.unlink()
     return lag
 
@@ -144,8 +147,8 @@ def catch_up(ask: Ask, dataset: Path, settle: float) -> list[str]:
     return differences(ask, disk)
 
 
-def judge(samples: list[Sample]) -> list[str]:
-    """Print how memory and open files went, and return the faults."""
+def judge(samples: Sequence[Sample], *, goal: float = SLOPE_GOAL) -> list[str]:
+    """Print how memory and open files went, and return the faults; memory may grow by less than `goal`."""
     second_half = samples[len(samples) // 2 :]
     minutes, memory = [one.at / 60 for one in second_half], [one.pss / MIB for one in second_half]
     slope = linear_regression(minutes, memory).slope * SLOPE_MINUTES
@@ -154,35 +157,44 @@ def judge(samples: list[Sample]) -> list[str]:
     first = max(one.open_files for one in samples[: quarter + 1])
     last = max(one.open_files for one in samples[-quarter - 1 :])
     print(f"open files: at most {first} in the first quarter, {last} in the last; {samples[-1].open_files} at the end")
-    faults = [f"memory grows by {slope:.2f} MiB in {SLOPE_MINUTES} minutes"] if slope >= SLOPE_GOAL else []
+    faults = [f"memory grows by {slope:.2f} MiB in {SLOPE_MINUTES} minutes"] if slope >= goal else []
     return faults + ([f"open files grow from {first} to {last}"] if last > first + MORE_OPEN_FILES else [])
 
 
 def churn(
-    root: Path, *, seconds: float, rate: float, chance: random.Random, is_cancelled: Event | None = None
+    root: Path,
+    *,
+    seconds: float,
+    rate: float,
+    chance: random.Random,
+    is_cancelled: Event | None = None,
+    only: str = "*",
+    heard: Callable[[], None] = lambda: None,
 ) -> Counter[str]:
     """Change a dataset at random, `rate` times a second; return how often each kind of change was made.
 
-    The photos that are there when it begins are those it works with, and about as many are there at the end.
+    The photos that are there when it begins are those it works with, and about as many are there at the end; `only`
+    those in folders with such names. `heard` is called after each change.
     """
-    churner, counts = _Churner(root, chance), Counter[str]()
+    churner, counts = _Churner(root, chance, only), Counter[str]()
     started, waiter = time.monotonic(), is_cancelled or Event()
     for number in itertools.count():
         due = number / rate
         if due >= seconds or waiter.wait(max(0.0, started + due - time.monotonic())):
             break
         counts[churner.change()] += 1
+        heard()
     return counts
 
 
 class _Churner:
     """Makes one change at a time, and knows what lies where."""
 
-    def __init__(self, root: Path, chance: random.Random) -> None:
+    def __init__(self, root: Path, chance: random.Random, only: str) -> None:
         self._root = root
         self._chance = chance
-        self._folders = sorted(path for path in root.iterdir() if path.is_dir())
-        self._files = sorted(root.rglob("*.jpg"))
+        self._folders = sorted(path for path in root.glob(only) if path.is_dir())
+        self._files = [path for folder in self._folders for path in sorted(folder.rglob("*.jpg"))]
         self._level = len(self._files)
         self._changes = {
             "create": self._create,

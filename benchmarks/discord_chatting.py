@@ -6,7 +6,7 @@ to read, which may be the first sign, or take the place of "thinking", or stand 
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,7 @@ from tests.discord_api import DiscordApi, discord_api
 from tests.discord_calls import Call
 from tests.discord_channels import BotMessage, Guild
 from tests.discord_interactions import ACKNOWLEDGE_SECONDS, DEFERRED_ANSWER, Interaction
+from tests.discord_people import Person
 from tests.discord_stage import MAIN, Stage
 from tests.shell import Shell
 
@@ -36,6 +37,8 @@ SIGN_SECONDS = 1.0
 AT_ONCE = 25
 REFUSED, TOO_MANY_CALLS = 300, 429
 """Statuses: from this one on a call was not carried out; and the limits were met."""
+ESCAPE = "\\"
+"""Stands before each mark of Markdown in a username."""
 ENTRY = re.compile(r"^\*\*\d+\.\*\* \[([^\]]+)\]\(", re.MULTILINE)
 
 
@@ -44,8 +47,13 @@ class Used:
     """A /search command, and all calls of the bot."""
 
     query: Query
+    person: Person
     interaction: Interaction
     calls: Sequence[Call]
+
+    @property
+    def at(self) -> float:
+        return self.interaction.at
 
     @property
     def answers(self) -> list[BotMessage]:
@@ -55,7 +63,7 @@ class Used:
     def seconds(self) -> float:
         if not self.answers:
             return float("inf")
-        return next(call.at for call in list(self.calls) if self._is_shown_by(call)) - self.interaction.at
+        return next(call.at for call in list(self.calls) if self._is_shown_by(call)) - self.at
 
     @property
     def sign(self) -> float:
@@ -64,15 +72,22 @@ class Used:
         return float("inf") if waited is None else waited
 
     @property
-    def verdict(self) -> str:
+    def words(self) -> str:
         answers = self.answers
-        return verdict_of(answers[0].words, self.query.owner, ENTRY) if answers else "silent"
+        return answers[0].words.replace(ESCAPE, "") if answers else ""
+
+    @property
+    def named(self) -> list[str]:
+        return ENTRY.findall(self.words)
+
+    @property
+    def verdict(self) -> str:
+        return verdict_of(self.words, self.query.owner, self.named)
 
     @property
     def lacks_picture(self) -> bool:
         """Tell whether somebody was found, but no picture of the match stands in the answer."""
-        answers = self.answers
-        return bool(answers and ENTRY.search(answers[0].words) and not answers[0].files)
+        return bool(self.named and not self.answers[0].files)
 
     def _is_shown_by(self, call: Call) -> bool:
         """Tell whether a call put something to read before this person."""
@@ -92,7 +107,7 @@ class Search(Talk[Used]):
         people = [self.api.person() for _ in queries]
         files = [person.attaches("photo.jpg", query.data) for person, query in zip(people, queries, strict=True)]
         return [
-            Used(query, person.uses_command("search", {"image": file}, where=self.guild), self.api.calls)
+            Used(query, person, person.uses_command("search", {"image": file}, where=self.guild), self.api.calls)
             for person, file, query in zip(people, files, queries, strict=True)
         ]
 
@@ -100,6 +115,17 @@ class Search(Talk[Used]):
         used = self.use([query])
         self.wait(used, seconds=seconds)
         return used[0]
+
+    def send_file(self, data: bytes) -> Used:
+        return self.use([Query(data, None)])[0]
+
+    def press(self, asked: Used, kind: str) -> Callable[[], bool] | None:
+        answer = asked.answers[0]
+        said = next((one.custom_id for one in answer.buttons if one.custom_id and one.custom_id[0] == kind), None)
+        if said is None:
+            return None
+        pressed = asked.person.presses_raw(answer, said)
+        return lambda: bool(pressed.answers)
 
     @property
     def limited(self) -> int:
@@ -110,13 +136,19 @@ class Search(Talk[Used]):
 @contextmanager
 def searching(folder: Path, album: Album, url: str) -> Iterator[Search]:
     """Run a bot at home in a folder, that has read its index; it must end without a traceback."""
+    with at_discord(folder, url) as search:
+        warm_up(search, album)
+        yield search
+
+
+@contextmanager
+def at_discord(folder: Path, url: str) -> Iterator[Search]:
+    """Run a bot at home in a folder; it must end without a traceback."""
     with discord_api() as api:
         variables = Stage(Shell(folder), api).variables() | {"IGSEARCH_DATABASE_URL": url}
         guild = api.guild()
         with running(folder, "discord", variables, program=(MAIN,)) as bot:
-            search = Search(bot, api, guild)
-            warm_up(search, album)
-            yield search
+            yield Search(bot, api, guild)
 
 
 def tried(folder: Path, album: Album, url: str) -> list[str]:

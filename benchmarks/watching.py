@@ -44,6 +44,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 OUTCOME = re.compile(r" DEBUG indexer\.reconciler: (added|updated|moved|unchanged|unreadable) (.+)")
 COMPLAINT = re.compile(r" (?:WARNING|ERROR|CRITICAL) (.+)|(Traceback .+)")
+ERROR = re.compile(r" (?:ERROR|CRITICAL) (.+)|(Traceback .+)")
 
 Ask = Callable[[str], list[Row]]
 Digests = dict[str, bytes]
@@ -84,9 +85,9 @@ class Daemon:
         matches = (OUTCOME.search(line) for line in self._lines(since))
         return [(match[1], match[2]) for match in matches if match]
 
-    def complaints(self) -> Counter[str]:
-        """Return the warnings and errors, and how often each was logged."""
-        matches = (COMPLAINT.search(line) for line in self._lines(0))
+    def complaints(self, kind: re.Pattern[str] = COMPLAINT) -> Counter[str]:
+        """Return the warnings and errors, or the errors alone, and how often each was logged."""
+        matches = (kind.search(line) for line in self._lines(0))
         return Counter(match[1] or match[2] for match in matches if match)
 
     def last_words(self) -> str:
@@ -339,15 +340,16 @@ def fresh(folder: Path) -> Path:
 
 
 @contextmanager
-def sampling(session: int, *, every: float) -> Iterator[list[Sample]]:
-    """Sample a daemon's memory and open files meanwhile."""
+def sampling(session: int, *, every: float, look: Callable[[int], Sample] | None = None) -> Iterator[list[Sample]]:
+    """Sample a daemon's memory and open files meanwhile; `look` may count otherwise than `sample`."""
     samples: list[Sample] = []
     is_over = Event()
+    look = look or sample
 
     def work() -> None:
-        samples.append(sample(session))
+        samples.append(look(session))
         while not is_over.wait(every):
-            samples.append(sample(session))
+            samples.append(look(session))
 
     with ThreadPoolExecutor(1) as pool:
         sampler = pool.submit(work)
@@ -361,11 +363,17 @@ def sampling(session: int, *, every: float) -> Iterator[list[Sample]]:
 def sample(session: int) -> Sample:
     pss, rss = 0, 0
     for process in members(session):
-        with suppress(OSError):
-            rollup = (process / "smaps_rollup").read_text()
-            pss += 1024 * _kilobytes("Pss", rollup)
-            rss += 1024 * _kilobytes("Rss", rollup)
+        own = memory(process)
+        pss, rss = pss + own[0], rss + own[1]
     return Sample(time.monotonic(), pss, rss, open_files(session))
+
+
+def memory(process: Path) -> tuple[int, int]:
+    """Return PSS and RSS of a process by its folder in /proc, in bytes; 0 where it has ended."""
+    with suppress(OSError):
+        rollup = (process / "smaps_rollup").read_text()
+        return 1024 * _kilobytes("Pss", rollup), 1024 * _kilobytes("Rss", rollup)
+    return 0, 0
 
 
 def _kilobytes(name: str, rollup: str) -> int:
