@@ -6,6 +6,7 @@ from typing import cast
 from bots.pulse import Link, Pulse
 from bots.service import SearchService
 from core.errors import Unavailable
+from core.meter import Meter
 from core.model import FrontEndStatus
 
 
@@ -31,25 +32,36 @@ class Book:
             await self.news.wait_for(lambda: bool(self.said) and self.said[-1].state == state)
 
 
+class Ear(Meter):
+    """Remembers the states that it was told."""
+
+    def __init__(self) -> None:
+        self.states: list[str] = []
+
+    def front_end_is(self, status: FrontEndStatus) -> None:
+        self.states.append(status.state)
+
+
 class Service:
     """As much of the service as a pulse looks at."""
 
-    def __init__(self, book: Book) -> None:
+    def __init__(self, book: Book, meter: Meter) -> None:
         self.pulses = book
+        self.meter = meter
 
     def has_workers(self) -> bool:
         return True
 
 
-def pulse_into(book: Book, link: Link) -> Pulse:
-    return Pulse("discord", link, cast("SearchService", Service(book)), lambda: 7)
+def pulse_into(book: Book, link: Link, meter: Meter) -> Pulse:
+    return Pulse("discord", link, cast("SearchService", Service(book, meter)), lambda: 7)
 
 
 async def test_what_changes_is_said_at_once() -> None:
     """From logging in to answering to a broken way, each state arrives with its reason, and at last the end."""
     book, link = Book(), Link()
 
-    async with pulse_into(book, link).beating():
+    async with pulse_into(book, link, Meter()).beating():
         await book.until("connecting")
         link.up()
         await book.until("answering")
@@ -62,14 +74,16 @@ async def test_what_changes_is_said_at_once() -> None:
 
 
 async def test_a_database_that_is_away_is_tried_again() -> None:
-    """Nothing is raised meanwhile, and what is to be said is said when it is back."""
-    book, link = Book(), Link()
+    """Nothing is raised meanwhile, what is to be said is said when it is back, and the metrics hear all of it."""
+    book, ear = Book(), Ear()
     book.is_away = True
 
-    async with pulse_into(book, link).beating():
+    async with pulse_into(book, Link(), ear).beating():
         async with book.news:
             await book.news.wait_for(lambda: book.refused >= 1)
         book.is_away = False
         await book.until("connecting")
 
     assert book.said[-1].state == "stopped"
+    assert ear.states[0] == "connecting"
+    assert ear.states[-1] == "stopped"
