@@ -186,6 +186,8 @@ UPDATE alembic_version SET version_num='0003' WHERE alembic_version.version_num 
 
 DROP TABLE daemon;
 
+CREATE INDEX ix_deep_fingerprints_version ON deep_fingerprints (version);
+
 CREATE TABLE daemon (
     id INTEGER NOT NULL, 
     state VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, 

@@ -120,6 +120,10 @@ class Store:
         """Raise SchemaMismatch unless the tables are those of this version."""
         check_version(await self.schema_version(), self.name)
 
+    async def is_current(self) -> bool:
+        """Tell whether the tables are those of this version."""
+        return await self.schema_version() == SCHEMA_VERSION
+
     async def schema_version(self) -> str | None:
         """Return the version of the tables, or None for an empty database."""
         if self.database.is_sqlite and not os.path.exists(self.name):  # noqa: ASYNC240 - answers at once

@@ -99,7 +99,7 @@ deep_fingerprints = Table(
     Column("light_id", Key, ForeignKey("light_fingerprints.id", ondelete="CASCADE"), primary_key=True),
     Column("codes", Codes, nullable=False),
     Column("thumbnail", Codes, nullable=False),
-    Column("version", SmallInteger, nullable=False),
+    Column("version", SmallInteger, nullable=False, index=True),
     Column("revision", BigInteger, nullable=False, index=True),
     **OPTIONS,
 )

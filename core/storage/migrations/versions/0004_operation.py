@@ -1,4 +1,4 @@
-"""Whom not to index, and how every service is.
+"""Whom not to index, how every service is, and an index by which the backlog is counted without reading features.
 
 What the daemon says of itself is said anew every 15 s, so its table is made again. MySQL commits each statement by
 itself: after a kill some of this may be there before the version is written, and is made again, too.
@@ -22,6 +22,7 @@ WORD = sa.String(32).with_variant(mysql.VARCHAR(32, charset="ascii", collation="
 SENTENCE = sa.String(500).with_variant(mysql.VARCHAR(500, charset="utf8mb4", collation="utf8mb4_bin"), *SERVERS)
 MOMENT = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), *SERVERS)
 OPTIONS: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
+VERSION_INDEX = "ix_deep_fingerprints_version"
 NEVER_TWICE: dict[str, Any] = {**OPTIONS, "sqlite_autoincrement": True}
 
 
@@ -29,8 +30,8 @@ def upgrade() -> None:
     if context.is_offline_mode():
         op.drop_table("daemon")
     else:
-        for name in ("daemon", "front_ends", "opt_outs"):
-            op.drop_table(name, if_exists=True)
+        _clear_half_made()
+    op.create_index(VERSION_INDEX, "deep_fingerprints", ["version"])
     op.create_table(
         "daemon",
         sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
@@ -65,3 +66,10 @@ def upgrade() -> None:
         sa.Index("ix_opt_outs_username", "username"),
         **NEVER_TWICE,
     )
+
+
+def _clear_half_made() -> None:
+    for name in ("daemon", "front_ends", "opt_outs"):
+        op.drop_table(name, if_exists=True)
+    if any(index["name"] == VERSION_INDEX for index in sa.inspect(op.get_bind()).get_indexes("deep_fingerprints")):
+        op.drop_index(VERSION_INDEX, "deep_fingerprints")
