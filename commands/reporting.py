@@ -5,27 +5,42 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
 from commands.wiring import open_store, prepare
 from core.answers import failure_json, failure_text, report_json, report_text, stats_json, stats_text
-from core.errors import IgSearchError, SchemaMismatch
+from core.errors import IgSearchError, IndexerBusy
 from core.health import Condition, Part, conditions, health_json, health_text, parts_at_work, unknown
 from core.settings import Settings
 from core.storage.front_ends import FrontEnds
 from core.storage.replies import Replies
+from core.storage.store import Store
 
 REPORTS_LISTED = 1_000
+BUSY_SECONDS = 5.0
 
 
 async def init_db(dataset: Path | None) -> int:
     settings, root = prepare(dataset)
     async with open_store(settings, root) as store:
-        try:
-            await store.check_schema()
-        except SchemaMismatch:
-            async with store.writer():
-                await store.upgrade_schema()
+        if not await store.is_current():
+            await _upgrade(store)
         print(f"The tables in {store.name} are up to date.")
     return 0
+
+
+async def _upgrade(store: Store) -> None:
+    """Upgrade the tables; a daemon that waits for them looks at them now and then, with the lock in its hand."""
+    patiently = AsyncRetrying(
+        retry=retry_if_exception_type(IndexerBusy),
+        stop=stop_after_delay(BUSY_SECONDS),
+        wait=wait_fixed(0.5),
+        reraise=True,
+    )
+    async for attempt in patiently:
+        with attempt:
+            async with store.writer():
+                await store.upgrade_schema()
 
 
 async def print_schema() -> int:

@@ -46,6 +46,8 @@ class DaemonStore(WholeStore, Protocol):
 
     async def verify_writer(self) -> None: ...
 
+    async def is_current(self) -> bool: ...
+
     async def create_schema(self) -> None: ...
 
     async def note_daemon(self, status: DaemonStatus) -> None: ...
@@ -145,13 +147,22 @@ class Daemon:
             try:
                 await stack.enter_async_context(self._store.writer())
                 await self._store.create_schema()
-            except (Unavailable, NotReady) as error:
+            except (Unavailable, NotReady, IndexerBusy) as error:
                 await stack.aclose()
+                if isinstance(error, IndexerBusy) and await self._is_set_up():
+                    raise
                 self._notify(f"STATUS={error}")
                 await self._trouble.wait(error)
             else:
                 return True
         return False
+
+    async def _is_set_up(self) -> bool:
+        """Tell whether the tables are made: until then who holds the lock is making them."""
+        try:
+            return await self._store.is_current()
+        except StoreError:
+            return False
 
     async def _live(self) -> None:
         self.rescan("start", is_asked=True)
