@@ -96,7 +96,8 @@ class Follower(ABC):
 
     def _discard_snapshot(self) -> None:
         """Let nothing that was forgotten lie on the disk, nor come there with the next snapshot."""
-        discard(self._folder())
+        if not discard(self._folder()):
+            return  # with the next look at the store it is tried again
         self._compact()
         if self._kept_revision is not None:
             self._unsaved = self._worth_a_snapshot

@@ -64,16 +64,22 @@ def load(folder: Path) -> Snapshot | None:
     return Snapshot(manifest["key"], arrays)
 
 
-def discard(folder: Path) -> None:
-    """Remove the snapshot in the folder, with what a crash left of others; if that fails, the log tells what to do."""
+def discard(folder: Path) -> bool:
+    """Remove the snapshot in the folder, with what a crash left of others; if that fails, the log tells what to do.
+
+    False: another process is saving or removing it just now, so that it is worth another try.
+    """
     try:
         if folder.parent.exists():
             with _only_saver(folder):
                 for place in (folder, *_leftovers(folder)):
                     if place.exists():
                         shutil.rmtree(place)
+    except BlockingIOError:
+        return False
     except OSError as error:
         log.warning("snapshot %s not removed: %s; it holds what was forgotten: remove it", folder, error)
+    return True
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The index follows the store, and a snapshot is as good as reading everything."""
 
+import fcntl
 import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -114,10 +115,30 @@ async def test_what_was_forgotten_does_not_stay_on_the_disk(tmp_path: Path, who:
     last = index if who == "the same" else new_index(tmp_path)
     await last.follow(feed)
 
-    kept = b"".join(file.read_bytes() for file in (tmp_path / "db").glob("*.npy"))
-    assert feed.pdq[7].tobytes() not in kept
-    assert feed.pdq[8].tobytes() in kept
+    assert feed.pdq[7].tobytes() not in _kept(tmp_path)
+    assert feed.pdq[8].tobytes() in _kept(tmp_path)
     assert found(last, feed, 8) == {8}
+
+
+async def test_a_snapshot_that_another_process_holds_goes_later(tmp_path: Path) -> None:
+    """While it is being saved nothing is raised, and the next look at the store removes it."""
+    feed = Feed(WORTH_A_SNAPSHOT)
+    index = new_index(tmp_path)
+    await index.follow(feed)
+    feed.forget(7)
+
+    with (tmp_path / ".db.lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        await index.follow(feed)
+        meanwhile = _kept(tmp_path)
+    await index.follow(feed)
+
+    assert feed.pdq[7].tobytes() in meanwhile
+    assert feed.pdq[7].tobytes() not in _kept(tmp_path)
+
+
+def _kept(cache: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in (cache / "db").glob("*.npy"))
 
 
 async def test_a_small_index_leaves_no_snapshot_for_it(tmp_path: Path) -> None:
