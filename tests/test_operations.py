@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from tests.shell import Shell
 DOCUMENT = Path(__file__).parents[1] / "docs" / "operations.md"
 DATABASE = "igsearch"
 TOOLS = {
-    "igsearch": f'exec {sys.executable} -m igsearch "$@"',
+    "igsearch": f'exec {shlex.quote(sys.executable)} -m igsearch "$@"',
     "mysql": 'exec mariadb --no-defaults --user=root --socket="$MYSQL_SOCKET" "$@"',
     "mysqldump": 'exec mariadb-dump --no-defaults --user=root --socket="$MYSQL_SOCKET" "$@"',
 }

@@ -632,9 +632,9 @@ def test_a_deleted_message_and_a_blocked_bot_are_no_errors(stage: Stage, anna: P
 
 
 def test_forty_photos_at_once_are_all_answered_while_one_hangs(api: BotApi, anna: Person) -> None:
-    """A download that takes 5 s delays nobody: the others are answered before it, each right."""
+    """A download that takes 9 s delays nobody: the others are answered before it, each right."""
     slow = anna.sends_photo(sent(DOTTED))
-    api.hang("file", seconds=5, file_of=slow)
+    api.hang("file", seconds=9, file_of=slow)
     seeds = [DUNDER, DOTTED, STRANGER] * 13
     questions = [anna.sends_photo(jpeg(seed, quality=50 + number)) for number, seed in enumerate(seeds)]
 
