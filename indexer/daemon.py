@@ -143,14 +143,17 @@ class Daemon:
 
         False: stopped meanwhile.
         """
+        was_made = True  # who made the tables just now may still hold the lock
         while not self._crew.is_stopped:
             try:
                 await stack.enter_async_context(self._store.writer())
                 await self._store.create_schema()
             except (Unavailable, NotReady, IndexerBusy) as error:
                 await stack.aclose()
-                if isinstance(error, IndexerBusy) and await self._is_set_up():
+                is_made = isinstance(error, IndexerBusy) and await self._is_set_up()
+                if is_made and was_made:
                     raise
+                was_made = is_made
                 self._notify(f"STATUS={error}")
                 await self._trouble.wait(error)
             else:
