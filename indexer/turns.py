@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Protocol
 
 from core.answers import scan_text
-from core.errors import IgSearchError
+from core.errors import IgSearchError, StoreError
 from core.model import Checkpoint, Forget, Stats
 from indexer.agenda import Agenda
 from indexer.batch import Batch
@@ -173,8 +173,14 @@ class Turns:
             self.rescan(reason)
 
     async def _heed_opt_outs(self) -> None:
-        """Learn whom not to index; an account that was forgotten, or taken back, is looked at soon."""
-        opted_out = await self._store.opted_out()
+        """Learn whom not to index; an account that was forgotten, or taken back, is looked at soon.
+
+        While the database is away that stays as it was: what is written is looked through once more there.
+        """
+        try:
+            opted_out = await self._store.opted_out()
+        except StoreError:
+            return
         if changed := opted_out ^ self._opted_out:
             self._opted_out = opted_out
             for username in (OUTSIDE, *changed):
