@@ -26,9 +26,9 @@ from benchmarks.chat_bot import ANSWER_SECONDS, SHOW, Query, SomeAsked, Talk, ru
 from core.fingerprinting import VERSIONS
 from core.storage.database import Database
 from core.storage.store import Store
-from tests.bot_api import TEST_TOKEN, BotApi, bot_api
-from tests.telegram_chats import BotMessage, Message
-from tests.telegram_people import Person
+from tests.fakes.telegram.bot_api import TEST_TOKEN, BotApi, bot_api
+from tests.fakes.telegram.chats import BotMessage, Message
+from tests.fakes.telegram.people import Person
 
 DEEP = ("crop_35", "post_dark", "caption_bar_above", "crop_60", "chat", "caption_bar_below", "story_blurred", "browser")
 """Kinds of edits that the hashes of whole pictures do not find."""

@@ -37,11 +37,11 @@ from PIL import Image
 from benchmarks.chat_stage import ENTRY as TELEGRAM_ENTRY
 from benchmarks.container import PROGRAM, Container, Project
 from benchmarks.discord_chatting import ENTRY as DISCORD_ENTRY
-from tests.bot_api import BotApi, bot_api
 from tests.compose import ROOT, compose, is_ours
-from tests.discord_api import DiscordApi, discord_api
-from tests.discord_stage import MAIN
-from tests.discord_stage import Stage as DiscordStage
+from tests.fakes.discord.api import DiscordApi, discord_api
+from tests.fakes.discord.stage import MAIN
+from tests.fakes.discord.stage import Stage as DiscordStage
+from tests.fakes.telegram.bot_api import BotApi, bot_api
 from tests.mariadb import HOW_TO_INSTALL, MariaDB, is_installed, private_mariadb
 from tests.shell import Shell
 

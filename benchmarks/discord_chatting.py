@@ -24,12 +24,12 @@ from benchmarks.chat_figures import (
     unfit,
 )
 from benchmarks.chat_stage import Album, warm_up
-from tests.discord_api import DiscordApi, discord_api
-from tests.discord_calls import Call
-from tests.discord_channels import BotMessage, Guild
-from tests.discord_interactions import ACKNOWLEDGE_SECONDS, DEFERRED_ANSWER, Interaction
-from tests.discord_people import Person
-from tests.discord_stage import MAIN, Stage
+from tests.fakes.discord.api import DiscordApi, discord_api
+from tests.fakes.discord.calls import Call
+from tests.fakes.discord.channels import BotMessage, Guild
+from tests.fakes.discord.interactions import ACKNOWLEDGE_SECONDS, DEFERRED_ANSWER, Interaction
+from tests.fakes.discord.people import Person
+from tests.fakes.discord.stage import MAIN, Stage
 from tests.shell import Shell
 
 SIGN_SECONDS = 1.0

@@ -7,12 +7,12 @@ from dataclasses import replace
 from benchmarks.transcript_entries import Cause, Command, Embed, Entry, Message, Note, Picture, Run, Speaker
 from benchmarks.transcript_photos import SHARED, in_a_post, mirrored_crop, opened, view
 from benchmarks.transcript_words import EYE
-from tests import discord_channels as discord
-from tests.discord_api import discord_api
-from tests.discord_calls import Json
-from tests.discord_content import Embed as ShownEmbed
-from tests.discord_people import Person
-from tests.discord_stage import Stage
+from tests.fakes.discord import channels as discord
+from tests.fakes.discord.api import discord_api
+from tests.fakes.discord.calls import Json
+from tests.fakes.discord.content import Embed as ShownEmbed
+from tests.fakes.discord.people import Person
+from tests.fakes.discord.stage import Stage
 from tests.pictures import encode
 from tests.shell import Shell
 

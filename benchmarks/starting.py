@@ -28,10 +28,11 @@ from benchmarks.chat_bot import AnyAsked, Query
 from benchmarks.chat_stage import Chat, as_sent
 from benchmarks.discord_chatting import Search
 from benchmarks.watching import ERROR, SETTLE_SECONDS, Daemon, end_at_sigterm, report, shown
-from tests import discord_stage, telegram_stage
-from tests.bot_api import BotApi, bot_api
-from tests.discord_api import DiscordApi, discord_api
-from tests.discord_channels import Guild
+from tests.fakes.discord import stage as discord_stage
+from tests.fakes.discord.api import DiscordApi, discord_api
+from tests.fakes.discord.channels import Guild
+from tests.fakes.telegram import stage as telegram_stage
+from tests.fakes.telegram.bot_api import BotApi, bot_api
 from tests.mariadb import MariaDB, private_mariadb
 from tests.shell import Service, Shell
 

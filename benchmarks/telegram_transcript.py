@@ -7,13 +7,13 @@ from PIL import ImageOps
 
 from benchmarks.transcript_entries import Entry, Message, Note, Picture, Quote, Run
 from benchmarks.transcript_photos import SHARED, in_a_post, mirrored_crop, opened, view
-from tests import telegram_chats as telegram
-from tests.bot_api import bot_api
+from tests.fakes.telegram import chats as telegram
+from tests.fakes.telegram.bot_api import bot_api
+from tests.fakes.telegram.people import Person
+from tests.fakes.telegram.stage import Stage
+from tests.fakes.telegram.text import Entity, Text
 from tests.pictures import encode
 from tests.shell import Shell
-from tests.telegram_people import Person
-from tests.telegram_stage import Stage
-from tests.telegram_text import Entity, Text
 
 IN_A_POST, UNKNOWN = 13, 35
 """The seeds of a photo that is shown inside a screenshot, and of one that nobody posted."""

@@ -7,13 +7,13 @@ import pytest
 from PIL import Image
 
 from tests.accounts import DOTTED, DUNDER, OWNERS, SHARED, STRANGER, cropped, indexed_dataset, jpeg, sent
-from tests.discord_api import DiscordApi, discord_api
-from tests.discord_channels import BotMessage, Guild
-from tests.discord_content import Pings
-from tests.discord_files import Serving
-from tests.discord_interactions import Interaction
-from tests.discord_people import Person
-from tests.discord_stage import Stage
+from tests.fakes.discord.api import DiscordApi, discord_api
+from tests.fakes.discord.channels import BotMessage, Guild
+from tests.fakes.discord.content import Pings
+from tests.fakes.discord.files import Serving
+from tests.fakes.discord.interactions import Interaction
+from tests.fakes.discord.people import Person
+from tests.fakes.discord.stage import Stage
 from tests.pictures import bombs, encode, lying, photo
 
 TYPES = "This is no picture that I can read: send a JPEG, PNG, WebP, HEIC, AVIF, GIF, BMP or TIFF."

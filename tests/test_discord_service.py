@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.accounts import DOTTED, DUNDER, SHARED, indexed_dataset, jpeg, sent
-from tests.discord_api import DiscordApi, discord_api
-from tests.discord_channels import BotMessage
-from tests.discord_stage import Stage
+from tests.fakes.discord.api import DiscordApi, discord_api
+from tests.fakes.discord.channels import BotMessage
+from tests.fakes.discord.stage import Stage
 from tests.mariadb import MariaDB, free_port
 from tests.metrics_page import Page
 from tests.shell import Shell

@@ -11,9 +11,9 @@ import pytest
 from core.fingerprinting import VERSIONS
 from core.storage.database import Database
 from core.storage.store import Store
-from tests.bot_api import BotApi, bot_api
-from tests.discord_api import discord_api
-from tests.discord_stage import MAIN
+from tests.fakes.discord.api import discord_api
+from tests.fakes.discord.stage import MAIN
+from tests.fakes.telegram.bot_api import BotApi, bot_api
 from tests.mariadb import MariaDB
 from tests.pictures import photo_bytes
 from tests.shell import Ended, Shell

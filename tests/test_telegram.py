@@ -7,7 +7,10 @@ import pytest
 from PIL import Image
 
 from tests.accounts import DOTTED, DUNDER, OWNERS, SHARED, STRANGER, cropped, indexed_dataset, jpeg, sent, small
-from tests.bot_api import BotApi, bot_api
+from tests.fakes.telegram.bot_api import BotApi, bot_api
+from tests.fakes.telegram.chats import BotMessage
+from tests.fakes.telegram.people import Person
+from tests.fakes.telegram.stage import Stage
 from tests.pictures import (
     MIRRORED,
     encode,
@@ -18,9 +21,6 @@ from tests.pictures import (
     webp_headers,
 )
 from tests.shell import Shell
-from tests.telegram_chats import BotMessage
-from tests.telegram_people import Person
-from tests.telegram_stage import Stage
 
 TYPES = "This is no picture that I can read: send a JPEG, PNG, WebP, HEIC, AVIF, GIF, BMP or TIFF."
 DAMAGED = "This picture is damaged and cannot be read: send another copy."

@@ -11,13 +11,13 @@ import httpx
 import pytest
 
 from tests.accounts import DOTTED, DUNDER, SHARED, STRANGER, cropped, indexed_dataset, jpeg, sent
-from tests.bot_api import BotApi, bot_api
+from tests.fakes.telegram.bot_api import BotApi, bot_api
+from tests.fakes.telegram.chats import BotMessage
+from tests.fakes.telegram.stage import Stage
 from tests.mariadb import MariaDB, free_port
 from tests.metrics_page import Page
 from tests.pictures import bombs
 from tests.shell import Service, Shell
-from tests.telegram_chats import BotMessage
-from tests.telegram_stage import Stage
 
 AWAY = "My index cannot be reached just now: try again in a minute."
 VERDICTS = 'igsearch_searches_total{front_end="telegram",verdict="'

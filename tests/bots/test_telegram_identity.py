@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from bots.telegram_identity import introduce
 from core.doctor.finding import ok
-from tests.bot_api import bot_api
+from tests.fakes.telegram.bot_api import bot_api
 
 TOKEN = "987654321:AAsecret-of_a_bot_that_nobody_knows_0"
 

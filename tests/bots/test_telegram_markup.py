@@ -12,7 +12,7 @@ from bots.telegram_markup import html_of, keyboard_of
 from core.dataset import locate
 from core.model import Outcome
 from tests.bots.outcomes import LARGEST, LONGEST, NOW, SEARCHED, named, outcomes
-from tests.telegram_text import parse_html
+from tests.fakes.telegram.text import parse_html
 
 
 @given(st.lists(outcomes, min_size=1, max_size=10), st.sampled_from(list(languages().values())), st.integers(1, 12))

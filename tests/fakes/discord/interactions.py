@@ -5,8 +5,8 @@ import time
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tests.discord_calls import Call, Json
-from tests.discord_channels import BotMessage, Channel
+from tests.fakes.discord.calls import Call, Json
+from tests.fakes.discord.channels import BotMessage, Channel
 from tests.journal import PATIENCE_SECONDS, Journal
 
 COMMAND, COMPONENT = 2, 3

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import Any
 
-from tests.discord_calls import Call, Json, Refusal
-from tests.discord_content import EPHEMERAL, LINK_STYLE, LOADING, Button, Content, Embed, Pings
+from tests.fakes.discord.calls import Call, Json, Refusal
+from tests.fakes.discord.content import EPHEMERAL, LINK_STYLE, LOADING, Button, Content, Embed, Pings
 from tests.journal import PATIENCE_SECONDS, Journal
 
 TEXT, DIRECT, GROUP_DIRECT = 0, 1, 3

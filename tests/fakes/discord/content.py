@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from tests.discord_calls import Form, Json, Refusal
-from tests.discord_files import Attachment
+from tests.fakes.discord.calls import Form, Json, Refusal
+from tests.fakes.discord.files import Attachment
 
 LONGEST_TEXT = 2_000
 MOST_EMBEDS = 10

@@ -20,12 +20,12 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.discord_api import DiscordApi, discord_api
-from tests.discord_content import Pings
-from tests.discord_files import Serving
-from tests.discord_limits import Buckets
-from tests.discord_main import redirect
-from tests.discord_people import Person
+from tests.fakes.discord.api import DiscordApi, discord_api
+from tests.fakes.discord.content import Pings
+from tests.fakes.discord.files import Serving
+from tests.fakes.discord.limits import Buckets
+from tests.fakes.discord.main import redirect
+from tests.fakes.discord.people import Person
 
 with warnings.catch_warnings():
     # discord.py 2.7.1 imports audioop, which is deprecated since Python 3.11.
@@ -37,7 +37,7 @@ INTENTS = discord.Intents(guilds=True, guild_messages=True, dm_messages=True)
 GUILDS, GUILD_MESSAGES, DIRECT_MESSAGES = 1 << 0, 1 << 9, 1 << 12
 PRIVILEGED = [1 << 1, 1 << 8, 1 << 15]
 JPEG = "image/jpeg"
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 class More(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=r"more:(?P<page>\d+)"):
@@ -1117,7 +1117,7 @@ class TestFaults:
 
 def test_igsearch_runs_from_anywhere(tmp_path: Path) -> None:
     """The entry for tests is the command line of the product."""
-    main = ROOT / "tests/discord_main.py"
+    main = ROOT / "tests/fakes/discord/main.py"
     environment = {"TEST_DISCORD_REST": "http://127.0.0.1:9", "TEST_DISCORD_GATEWAY": "ws://127.0.0.1:9"}
 
     ended = subprocess.run(

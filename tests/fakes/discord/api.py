@@ -24,17 +24,17 @@ from typing import Any, NamedTuple
 
 from aiohttp import web
 
-from tests.discord_calls import Call, Json, Refusal
-from tests.discord_channels import Guild, Message
-from tests.discord_commands import Commands
-from tests.discord_files import CDN, PROXY, Attachment, Cdn
-from tests.discord_gateway import Gateway, Op
-from tests.discord_interactions import ACKNOWLEDGE_SECONDS, TOKEN_SECONDS
-from tests.discord_limits import Bucket, Buckets
-from tests.discord_methods import Request, Upload, find_route
-from tests.discord_people import Person
-from tests.discord_platform import Platform
-from tests.discord_snowflakes import Snowflakes
+from tests.fakes.discord.calls import Call, Json, Refusal
+from tests.fakes.discord.channels import Guild, Message
+from tests.fakes.discord.commands import Commands
+from tests.fakes.discord.files import CDN, PROXY, Attachment, Cdn
+from tests.fakes.discord.gateway import Gateway, Op
+from tests.fakes.discord.interactions import ACKNOWLEDGE_SECONDS, TOKEN_SECONDS
+from tests.fakes.discord.limits import Bucket, Buckets
+from tests.fakes.discord.methods import Request, Upload, find_route
+from tests.fakes.discord.people import Person
+from tests.fakes.discord.platform import Platform
+from tests.fakes.discord.snowflakes import Snowflakes
 from tests.journal import PATIENCE_SECONDS, Journal
 from tests.loopback import Loopback, running_loop
 

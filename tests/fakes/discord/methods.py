@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from tests.discord_calls import Form, Json, Refusal, refuse_form
-from tests.discord_channels import MENU_ANSWER, SLASH_ANSWER, AnyMessage, BotMessage, Channel
-from tests.discord_commands import Scope, without_localisations
-from tests.discord_content import (
+from tests.fakes.discord.calls import Form, Json, Refusal, refuse_form
+from tests.fakes.discord.channels import MENU_ANSWER, SLASH_ANSWER, AnyMessage, BotMessage, Channel
+from tests.fakes.discord.commands import Scope, without_localisations
+from tests.fakes.discord.content import (
     EPHEMERAL,
     LARGEST_FILE,
     LOADING,
@@ -20,8 +20,8 @@ from tests.discord_content import (
     check_message,
     refuse_if_empty,
 )
-from tests.discord_files import Attachment
-from tests.discord_interactions import (
+from tests.fakes.discord.files import Attachment
+from tests.fakes.discord.interactions import (
     ANSWER,
     COMPONENT,
     DEFERRED_ANSWER,
@@ -31,8 +31,8 @@ from tests.discord_interactions import (
     Deferral,
     Interaction,
 )
-from tests.discord_platform import Platform
-from tests.discord_snowflakes import is_snowflake
+from tests.fakes.discord.platform import Platform
+from tests.fakes.discord.snowflakes import is_snowflake
 
 MOST_FOLLOWUPS_OF_GUESTS = 5
 """Where a person uses what they installed for themselves, the bot may add so many messages to its answer."""

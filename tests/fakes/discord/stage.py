@@ -5,10 +5,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.discord_api import DiscordApi
+from tests.fakes.discord.api import DiscordApi
 from tests.shell import Service, Shell
 
-MAIN = str(Path(__file__).with_name("discord_main.py"))
+MAIN = str(Path(__file__).with_name("main.py"))
 
 
 @dataclass(frozen=True)

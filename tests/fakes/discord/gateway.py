@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from tests.discord_calls import Json
+from tests.fakes.discord.calls import Json
 
 VERSION = 10
 HEARTBEAT_SECONDS = 41.25

@@ -4,8 +4,8 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from tests.discord_calls import Call, Json
-from tests.discord_channels import (
+from tests.fakes.discord.calls import Call, Json
+from tests.fakes.discord.channels import (
     ALL_PERMISSIONS,
     DEFAULT,
     DIRECT,
@@ -25,12 +25,12 @@ from tests.discord_channels import (
     reference_of,
     without_original,
 )
-from tests.discord_commands import Commands
-from tests.discord_content import Content
-from tests.discord_files import Cdn
-from tests.discord_gateway import VERSION, Event, Gateway, Intent, Session
-from tests.discord_interactions import ACKNOWLEDGE_SECONDS, TOKEN_SECONDS, Interaction
-from tests.discord_snowflakes import Snowflakes
+from tests.fakes.discord.commands import Commands
+from tests.fakes.discord.content import Content
+from tests.fakes.discord.files import Cdn
+from tests.fakes.discord.gateway import VERSION, Event, Gateway, Intent, Session
+from tests.fakes.discord.interactions import ACKNOWLEDGE_SECONDS, TOKEN_SECONDS, Interaction
+from tests.fakes.discord.snowflakes import Snowflakes
 from tests.journal import Journal
 
 HIDDEN: Json = {"content": "", "embeds": [], "attachments": [], "components": []}

@@ -1,4 +1,4 @@
-"""igsearch against the Discord of the tests: `python tests/discord_main.py discord --dataset images`.
+"""igsearch against the Discord of the tests: `python tests/fakes/discord/main.py discord --dataset images`.
 
 It reads where that server is from TEST_DISCORD_REST and TEST_DISCORD_GATEWAY; everything else is as in production.
 """
@@ -8,7 +8,7 @@ import sys
 import warnings
 from pathlib import Path
 
-ROOT = str(Path(__file__).resolve().parents[1])
+ROOT = str(Path(__file__).resolve().parents[3])
 
 
 def redirect(rest_url: str, gateway_url: str) -> None:

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any
 
-from tests.telegram_chats import BotMessage, Chat, Content, Json, Telegram
-from tests.telegram_files import LARGEST_SIDES, StoredFile, extension_of, open_picture
-from tests.telegram_text import Text, Unparsable, parse_html
-from tests.telegram_updates import Webhook
+from tests.fakes.telegram.chats import BotMessage, Chat, Content, Json, Telegram
+from tests.fakes.telegram.files import LARGEST_SIDES, StoredFile, extension_of, open_picture
+from tests.fakes.telegram.text import Text, Unparsable, parse_html
+from tests.fakes.telegram.updates import Webhook
 
 LONGEST_TEXT = 4_096
 LONGEST_CAPTION = 1_024

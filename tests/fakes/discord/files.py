@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 from PIL import Image
 
-from tests.discord_calls import Json
-from tests.discord_snowflakes import Snowflakes
+from tests.fakes.discord.calls import Json
+from tests.fakes.discord.snowflakes import Snowflakes
 
 LINK_SECONDS = 24 * 3600
 UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from tests.discord_calls import Form, Json, Refusal
-from tests.discord_snowflakes import Snowflakes
+from tests.fakes.discord.calls import Form, Json, Refusal
+from tests.fakes.discord.snowflakes import Snowflakes
 
 SLASH, USER_MENU, MESSAGE_MENU = 1, 2, 3
 """Types of commands."""

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tests.discord_calls import Json, Refusal
-from tests.discord_channels import (
+from tests.fakes.discord.calls import Json, Refusal
+from tests.fakes.discord.channels import (
     JOINED,
     AnyMessage,
     BotMessage,
@@ -14,11 +14,11 @@ from tests.discord_channels import (
     member_of,
     mentions_of,
 )
-from tests.discord_commands import GROUP, MESSAGE_MENU, SLASH, SUBCOMMAND, is_usable
-from tests.discord_content import BUTTON, Button
-from tests.discord_files import AT_ONCE, LINK_SECONDS, Attachment, Serving
-from tests.discord_interactions import COMMAND, COMPONENT, Interaction
-from tests.discord_platform import Platform
+from tests.fakes.discord.commands import GROUP, MESSAGE_MENU, SLASH, SUBCOMMAND, is_usable
+from tests.fakes.discord.content import BUTTON, Button
+from tests.fakes.discord.files import AT_ONCE, LINK_SECONDS, Attachment, Serving
+from tests.fakes.discord.interactions import COMMAND, COMPONENT, Interaction
+from tests.fakes.discord.platform import Platform
 from tests.journal import PATIENCE_SECONDS
 
 STRING, INTEGER, BOOLEAN, USER, NUMBER, ATTACHMENT = 3, 4, 5, 6, 10, 11

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from tests.bot_api import BotApi
+from tests.fakes.telegram.bot_api import BotApi
 from tests.shell import Service, Shell
 
 ANSWERS = "answers"

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypedDict, Unpack
 
-from tests.journal import PATIENCE_SECONDS
-from tests.telegram_chats import (
+from tests.fakes.telegram.chats import (
     AnyMessage,
     BotMessage,
     Chat,
@@ -19,7 +18,8 @@ from tests.telegram_chats import (
     without_original,
     words_of,
 )
-from tests.telegram_files import extension_of
+from tests.fakes.telegram.files import extension_of
+from tests.journal import PATIENCE_SECONDS
 
 BLOCKED = "bot was blocked by the user"
 KICKED = "bot was kicked from the supergroup chat"

@@ -19,10 +19,10 @@ from telegram import InlineKeyboardButton, InlineKeyboardMarkup, ReplyParameters
 from telegram.constants import ParseMode
 from telegram.error import BadRequest, Conflict, Forbidden, InvalidToken, NetworkError, RetryAfter
 
-from tests.bot_api import BotApi, bot_api
-from tests.telegram_chats import BotMessage
-from tests.telegram_people import Person
-from tests.telegram_text import Unparsable, parse_html
+from tests.fakes.telegram.bot_api import BotApi, bot_api
+from tests.fakes.telegram.chats import BotMessage
+from tests.fakes.telegram.people import Person
+from tests.fakes.telegram.text import Unparsable, parse_html
 
 SECRET = "a-secret_1"
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, NamedTuple, TypeVar
 
+from tests.fakes.telegram.calls import Call
+from tests.fakes.telegram.files import Files
+from tests.fakes.telegram.text import Mark, Text, find_entities
+from tests.fakes.telegram.updates import Updates
 from tests.journal import PATIENCE_SECONDS, Journal
-from tests.telegram_calls import Call
-from tests.telegram_files import Files
-from tests.telegram_text import Mark, Text, find_entities
-from tests.telegram_updates import Updates
 
 Json = dict[str, Any]
 

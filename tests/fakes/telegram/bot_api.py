@@ -21,13 +21,13 @@ from typing import Any, NamedTuple
 
 from aiohttp import web
 
+from tests.fakes.telegram.calls import Call
+from tests.fakes.telegram.chats import Channel, Group, Json, Message, Telegram
+from tests.fakes.telegram.methods import BIGGEST_REQUEST, METHODS, Refusal, Request, bad, remember_allowed_updates
+from tests.fakes.telegram.people import Person
+from tests.fakes.telegram.updates import Conflict, Updates
 from tests.journal import PATIENCE_SECONDS, Journal
 from tests.loopback import Loopback, running_loop
-from tests.telegram_calls import Call
-from tests.telegram_chats import Channel, Group, Json, Message, Telegram
-from tests.telegram_methods import BIGGEST_REQUEST, METHODS, Refusal, Request, bad, remember_allowed_updates
-from tests.telegram_people import Person
-from tests.telegram_updates import Conflict, Updates
 
 TEST_TOKEN = "123456789:TEST-token_of_the_tests_0123456789abc"
 DOWNLOAD = "file"
