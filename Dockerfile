@@ -19,6 +19,7 @@ COPY requirements.lock /build/
 RUN /opt/installer/bin/pip --python /opt/venv/bin/python3 install --require-hashes -r /build/requirements.lock
 
 COPY pyproject.toml README.md LICENSE db_init.sql igsearch.py /build/
+COPY answers /build/answers
 COPY bots /build/bots
 COPY commands /build/commands
 COPY core /build/core

@@ -31,11 +31,11 @@ format: .venv/dev.stamp
 db_init.sql: .venv/run.stamp core/storage/migrations/versions/*.py
 	$(BIN)/igsearch init-db --sql > $@
 
-# Brings bots/locales/*.po in line with the code; what is new is to be translated by hand.
+# Brings answers/locales/*.po in line with the code; what is new is to be translated by hand.
 catalogues: .venv/dev.stamp
 	$(BIN)/pybabel --quiet extract -k say -k count:1,2 -k N_ --no-location --sort-output --width=120 \
-		--project=igsearch --omit-header -o .venv/igsearch.pot bots
-	for file in bots/locales/*.po; do $(BIN)/pybabel --quiet update --no-fuzzy-matching --ignore-obsolete \
+		--project=igsearch --omit-header -o .venv/igsearch.pot answers bots
+	for file in answers/locales/*.po; do $(BIN)/pybabel --quiet update --no-fuzzy-matching --ignore-obsolete \
 		--omit-header --width=120 -i .venv/igsearch.pot -o $$file -l $$(basename $$file .po); done
 
 # The lock files carry hashes and no registry address.

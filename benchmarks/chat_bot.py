@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
+from answers.replies import FAULTS
 from benchmarks.watching import Daemon, wait_until
-from bots.replies import FAULTS
 from tests.shell import Shell
 
 IGSEARCH = ("-m", "igsearch")

@@ -46,6 +46,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from answers.replies import FAULTS
 from benchmarks import discord_chatting, mutants, outage
 from benchmarks.chat_bot import MB, Query, counted
 from benchmarks.chat_figures import (
@@ -61,7 +62,6 @@ from benchmarks.chat_figures import (
 from benchmarks.chat_stage import Album, Asked, Chat, chatting
 from benchmarks.outage import RETURN_SECONDS
 from benchmarks.watching import end_at_sigterm, report, sampling
-from bots.replies import FAULTS
 from tests import pictures
 from tests.mariadb import private_mariadb
 

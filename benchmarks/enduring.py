@@ -207,7 +207,7 @@ class Answer:
     remark: str = ""
 
 
-class Asker:
+class Requester:
     """Thinks of questions, in the shares of KINDS."""
 
     def __init__(self, whereabouts: Whereabouts, unknown: Sequence[Path], hostile: Sequence[bytes], seed: str) -> None:
@@ -404,7 +404,7 @@ def live_through(stage: Stage, ask: Ask, unknown: Sequence[Path], arguments: arg
         started = time.monotonic()
         works: list[Future[Any]] = [pool.submit(churning, stage, arguments)]
         for name, talk in stage.talks.items():
-            asker = Asker(stage.whereabouts, unknown, hostile, f"{name} {arguments.seed}")
+            asker = Requester(stage.whereabouts, unknown, hostile, f"{name} {arguments.seed}")
             works.append(pool.submit(inquire, stage, talk, asker, arguments.every))
         forgotten = pool.submit(forget_now_and_then, stage, arguments.forget_every, random.Random(arguments.seed))
         try:
@@ -465,7 +465,7 @@ def print_minute(minute: int, stage: Stage, ask: Ask, answers: Sequence[Answer])
 # People who ask
 
 
-def inquire(stage: Stage, talk: Talk[Any], asker: Asker, every: float) -> None:
+def inquire(stage: Stage, talk: Talk[Any], asker: Requester, every: float) -> None:
     """Ask one question after the other, one each so many seconds, until it is over."""
     due = time.monotonic()
     while not stage.is_over.wait(max(0.0, due - time.monotonic())):

@@ -1,1 +1,1 @@
-"""The chat front ends: words and limits shared by all, one file a chat."""
+"""The chat bots: a package for each chat, and what they alone share."""

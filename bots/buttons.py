@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, cast
 
-from bots.languages import Language
-from bots.replies import Reply
+from answers.languages import Language
+from answers.replies import Reply
 
 BUTTONS_A_ROW = 5
 """Discord's limit."""

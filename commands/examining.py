@@ -77,7 +77,7 @@ async def _examine(examination: Examination, reading: Reading, root: Path) -> No
 def _meet_telegram(settings: Settings) -> Introduction:
     if settings.telegram_token is None:
         return without_token("telegram")
-    from bots.telegram_identity import introduce
+    from bots.telegram.identity import introduce
 
     return asyncio.run(introduce(settings.telegram_token.get_secret_value(), settings.telegram_api_url, _now))
 
@@ -85,7 +85,7 @@ def _meet_telegram(settings: Settings) -> Introduction:
 def _meet_discord(settings: Settings) -> Introduction:
     if settings.discord_token is None:
         return without_token("discord")
-    from bots.discord_identity import introduce
+    from bots.discord.identity import introduce
 
     return asyncio.run(introduce(settings.discord_token.get_secret_value()))
 

@@ -11,9 +11,9 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from bots.access import access_of
-from bots.gallery import Gallery
-from bots.service import READ_SECONDS, SearchService
+from answers.access import access_of
+from answers.backend import READ_SECONDS, SearchService
+from answers.match_pictures import MatchPictures
 from commands.engine import engine_of
 from commands.wiring import database_of, open_store, prepare, stopping
 from core.errors import SettingsError
@@ -105,8 +105,8 @@ async def _search_service(settings: Settings, root: Path, meter: Meter) -> Async
                 workers=settings.workers,
                 catalogue=store,
                 replies=Replies(database),
-                gallery=Gallery(store, reader, root),
-                pulses=FrontEnds(database),
+                pictures=MatchPictures(store, reader, root),
+                statuses=FrontEnds(database),
                 meter=meter,
                 has_workers=lambda: reader.is_alive,
             )
@@ -116,8 +116,8 @@ async def _search_service(settings: Settings, root: Path, meter: Meter) -> Async
 
 async def _answer_telegram(settings: Settings, service: SearchService, stopped: asyncio.Event) -> None:
     """Run the Telegram bot until `stopped`."""
-    from bots.telegram_bot import TelegramBot
-    from bots.telegram_transport import new_bot, receiver
+    from bots.telegram.bot import TelegramBot
+    from bots.telegram.transport import new_bot, receiver
 
     token, secret = (
         each.get_secret_value() if each else "" for each in (settings.telegram_token, settings.telegram_webhook_secret)
@@ -129,7 +129,7 @@ async def _answer_telegram(settings: Settings, service: SearchService, stopped: 
 
 async def _answer_discord(settings: Settings, service: SearchService, stopped: asyncio.Event) -> None:
     """Run the Discord bot until `stopped`."""
-    from bots.discord_bot import DiscordBot
+    from bots.discord.bot import DiscordBot
 
     token = settings.discord_token.get_secret_value() if settings.discord_token else ""
     await DiscordBot(token, access_of("discord", settings.allowed_guilds, settings.admins), service).run(stopped)

@@ -329,7 +329,7 @@ Fault = Literal[
     "stopping",
     "unexpected",
 ]
-"""Why a query image that was sent to a bot has no result; bots/replies.py has a sentence for each."""
+"""Why a query image that was sent to a bot has no result; answers/replies.py has a sentence for each."""
 
 
 Step = Literal["download", "reading", "search", "reply", "whole"]

@@ -49,7 +49,7 @@ PICTURE_SECONDS = 10.0
 PICTURE_MEMORY = 1 << 30
 """Bytes of address space above those of a fresh worker. A picture of 50 megapixels needs up to 0.81 GB (WebP)."""
 TASKS_A_WORKER = 2
-"""Handed out at a time: one in work and one waiting, so that a worker never waits for us."""
+"""QueryPhoto out at a time: one in work and one waiting, so that a worker never waits for us."""
 STUCK_SECONDS = 10.0
 """Beyond the time limits of all tasks handed out, the pool itself must be stuck: a process killed from outside can
 die with one of Pebble's locks in its hand."""

@@ -1,4 +1,4 @@
-"""Hands that work side by side: as many files at a time as keep the workers busy, and an end that waits no longer
+"""InFlight that work side by side: as many files at a time as keep the workers busy, and an end that waits no longer
 than it may.
 """
 

@@ -1,0 +1,48 @@
+"""Pictures of matches, to be shown in a chat."""
+
+import asyncio
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from core.reference import Decoder, Shelf, reference_picture
+
+SHOWN_SIDE = 720
+"""Pixels of the short side: of a 1080 px photo as much as a phone shows."""
+LONGEST_SIDE = 2_560
+LARGEST_RATIO = 16
+"""Of the sides: Telegram refuses photos beyond 20, so those are shown with margins."""
+QUALITY = 85
+
+
+class MatchPictures:
+    """Shows reference images, newly encoded: nothing of the file but its looks leaves the host."""
+
+    def __init__(self, store: Shelf, reader: Decoder, root: Path) -> None:
+        self._store = store
+        self._reader = reader
+        self._root = root
+
+    async def picture(self, light_id: int, usernames: Sequence[str]) -> bytes | None:
+        """Return the image of one of these accounts as a JPEG; None where none has it any more. Raises StoreError."""
+        for username in usernames:
+            pixels = await reference_picture(
+                self._store, self._reader, self._root, light_id, username=username, side=SHOWN_SIDE
+            )
+            if pixels is not None:
+                return await asyncio.to_thread(_encoded, pixels)
+        return None
+
+
+def _encoded(pixels: NDArray[np.uint8]) -> bytes:
+    picture, file = Image.fromarray(pixels), io.BytesIO()
+    picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+    if max(picture.size) > LARGEST_RATIO * min(picture.size):
+        least = max(picture.size) // LARGEST_RATIO
+        picture = ImageOps.pad(picture, (max(picture.width, least), max(picture.height, least)))
+    picture.save(file, "JPEG", quality=QUALITY)
+    return file.getvalue()

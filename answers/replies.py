@@ -1,0 +1,343 @@
+"""What the bots say: outcomes -> a reply in a person's language, page by page, for every chat. Pure.
+
+A reply is words and names without any markup; each chat escapes them in its own way.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from answers.languages import Language
+from core.model import Checkpoint, Fault, NamedMatch, Outcome, Report, SearchResult, Stats
+from core.ranking import word_for
+
+PAGE_ENTRIES = 10
+MOST_SIMILAR, MOST_SIMILAR_IN_ALBUM = 5, 2
+"""Similar scenes that are named for one picture; more help nobody, and ten pictures must fit into a message."""
+NAMES_A_REPORT = 3
+NUMBER = re.compile(r"\d+")
+
+
+def N_(sentence: str) -> str:  # noqa: N802 - gettext's own name for it
+    """Mark a sentence for the catalogues that is said elsewhere."""
+    return sentence
+
+
+FAULTS: dict[Fault, str] = {
+    "unreadable": N_("This picture is damaged and cannot be read: send another copy."),
+    "unsupported": N_("This is no picture that I can read: send a JPEG, PNG, WebP, HEIC, AVIF, GIF, BMP or TIFF."),
+    "too large": N_("This picture is too large: send it as a photo, or a smaller copy."),
+    "too slow": N_("This picture takes too long to read: save it again and send the copy."),
+    "no preview": N_("There is no preview of this file that I could search: send a screenshot of it."),
+    "download": N_("I was not given this picture: send it again."),
+    "unavailable": N_("My index cannot be reached just now: try again in a minute."),
+    "busy": N_("Too many pictures are waiting just now: send this one again in two minutes."),
+    "stopping": N_("I am being restarted: send the picture again in a minute."),
+    "unexpected": N_("Something went wrong on my side: send another copy, or try again later."),
+}
+HOW = {
+    "identical": N_("the same file"),
+    "recompressed": N_("saved again"),
+    "mirrored": N_("mirrored"),
+    "same scene": N_("same scene"),
+    "part of a larger picture": N_("inside a larger picture: a screenshot, story or collage"),
+    "rotated by about {number} degrees": N_("turned by about {number} degrees"),
+    "cropped to about {number} %": N_("cropped to about {number} %"),
+}
+"""The words of core/ranking.py and core/placement.py, and how they are said in a chat."""
+SURENESS = {
+    "same photo": N_("same photo"),
+    "likely": N_("likely"),
+    "possible": N_("possible"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One account in a reply, and the fingerprint of its image; numbers count through all pages."""
+
+    number: int
+    username: str
+    sureness: str
+    how: str
+    light_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """What a page says of one picture; `similar` are usernames."""
+
+    title: str | None
+    sentences: tuple[str, ...]
+    entries: tuple[Entry, ...]
+    similar_words: str
+    similar: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One page of a reply; pages count from 1. `closing` is said once below it."""
+
+    passages: tuple[Passage, ...]
+    closing: tuple[str, ...]
+    page: int
+    pages: int
+    is_album: bool
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        return tuple(entry for passage in self.passages for entry in passage.entries)
+
+
+def profile_url(username: str) -> str:
+    return f"https://www.instagram.com/{username}/"
+
+
+def outcome_of(result: SearchResult) -> Outcome:
+    """Take from a search result what a chat shows of it."""
+    named = (
+        tuple(NamedMatch(match.username, match.confidence, match.how, match.images[0].light_id) for match in matches)
+        for matches in (result.matches, result.similar[:MOST_SIMILAR])
+    )
+    matches, similar = named
+    return Outcome(result.verdict, matches=matches, similar=similar, searched=result.searched)
+
+
+def compose(outcomes: Sequence[Outcome], language: Language, *, now: datetime, page: int = 1) -> Reply:
+    """Say what became of the pictures of one message or album; a page has at most ten entries.
+
+    A page out of range is the nearest one. A picture without entries is told of beside its neighbours' entries.
+    """
+    pages = list(_pages(outcomes))
+    shown = min(max(page, 1), len(pages))
+    is_alone = len(outcomes) == 1
+    passages = tuple(_passage(outcomes[part.picture], part, language, is_alone=is_alone) for part in pages[shown - 1])
+    missed = [outcome for outcome in outcomes if outcome.verdict in {"none", "similar"}]
+    closing = tuple(_closing(missed[0], language, now, is_alone=is_alone)) if missed and shown == len(pages) else ()
+    return Reply(passages, closing, shown, len(pages), not is_alone)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The entries of a picture on a page, from one to before another; the first of them has a number in the reply."""
+
+    picture: int
+    begin: int
+    end: int
+    number: int
+
+
+def _pages(outcomes: Sequence[Outcome]) -> Iterator[list[_Part]]:
+    """Part the entries into pages; a picture without any takes the room of one."""
+    parts: list[_Part] = []
+    room, number = PAGE_ENTRIES, 1
+    for picture, outcome in enumerate(outcomes):
+        begin, count = 0, len(outcome.matches)
+        while True:
+            taken = min(count - begin, room)
+            parts.append(_Part(picture, begin, begin + taken, number))
+            begin, number, room = begin + taken, number + taken, room - max(taken, 1)
+            if not room:
+                yield parts
+                parts, room = [], PAGE_ENTRIES
+            if begin == count:
+                break
+    if parts:
+        yield parts
+
+
+def _passage(outcome: Outcome, part: _Part, language: Language, *, is_alone: bool) -> Passage:
+    entries = tuple(
+        _entry(match, part.number + offset, language)
+        for offset, match in enumerate(outcome.matches[part.begin : part.end])
+    )
+    is_last = part.end == len(outcome.matches)
+    similar = outcome.similar[: MOST_SIMILAR if is_alone else MOST_SIMILAR_IN_ALBUM] if is_last else ()
+    return Passage(
+        title=_title(outcome, part.picture, language, is_alone=is_alone),
+        sentences=tuple(_sentences(outcome, language, is_alone=is_alone)) if part.begin == 0 else (),
+        entries=entries,
+        similar_words=language.say("Similar scene, perhaps another picture:") if similar else "",
+        similar=tuple(match.username for match in similar),
+    )
+
+
+def _title(outcome: Outcome, picture: int, language: Language, *, is_alone: bool) -> str | None:
+    if not is_alone:
+        return language.say("Picture {number}", number=language.number(picture + 1))
+    if outcome.matches:
+        return language.count("Found: {number} account", "Found: {number} accounts", len(outcome.matches))
+    return None
+
+
+def _sentences(outcome: Outcome, language: Language, *, is_alone: bool) -> Iterator[str]:
+    if outcome.is_preview and outcome.verdict != "error":
+        yield language.say("I searched the small preview of this file: the photo itself may find more.")
+    if outcome.verdict == "error":
+        yield fault_words(outcome.fault or "unexpected", language)
+    elif outcome.verdict == "unsearchable":
+        yield language.say("Too little detail to search: send a picture that shows more.")
+    elif not outcome.matches and not is_alone:
+        yield language.say("Nothing found for sure.") if outcome.similar else language.say("Nothing found.")
+
+
+def _closing(missed: Outcome, language: Language, now: datetime, *, is_alone: bool) -> Iterator[str]:
+    """Say what was searched where nothing was found, and one thing to try."""
+    scope = scope_of(missed.searched, language, now) if missed.searched else "-"
+    if not is_alone:
+        yield language.say("I searched {scope}.", scope=scope)
+    elif missed.similar:
+        yield language.say("Nothing found for sure among {scope}.", scope=scope)
+    else:
+        yield language.say("Nothing found among {scope}.", scope=scope)
+    yield language.say("Try this: crop to the photo itself and send it again.")
+
+
+def scope_of(searched: Checkpoint, language: Language, now: datetime) -> str:
+    """Say what was searched."""
+    photos = language.count("{number} photo", "{number} photos", searched.images)
+    accounts = language.count("{number} account", "{number} accounts", searched.users)
+    if searched.newest is None:
+        return language.say("{photos} of {accounts}", photos=photos, accounts=accounts)
+    age = language.ago(now - searched.newest)
+    return language.say("{photos} of {accounts}, newest {age}", photos=photos, accounts=accounts, age=age)
+
+
+def _entry(match: NamedMatch, number: int, language: Language) -> Entry:
+    return Entry(
+        number=number,
+        username=match.username,
+        sureness=sureness(match.confidence, language),
+        how=", ".join(how(words, language) for words in match.how),
+        light_id=match.light_id,
+    )
+
+
+def sureness(confidence: float, language: Language) -> str:
+    """Say how sure a match is: percent and word."""
+    return f"{language.percent(confidence)}, {language.say(SURENESS[word_for(confidence)])}"
+
+
+def how(words: str, language: Language) -> str:
+    """Say in a language how a photo matched; words that are unknown stay as they are."""
+    number = NUMBER.search(words)
+    sentence = HOW.get(NUMBER.sub("{number}", words), words)
+    return language.say(sentence, number=number[0]) if number else language.say(sentence)
+
+
+def fault_words(fault: Fault, language: Language) -> str:
+    """Say why a query image has no result, and what to do."""
+    return language.say(FAULTS[fault])
+
+
+def too_fast(seconds: int, language: Language) -> str:
+    return language.count(
+        "You are faster than I may answer: wait {number} second, then send the rest again.",
+        "You are faster than I may answer: wait {number} seconds, then send the rest again.",
+        seconds,
+    )
+
+
+def welcome(name: str, language: Language) -> str:
+    return "\n\n".join(
+        [
+            language.say("Hello, {name}!", name=name),
+            language.say(
+                "Send me a photo and I tell you which Instagram account posted it: also a screenshot, a story, a crop,"
+                " a mirrored or captioned copy."
+            ),
+            language.say("/help says more, /privacy what happens to your photos."),
+        ]
+    )
+
+
+def usage(language: Language) -> str:
+    """Say how the bot is used, in a private chat and in a group."""
+    return "\n".join(
+        [
+            language.say(
+                "Send me a photo, a picture as a file, a sticker, a GIF or a video, or up to ten as an album."
+            ),
+            language.say("In a group: reply to a photo with /search, or mention me in its caption."),
+            language.say("I answer with the accounts that posted it, how sure I am, and how it matched."),
+            language.say("Best results: crop to the photo itself."),
+            language.say("Videos are searched by their preview picture."),
+            language.say("/stats says what is searched, /privacy what happens to your photos."),
+        ]
+    )
+
+
+def discord_usage(language: Language) -> str:
+    """Say how the bot is used on Discord."""
+    return "\n".join(
+        [
+            language.say('Use /search with a picture, or Apps > "Search this image" on any message with pictures.'),
+            language.say("Or send me a picture in a direct message, or mention me with one."),
+            language.say("I answer with the accounts that posted it, how sure I am, and how it matched."),
+            language.say("Best results: crop to the photo itself."),
+            language.say("/stats says what is searched, /privacy what happens to your photos."),
+        ]
+    )
+
+
+def privacy(language: Language, *, kept_days: int, reported_days: int) -> str:
+    """Say what happens to query images, and what is kept."""
+    return "\n".join(
+        [
+            language.say(
+                "Your photo is read in memory, compared with the index on the operator's own machine, and forgotten"
+                " when the answer is sent. It is never written to a disk or a log, and never passed on."
+            ),
+            language.count(
+                "Kept for {number} day, so that the buttons work: the answer's usernames, the chat, and who asked.",
+                "Kept for {number} days, so that the buttons work: the answer's usernames, the chat, and who asked.",
+                kept_days,
+            ),
+            language.count(
+                'Kept for {number} day if you press "Wrong?": the same, for the operator to look at.',
+                'Kept for {number} days if you press "Wrong?": the same, for the operator to look at.',
+                reported_days,
+            ),
+            language.say(
+                "If an account of yours shall be in no answer, tell the operator of this bot: it is forgotten within"
+                " seconds, and not indexed again."
+            ),
+        ]
+    )
+
+
+def figures(stats: Stats, searched: Checkpoint, language: Language, *, now: datetime, is_admin: bool) -> str:
+    """Say what is searched; an admin hears more."""
+    lines = [language.say("I search {scope}.", scope=scope_of(searched, language, now))]
+    if stats.backlog:
+        lines.append(
+            language.count(
+                "{number} photo is found as a whole only, until it is looked at more closely.",
+                "{number} photos are found as a whole only, until they are looked at more closely.",
+                stats.backlog,
+            )
+        )
+    if is_admin:
+        lines.append(
+            language.say(
+                "Unreadable files: {unreadable}. Answers called wrong: {reports}.",
+                unreadable=language.number(stats.unreadable),
+                reports=language.number(stats.reports),
+            )
+        )
+    return "\n".join(lines)
+
+
+def report_lines(reports: Sequence[Report], language: Language) -> list[str]:
+    """List answers that were called wrong, a line each."""
+    return [_report_line(report, language) for report in reports] or [language.say("No answer was called wrong.")]
+
+
+def _report_line(report: Report, language: Language) -> str:
+    named = [f"{match.username} ({language.percent(match.confidence)})" for match in report.matches[:NAMES_A_REPORT]]
+    more = [f"+{language.number(len(report.matches) - len(named))}"] if len(report.matches) > len(named) else []
+    names = language.listed([*named, *more])
+    when = f"{report.reported_at:%Y-%m-%d %H:%M} UTC"
+    who = names or language.say("nobody any more")
+    return f"#{report.reply_id} {when}, {report.reply.front_end}: {who}"

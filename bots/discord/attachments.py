@@ -1,0 +1,53 @@
+"""The pictures that a Discord message or command carries: what to download, or why not. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from discord import Attachment, Embed, Message, MessageSnapshot, StickerFormatType
+
+from answers.file_types import kind_of
+from core.model import Fault
+from core.photos import MAX_BYTES
+
+STILL_STICKERS = (StickerFormatType.png, StickerFormatType.apng, StickerFormatType.gif)
+MOST_PICTURES = 10
+"""Searched of one message: as many as it can carry attachments."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture that Discord holds."""
+
+    url: str
+
+
+Carried = Picture | Fault
+
+
+def carried_by(message: Message) -> list[Carried]:
+    """Return what a message carries, or a message that it forwards: attachments, stickers, pictures of embeds."""
+    holders: list[Message | MessageSnapshot] = [message, *message.message_snapshots]
+    found = [carried for holder in holders for carried in _carried(holder)]
+    stickers = [Picture(sticker.url) for sticker in message.stickers if sticker.format in STILL_STICKERS]
+    return [*found, *stickers][:MOST_PICTURES]
+
+
+def _carried(message: Message | MessageSnapshot) -> Iterator[Carried]:
+    yield from map(picture_of, message.attachments)
+    for embed in message.embeds:
+        yield from _embedded(embed)
+
+
+def picture_of(attachment: Attachment) -> Carried:
+    """Return an attachment as a picture, or why it is none, by what Discord says of it."""
+    if kind_of(attachment.filename, attachment.content_type) != "image":
+        return "unsupported"
+    return "too large" if attachment.size > MAX_BYTES else Picture(attachment.url)
+
+
+def _embedded(embed: Embed) -> Iterator[Picture]:
+    """Yield an embed's picture by Discord's own copy: the original's server is anybody's, and never asked."""
+    for shown in (embed.image, embed.thumbnail):
+        if shown.proxy_url:
+            yield Picture(shown.proxy_url)
+            return

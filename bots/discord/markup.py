@@ -1,0 +1,93 @@
+"""A reply as Discord shows it: embeds, pictures of the matches, and the buttons below. Pure."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from discord import Client, Colour, Embed, Interaction
+from discord.ui import Button as ShownButton
+from discord.ui import DynamicItem, Item, View
+from discord.utils import escape_markdown
+
+from answers.languages import Language
+from answers.replies import PAGE_ENTRIES, Passage, Reply, profile_url, sureness
+from bots.buttons import rows_below
+from core.model import NamedMatch
+
+GREEN, GREY = Colour(0x00D68F), Colour(0x99AAB5)
+"""Found, and not."""
+
+
+def embeds_of(reply: Reply, pictures: Mapping[int, str]) -> list[Embed]:
+    """Write a reply as one embed a picture, with the names of attached files by the fingerprint that they show."""
+    mark = "🖼 {number}" if reply.is_album else "**{number}.**"  # as on the buttons: pictures have numbers of their own
+    similar = exactly if reply.is_album else _link  # of ten pictures the links alone would fill 1,200 characters
+    embeds = [_embed(passage, mark, similar, pictures) for passage in reply.passages]
+    if reply.closing:
+        last = embeds[-1]
+        said = "\n".join(reply.closing)
+        last.description = f"{last.description}\n\n{said}" if last.description else said
+    return embeds
+
+
+def _embed(passage: Passage, mark: str, similar: Callable[[str], str], pictures: Mapping[int, str]) -> Embed:
+    embed = Embed(
+        title=passage.title,
+        description="\n".join(_lines(passage, mark, similar)) or None,
+        colour=GREEN if passage.entries else GREY,
+    )
+    shown = next((pictures[entry.light_id] for entry in passage.entries if entry.light_id in pictures), None)
+    return embed.set_thumbnail(url=f"attachment://{shown}") if shown else embed
+
+
+def _lines(passage: Passage, mark: str, similar: Callable[[str], str]) -> Iterator[str]:
+    yield from passage.sentences
+    for entry in passage.entries:
+        yield f"{mark.format(number=entry.number)} {_link(entry.username)} — {entry.sureness}"
+        yield f"*{entry.how}*"
+    if passage.similar:
+        yield f"{passage.similar_words} {', '.join(map(similar, passage.similar))}"
+
+
+def _link(username: str) -> str:
+    return f"[{exactly(username)}]({profile_url(username)})"
+
+
+def match_words(matches: Sequence[NamedMatch], language: Language) -> str:
+    """Write whose picture is shown, and how sure that is; in brackets, links bring no preview of their page."""
+    return "\n".join(
+        f"[{exactly(match.username)}](<{profile_url(match.username)}>) — {sureness(match.confidence, language)}"
+        for match in matches[:PAGE_ENTRIES]
+    )
+
+
+def exactly(name: str) -> str:
+    """Write a name so that no markdown in it counts."""
+    return escape_markdown(name, ignore_links=False)
+
+
+class ReplyButton(DynamicItem[ShownButton[View]], template=r"(?s)(?P<data>.{1,100})"):
+    """A button below a reply; what it says is all that is needed, so it works after a restart."""
+
+    def __init__(self, data: str, label: str = "-") -> None:
+        super().__init__(ShownButton(label=label, custom_id=data))
+
+    @classmethod
+    async def from_custom_id(
+        cls, _interaction: Interaction[Client], _item: Item[Any], match: re.Match[str], /
+    ) -> "ReplyButton":
+        return cls(match["data"])
+
+    async def callback(self, interaction: Interaction[Any]) -> None:
+        await interaction.client.on_button(interaction)
+
+
+def view_of(reply: Reply, number: int | None, language: Language) -> View:
+    """Return the buttons below a reply that is kept under a number."""
+    view = View(timeout=None)
+    for row, buttons in enumerate(rows_below(reply, number, language)):
+        for one in buttons:
+            item = ReplyButton(one.button.data, one.label)
+            item.item.row = row
+            view.add_item(item)
+    return view

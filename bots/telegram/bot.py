@@ -1,0 +1,358 @@
+"""The Telegram bot: a photo in, the usernames out.
+
+1. `_on_message` reads what a message wants (bots/telegram/messages.py); the parts of an album are gathered first.
+2. `_answer` hands the pictures in (answers/answering.py), while the chat shows that we are at it.
+3. answers/replies.py says what became of them, bots/telegram/markup.py writes it, and it is sent as one reply.
+4. `_on_button` turns pages, shows pictures and takes reports, by what the database keeps of the reply.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, TypedDict
+
+from telegram import (
+    BotCommand,
+    BotCommandScopeChat,
+    CallbackQuery,
+    InlineKeyboardMarkup,
+    LinkPreviewOptions,
+    MaybeInaccessibleMessage,
+    Message,
+    ReplyParameters,
+    Update,
+)
+from telegram.constants import ChatAction, ChatType, ParseMode
+from telegram.error import BadRequest, TelegramError
+from telegram.ext import ApplicationBuilder, CallbackContext, CallbackQueryHandler, MessageHandler, filters
+
+from answers import replies as words
+from answers.access import Access
+from answers.answering import AnswerService, ButtonPress, QueryPhoto, Requester
+from answers.backend import SearchService
+from answers.downloads import DownloadFailed, Downloads
+from answers.languages import ENGLISH, Language, language_of
+from bots.connection import ConnectionState, Heartbeat
+from bots.telegram.albums import Albums
+from bots.telegram.markup import html_of, keyboard_of, match_html
+from bots.telegram.messages import Ask, Carried, Command, Picture, Wish, carried_by, wish_of
+from bots.telegram.transport import QuietBot, Receive, address_of, is_gone, patiently
+from bots.typing_indicator import TypingIndicator
+from core.errors import TooLarge
+from core.model import Fault
+from core.supervision import until_first
+
+CONCURRENT_UPDATES = 4_096
+"""More than pictures may wait, so that a pressed button never does."""
+STOP_SECONDS = 7.5
+"""How long answers in hand may take at the end, of the 10 s that the process has."""
+NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
+
+logger = logging.getLogger(__name__)
+Context = CallbackContext[Any, Any, Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where something is said: a chat, and in a forum the topic."""
+
+    chat_id: int
+    thread_id: int | None
+
+
+class _ReplyTo(TypedDict):
+    """The arguments that make something said a reply."""
+
+    reply_parameters: ReplyParameters
+    message_thread_id: int | None
+
+
+class TelegramBot:
+    """One life of the bot, from `run` to its end."""
+
+    def __init__(self, bot: QuietBot, access: Access, service: SearchService) -> None:
+        self._bot = bot
+        self._answers = AnswerService("telegram", access, service)
+        self._albums: Albums[Message] = Albums()
+        self._link = ConnectionState()
+        self._heartbeat = Heartbeat("telegram", self._link, service, lambda: self._answers.queue.waiting)
+        self._typing = TypingIndicator(self._show_typing)
+        self._downloads = Downloads()
+        self._commands: dict[str, Callable[[Message, Requester], Awaitable[str]]] = {
+            "start": self._welcome,
+            "help": self._help,
+            "stats": lambda _message, requester: self._answers.stats(requester),
+            "privacy": self._privacy,
+            "reports": lambda _message, requester: self._answers.reports(requester),
+        }
+
+    async def run(self, receive: Receive, stopped: asyncio.Event) -> None:
+        """Answer people until stopped, then finish what is in hand; raises SettingsError where the token is refused."""
+        async with self._heartbeat.beating():
+            await self._answer_all(receive, stopped)
+
+    async def _answer_all(self, receive: Receive, stopped: asyncio.Event) -> None:
+        await patiently(self._bot.initialize, self._link, stopped, what="start")
+        if stopped.is_set():
+            return
+        application = (
+            ApplicationBuilder()
+            .bot(self._bot)
+            .updater(None)
+            .job_queue(None)
+            .concurrent_updates(CONCURRENT_UPDATES)
+            .build()
+        )
+        application.add_handler(MessageHandler(filters.UpdateType.MESSAGE, self._on_message))
+        application.add_handler(CallbackQueryHandler(self._on_button))
+        application.add_error_handler(self._on_error)
+        await application.initialize()
+        await application.start()
+        logger.info("the Telegram bot @%s answers", self._bot.username)
+        announcing = asyncio.create_task(self._announce_commands())
+        try:
+            await until_first(
+                receive(self._bot, application.update_queue, self._link, stopped), self._answers.queue.keep_fresh()
+            )
+        finally:
+            announcing.cancel()
+            self._answers.queue.close()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STOP_SECONDS):
+                    await application.stop()
+            await application.shutdown()
+            await self._downloads.close()
+            logger.info("the Telegram bot ended")
+
+    async def _on_message(self, update: Update, _context: Context) -> None:
+        message = update.message
+        if message is None:
+            return
+        is_part = message.media_group_id is not None and carried_by(message) is not None
+        if messages := await self._album(message) if is_part else [message]:
+            await self._grant(messages)
+
+    async def _album(self, message: Message) -> list[Message]:
+        """Return the whole album of a message, in order; nothing where another message of it came first."""
+        gathering = self._albums.gathered((message.chat.id, message.media_group_id), message)
+        if message.chat.type != ChatType.PRIVATE:  # perhaps nobody asks
+            return sorted(await gathering or [], key=_number_of)
+        async with self._typing.shown(_place_of(message)):
+            return sorted(await gathering or [], key=_number_of)
+
+    async def _grant(self, messages: Sequence[Message]) -> None:
+        """Do what a message wants, or one of an album for all of it."""
+        wish: Wish = "nothing"
+        asked = messages[0]
+        for message in messages:
+            wish = wish_of(message, self._bot.username, self._bot.id)
+            if wish != "nothing":
+                asked = message
+                break
+        if wish == "nothing":
+            return
+        requester = self._requester(asked)
+        if refusal := self._answers.refusal(requester, pictures=len(messages)):
+            if not refusal.is_told:
+                await self._say(asked, refusal.sentence)
+        elif isinstance(wish, Ask):
+            await self._answer(asked, _carried(wish, messages), requester)
+        else:
+            await self._obey(wish, asked, requester)
+
+    async def _obey(self, wish: Command | Literal["hint"], asked: Message, requester: Requester) -> None:
+        if isinstance(wish, Command) and (command := self._commands.get(wish.name)):
+            await self._say(asked, await command(asked, requester))
+        elif wish == "hint" or asked.chat.type == ChatType.PRIVATE:
+            await self._say(asked, await self._help(asked, requester))
+
+    async def _answer(self, asked: Message, carried: Sequence[Carried], requester: Requester) -> None:
+        """Search for the pictures that a message, or an album, carries, and send one reply."""
+        began = time.monotonic()
+        async with self._typing.shown(_place_of(asked)):
+            answer = await self._answers.answer([self._query_photo(one) for one in carried], requester)
+            reply = self._answers.page(answer.outcomes, requester.language)
+            replying = time.monotonic()
+            await self._send(
+                asked, html_of(reply), ParseMode.HTML, keyboard_of(reply, answer.number, requester.language)
+            )
+        now = time.monotonic()
+        self._answers.note_answer(answer.served, replied=now - replying, whole=now - began)
+
+    def _query_photo(self, carried: Carried) -> QueryPhoto | Fault:
+        if isinstance(carried, Picture):
+            return QueryPhoto(partial(self._fetch, carried), carried.is_preview)
+        return carried
+
+    async def _fetch(self, picture: Picture) -> bytes:
+        """Download a picture; raises DownloadFailed or TooLarge."""
+        try:
+            file = await self._bot.get_file(picture.file_id)
+        except BadRequest as error:
+            if "too big" in str(error):
+                raise TooLarge("The file is larger than Telegram hands out.") from error
+            raise DownloadFailed(str(error)) from error
+        except TelegramError as error:
+            raise DownloadFailed(str(error)) from error
+        return await self._downloads.fetch(address_of(file, self._bot))
+
+    async def _on_button(self, update: Update, _context: Context) -> None:
+        query = update.callback_query
+        if query is None:
+            return
+        person, chat_id = query.from_user, query.message.chat.id if query.message else 0
+        language = language_of(person.language_code, self._answers.languages)
+        pressed = await self._answers.press(query.data, Requester(chat_id, person.id, language, chat_id))
+        if isinstance(pressed, str):
+            await self._hint(query, pressed)
+        else:
+            act = self._turn(query, pressed) if pressed.button.kind == "p" else self._show(query, pressed, language)
+            await asyncio.gather(self._hint(query), act)
+
+    async def _turn(self, query: CallbackQuery, pressed: ButtonPress) -> None:
+        """Show another page in the place of this one."""
+        reply, language = self._answers.turned(pressed)
+        keyboard = keyboard_of(reply, pressed.button.reply, language)
+        with _excused():
+            await query.edit_message_text(
+                html_of(reply), ParseMode.HTML, reply_markup=keyboard, link_preview_options=NO_PREVIEW
+            )
+
+    async def _show(self, query: CallbackQuery, pressed: ButtonPress, language: Language) -> None:
+        """Send the picture of a match below the reply that names it."""
+        message = query.message
+        picture = await self._answers.picture(pressed.button.number, pressed.usernames, language)
+        if message is None:
+            return
+        if isinstance(picture, str):
+            await self._say(message, picture)
+            return
+        caption = match_html(pressed.matches, language)
+        try:
+            await self._bot.send_photo(
+                message.chat.id, picture, caption, parse_mode=ParseMode.HTML, **_reply_to(message)
+            )
+        except TelegramError as error:
+            logger.warning("a picture could not be shown: %s", error)
+            await self._say(message, language.say("That picture cannot be shown in this chat."))
+
+    async def _hint(self, query: CallbackQuery, sentence: str | None = None) -> None:
+        """End the waiting of a pressed button, with a sentence where something is to be said."""
+        with _excused():
+            await query.answer(sentence, show_alert=sentence is not None)
+
+    async def _welcome(self, asked: Message, requester: Requester) -> str:
+        if self._answers.access.is_admin(requester.person_id):
+            await self._announce_to_admin(requester.chat_id, requester.language)
+        return words.welcome(asked.from_user.first_name if asked.from_user else "", requester.language)
+
+    async def _help(self, _asked: Message, requester: Requester) -> str:
+        return words.usage(requester.language)
+
+    async def _privacy(self, _asked: Message, requester: Requester) -> str:
+        return self._answers.privacy(requester.language)
+
+    async def _on_error(self, update: object, context: Context) -> None:
+        """Say what went wrong, to the operator and to the person."""
+        error = context.error
+        logger.error("an update met a fault in igsearch (%s: %s): report it", type(error).__name__, error)
+        if isinstance(update, Update) and update.message and update.message.chat.type == ChatType.PRIVATE:
+            language = self._requester(update.message).language
+            await self._say(update.message, words.fault_words("unexpected", language))
+
+    async def _announce_commands(self) -> None:
+        """Set the menu of commands, in every language, and that of the admins."""
+        for language in self._answers.languages.values():
+            code = None if language.code == ENGLISH else language.code
+            with _excused():
+                await self._bot.set_my_commands(_menu(language), language_code=code)
+        for admin in self._answers.access.admins:
+            await self._announce_to_admin(admin, self._answers.languages[ENGLISH])
+
+    async def _announce_to_admin(self, admin: int, language: Language) -> None:
+        """Set an admin's own menu; before their first message Telegram knows no chat with them, and refuses."""
+        menu = [*_menu(language), BotCommand("reports", language.say("Answers that were called wrong"))]
+        with _excused():
+            await self._bot.set_my_commands(menu, BotCommandScopeChat(admin))
+
+    async def _say(self, to: MaybeInaccessibleMessage, sentence: str) -> None:
+        """Reply with plain text: shown exactly, whatever is in it."""
+        await self._send(to, sentence, None, None)
+
+    async def _send(
+        self,
+        to: MaybeInaccessibleMessage,
+        text: str,
+        parse_mode: ParseMode | None,
+        keyboard: InlineKeyboardMarkup | None,
+    ) -> None:
+        with _excused():
+            await self._bot.send_message(
+                to.chat.id,
+                text,
+                parse_mode,
+                reply_markup=keyboard,
+                link_preview_options=NO_PREVIEW,
+                **_reply_to(to),
+            )
+
+    async def _show_typing(self, place: _Place) -> None:
+        with suppress(TelegramError):
+            await self._bot.send_chat_action(place.chat_id, ChatAction.TYPING, message_thread_id=place.thread_id)
+
+    def _requester(self, message: Message) -> Requester:
+        """Return who wrote a message: a person, or the chat in whose name it was written."""
+        author = message.sender_chat or message.from_user or message.chat
+        code = message.from_user.language_code if message.from_user else None
+        return Requester(message.chat.id, author.id, language_of(code, self._answers.languages), message.chat.id)
+
+
+@contextmanager
+def _excused() -> Iterator[None]:
+    """Let a call fail whose message or chat is gone, or for which Telegram had no ear; the log says so."""
+    try:
+        yield
+    except TelegramError as error:
+        level = logging.INFO if is_gone(error) else logging.WARNING
+        logger.log(level, "Telegram did not take what was said: %s", error)
+
+
+def _reply_to(message: MaybeInaccessibleMessage) -> _ReplyTo:
+    """Return the arguments that make something said a reply, also where the message is gone meanwhile."""
+    parameters = ReplyParameters(message.message_id, allow_sending_without_reply=True)
+    return {"reply_parameters": parameters, "message_thread_id": _place_of(message).thread_id}
+
+
+def _place_of(message: MaybeInaccessibleMessage) -> _Place:
+    thread_id = message.message_thread_id if isinstance(message, Message) and message.is_topic_message else None
+    return _Place(message.chat.id, thread_id)
+
+
+def _number_of(message: Message) -> int:
+    return message.message_id
+
+
+def _carried(wish: Ask, messages: Sequence[Message]) -> list[Carried]:
+    """Return what is to be searched: all of an album, though only one of its captions speaks to us.
+
+    In groups files that are no pictures are passed over, unless there is nothing else.
+    """
+    if len(messages) == 1:
+        return [wish.carried]
+    found = [carried for message in messages if (carried := carried_by(message))]
+    pictures: list[Carried] = [carried for carried in found if isinstance(carried, Picture)]
+    is_private = messages[0].chat.type == ChatType.PRIVATE
+    return found if is_private else pictures or found
+
+
+def _menu(language: Language) -> list[BotCommand]:
+    return [
+        BotCommand("search", language.say("Search the photo that you reply to")),
+        BotCommand("help", language.say("How to ask")),
+        BotCommand("stats", language.say("What is searched")),
+        BotCommand("privacy", language.say("What happens to your photos")),
+    ]

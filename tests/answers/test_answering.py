@@ -1,0 +1,145 @@
+"""The answers of a bot: every picture, every step and every refusal counts, under the name of its front end."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+
+import pytest
+
+from answers.access import Access
+from answers.answering import BURST, AnswerService, QueryPhoto, Requester
+from answers.backend import SearchService
+from answers.languages import languages
+from answers.query_queue import TimedOutcome
+from core.meter import Meter
+from core.model import (
+    Checkpoint,
+    FrontEnd,
+    FrontEndStatus,
+    KeptReply,
+    Outcome,
+    RefusalReason,
+    Report,
+    SearchResult,
+    Stats,
+    Step,
+)
+
+CHAT, FOREIGN, ANNA, BOB = 1, 2, 3, 4
+
+
+class Counts(Meter):
+    """Counts what it hears."""
+
+    def __init__(self) -> None:
+        self.heard: Counter[tuple[str, ...]] = Counter()
+
+    def searched(self, front_end: FrontEnd, outcome: Outcome) -> None:
+        self.heard[front_end, outcome.fault or outcome.verdict] += 1
+
+    def took(self, front_end: FrontEnd, step: Step, seconds: float) -> None:
+        self.heard[front_end, step] += 1
+
+    def refused(self, front_end: FrontEnd, reason: RefusalReason) -> None:
+        self.heard[front_end, "refused", reason] += 1
+
+
+class Nobody:
+    """An index in which nobody is found, and books in which nothing is kept."""
+
+    async def search(self, data: bytes) -> SearchResult:
+        return SearchResult("none", (), (), Checkpoint("id", 1, 1, 1), 12.0, 4.0)
+
+    async def warm_up(self) -> None: ...
+
+    async def stats(self) -> Stats:
+        raise NotImplementedError
+
+    async def checkpoint(self) -> Checkpoint:
+        raise NotImplementedError
+
+    async def keep(self, reply: KeptReply) -> int:
+        raise NotImplementedError
+
+    async def find(self, number: int) -> KeptReply | None:
+        return None
+
+    async def report(self, number: int, *, person_id: int, at: datetime) -> None: ...
+
+    async def reports(self, limit: int) -> list[Report]:
+        return []
+
+    async def forget_old(self, now: datetime) -> None: ...
+
+    async def picture(self, light_id: int, usernames: Sequence[str]) -> bytes | None:
+        return None
+
+    async def note(self, status: FrontEndStatus) -> None: ...
+
+
+@pytest.fixture
+def meter() -> Counts:
+    return Counts()
+
+
+@pytest.fixture
+def answers(meter: Counts) -> AnswerService:
+    nobody = Nobody()
+    service = SearchService(nobody, 2, nobody, nobody, nobody, nobody, meter, has_workers=lambda: True)
+    return AnswerService("discord", Access(frozenset({CHAT}), frozenset()), service)
+
+
+def requester(person: int = ANNA, allowed_id: int = CHAT) -> Requester:
+    return Requester(CHAT, person, languages()["en"], allowed_id)
+
+
+async def picture() -> bytes:
+    return b"picture"
+
+
+async def test_each_picture_of_an_album_is_a_search(answers: AnswerService, meter: Counts) -> None:
+    """Its steps count for each, but of what was not searched; the reply and the whole count once."""
+    answer = await answers.answer([QueryPhoto(picture), QueryPhoto(picture), "too large"], requester())
+    answers.note_answer(answer.served, replied=0.1, whole=0.2)
+
+    assert {key[1:]: count for key, count in meter.heard.items()} == {
+        ("none",): 2,
+        ("too large",): 1,
+        ("download",): 2,
+        ("reading",): 2,
+        ("search",): 2,
+        ("reply",): 1,
+        ("whole",): 1,
+    }
+    assert {key[0] for key in meter.heard} == {"discord"}
+
+
+async def test_who_is_turned_away_is_counted_by_why(answers: AnswerService, meter: Counts) -> None:
+    """A chat that is not served, a pace that is too fast, and the end of the bot are refusals, each its own."""
+    refused = [
+        answers.refusal(requester(allowed_id=FOREIGN)),
+        answers.refusal(requester(BOB), pictures=BURST),
+        answers.refusal(requester(BOB)),
+    ]
+    answers.queue.close()
+    answer = await answers.answer([QueryPhoto(picture)], requester())
+
+    assert [refusal is not None for refusal in refused] == [True, False, True]
+    assert [one.outcome.fault for one in answer.served] == ["stopping"]
+    assert {key[2]: count for key, count in meter.heard.items() if key[1] == "refused"} == {
+        "chat": 1,
+        "pace": 1,
+        "stopping": 1,
+    }
+
+
+def test_the_log_tells_of_the_slowest_picture(answers: AnswerService, caplog: pytest.LogCaptureFixture) -> None:
+    """Of an album the steps in the log are of one picture, and add up."""
+    caplog.set_level("INFO")
+    served = [TimedOutcome(Outcome("none"), 0.1, 0.2, 0.3), TimedOutcome(Outcome("match"), 0.4, 0.5, 0.6)]
+
+    answers.note_answer(served, replied=0.1, whole=1.6)
+
+    assert caplog.messages == [
+        "answered with none, match in 1600 ms (download 400, reading 500, search 600, reply 100)"
+    ]

@@ -1,0 +1,96 @@
+"""Pictures of matches: newly encoded, within what chats show, and none of an account that has it no more."""
+
+import io
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from answers.match_pictures import MatchPictures
+from core.features import deep_fingerprint
+from core.hashing import fingerprint
+from core.model import DeepFingerprint, Place, ReferenceImage
+from core.photos import decode, decode_colours, sha256_of
+from tests.pictures import encode, photo
+
+FILE = encode(photo(1), "JPEG")
+
+
+class Reader:
+    """Decodes in this process: the pictures are our own."""
+
+    async def colours(self, data: bytes, *, side: int) -> NDArray[np.uint8]:
+        return decode_colours(data, side=side)
+
+
+class Shelf:
+    """A store of one image."""
+
+    def __init__(self, data: bytes) -> None:
+        photo = decode(data)
+        place = Place("anna", b"anna/1.jpg")
+        self.image = ReferenceImage(7, place, fingerprint(photo, sha256_of(data)))
+        self.kept = deep_fingerprint(photo)
+
+    async def references(self, light_ids: Collection[int]) -> list[ReferenceImage]:
+        return [self.image] if 7 in light_ids else []
+
+    async def deep(self, light_ids: Collection[int]) -> dict[int, DeepFingerprint]:
+        return {7: self.kept} if 7 in light_ids else {}
+
+
+def put(root: Path, data: bytes) -> None:
+    (root / "anna").mkdir()
+    (root / "anna/1.jpg").write_bytes(data)
+
+
+def opened(data: bytes | None) -> Image.Image:
+    assert data is not None
+    picture = Image.open(io.BytesIO(data))
+    assert picture.format == "JPEG"
+    return picture
+
+
+async def test_the_file_is_shown_newly_encoded(tmp_path: Path) -> None:
+    """What is shown is a picture of its own, without whatever else the file holds."""
+    put(tmp_path, FILE)
+
+    shown = await MatchPictures(Shelf(FILE), Reader(), tmp_path).picture(7, ["anna"])
+
+    assert opened(shown).size == (400, 300)
+    assert shown != FILE
+
+
+@pytest.mark.parametrize("content", [None, encode(photo(2), "JPEG"), b"broken"], ids=["gone", "another", "broken"])
+async def test_the_thumbnail_stands_in_for_a_file_that_changed(tmp_path: Path, content: bytes | None) -> None:
+    """Where the file is gone, or is another one by now, the small grey copy is shown."""
+    if content is not None:
+        put(tmp_path, content)
+
+    shown = opened(await MatchPictures(Shelf(FILE), Reader(), tmp_path).picture(7, ["anna"]))
+
+    assert max(shown.size) < 300
+    grey = np.asarray(shown.convert("RGB"), np.int16)
+    assert np.abs(grey[:, :, 0] - grey[:, :, 2]).max() <= 4
+
+
+@pytest.mark.parametrize(("light_id", "owners"), [(7, ["bob"]), (8, ["anna"]), (7, [])])
+async def test_nothing_is_shown_of_who_has_it_not(tmp_path: Path, light_id: int, owners: list[str]) -> None:
+    """An image is shown for its account only, and only while it has it."""
+    put(tmp_path, FILE)
+
+    assert await MatchPictures(Shelf(FILE), Reader(), tmp_path).picture(light_id, owners) is None
+
+
+async def test_an_extreme_shape_is_shown_with_margins(tmp_path: Path) -> None:
+    """Chats refuse photos whose sides differ by 20 and more."""
+    strip = encode(photo(3, (3000, 40)), "PNG")
+    put(tmp_path, strip)
+
+    width, height = opened(await MatchPictures(Shelf(strip), Reader(), tmp_path).picture(7, ["anna"])).size
+
+    assert width / height < 20
+    assert width + height < 10_000
