@@ -1,4 +1,4 @@
-"""What every bot answers from, in the smallest terms: bots in one process share it."""
+"""What every front end answers from: the engine, the store behind small protocols, the pictures, the meter."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from core.model import (
 )
 
 READ_SECONDS = 3.0
-"""For which a bot waits for the database: a person hears within 5 s, all the way included, that it is away."""
+"""How long a front end waits for the database: a person hears within 5 s, all the way included, that it is away."""
 
 
 class Searcher(Protocol):
@@ -30,8 +30,8 @@ class Searcher(Protocol):
     async def warm_up(self) -> None: ...
 
 
-class Catalogue(Protocol):
-    """The store, as far as a bot tells of it."""
+class Figures(Protocol):
+    """Gives the figures of the store."""
 
     async def stats(self) -> Stats: ...
 
@@ -39,7 +39,7 @@ class Catalogue(Protocol):
 
 
 class ReplyStore(Protocol):
-    """What is kept of replies."""
+    """Keeps replies and reports."""
 
     async def keep(self, reply: KeptReply) -> int: ...
 
@@ -49,23 +49,23 @@ class ReplyStore(Protocol):
 
     async def reports(self, limit: int) -> list[Report]: ...
 
-    async def forget_old(self, now: datetime) -> None: ...
+    async def remove_old(self, now: datetime) -> None: ...
 
 
-class Pictures(Protocol):
-    """What shows reference images."""
+class PictureSource(Protocol):
+    """Gives pictures of matches."""
 
     async def picture(self, light_id: int, usernames: Sequence[str]) -> bytes | None: ...
 
 
 class StatusStore(Protocol):
-    """What keeps how the bots are."""
+    """Keeps the statuses of front ends."""
 
-    async def note(self, status: FrontEndStatus) -> None: ...
+    async def note_front_end(self, status: FrontEndStatus) -> None: ...
 
 
-class Meter(Protocol):
-    """What counts what the bots do, and how they are."""
+class FrontEndMeter(Protocol):
+    """Counts what front ends do."""
 
     def searched(self, front_end: FrontEnd, outcome: Outcome) -> None: ...
 
@@ -77,17 +77,16 @@ class Meter(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class SearchService:
-    """The engine and how many searches it does at a time, the store, what is kept of replies, and the pictures.
-
-    Also what keeps and what counts how the bots are, and what tells whether pictures can be read.
-    """
+class SearchBackend:
+    """What a front end answers from; those of one process share it."""
 
     engine: Searcher
     workers: int
-    catalogue: Catalogue
+    """How many searches run at a time."""
+    figures: Figures
     replies: ReplyStore
-    pictures: Pictures
+    pictures: PictureSource
     statuses: StatusStore
-    meter: Meter
+    meter: FrontEndMeter
     has_workers: Callable[[], bool]
+    """Tells whether there are processes to read photos in."""

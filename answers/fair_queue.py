@@ -1,82 +1,24 @@
 """Limits that keep a bot fair: a limiter for each person, and lines in which people take turns."""
 
 import asyncio
-import math
 from collections import Counter, OrderedDict, deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-
-ROUNDING = 1e-6
-"""Pictures that computing with fractions may lose."""
 
 
 class Busy(Exception):
-    """The line is as long as it may be."""
+    """The queue is as long as it may be."""
 
 
 class Closed(Exception):
-    """The line is closed: the bot is about to end."""
-
-
-@dataclass(frozen=True, slots=True)
-class TooFast:
-    """A person asks faster than they may: when the next picture is in order, and whether they were told already."""
-
-    seconds: int
-    is_told: bool
-
-
-@dataclass(slots=True)
-class _Bucket:
-    """What a person may still ask, as of a moment."""
-
-    tokens: float
-    at: float
-    is_told: bool = False
-
-
-class RateLimiter:
-    """A token bucket for each person: `burst` pictures at once, then one in `seconds_each`."""
-
-    def __init__(self, *, burst: int, seconds_each: float, clock: Callable[[], float]) -> None:
-        self._burst = burst
-        self._seconds_each = seconds_each
-        self._clock = clock
-        self._buckets: OrderedDict[int, _Bucket] = OrderedDict()
-
-    def take(self, person: int, pictures: int = 1) -> TooFast | None:
-        """Take what some pictures cost from a person's bucket, or nothing where it does not hold so much."""
-        bucket = self._filled(person)
-        missing = min(pictures, self._burst) - bucket.tokens
-        if missing > ROUNDING:
-            is_told, bucket.is_told = bucket.is_told, True
-            return TooFast(math.ceil(missing * self._seconds_each), is_told)
-        bucket.tokens = max(0.0, bucket.tokens - pictures)
-        bucket.is_told = False
-        return None
-
-    def _filled(self, person: int) -> _Bucket:
-        """Return a person's bucket as of now; buckets that are full again are dropped, the oldest first."""
-        now = self._clock()
-        bucket = self._buckets.setdefault(person, _Bucket(self._burst, now))
-        bucket.tokens = min(self._burst, bucket.tokens + (now - bucket.at) / self._seconds_each)
-        bucket.at = now
-        self._buckets.move_to_end(person)
-        while self._is_full_again(oldest := next(iter(self._buckets)), now) and oldest != person:
-            del self._buckets[oldest]
-        return bucket
-
-    def _is_full_again(self, person: int, now: float) -> bool:
-        bucket = self._buckets[person]
-        return bucket.tokens + (now - bucket.at) / self._seconds_each >= self._burst
+    """The queue is closed: the front end is about to end."""
 
 
 class FairQueue:
-    """A line before some places in which people take turns, so that nobody waits for all pictures of another.
+    """A queue for some places, in which people take turns.
 
-    A person has at most `share` of the places at a time; at most `bound` pictures wait. In a full line the last picture
-    of whoever has most waiting gives way to somebody with fewer, so that no crowd of floods keeps others out.
+    A person has at most `share` of the places at a time; at most `bound` photos wait. In a full queue the last photo of
+    whoever has most waiting gives way to somebody with fewer, so that a flood by some keeps nobody else out.
     """
 
     def __init__(self, *, places: int, share: int, bound: int) -> None:
@@ -146,7 +88,7 @@ class FairQueue:
         return next((person for person in self._waiting if self._taken[person] < self._share), None)
 
     def _leave(self, person: int, turn: asyncio.Future[None]) -> None:
-        """Take somebody out of the line who was called off, or off the place that was just given to them."""
+        """Take somebody out of the queue who was cancelled, or off the place that was just given to them."""
         if turn.done() and not turn.cancelled() and not turn.exception():
             self._give_back(person)
         elif turn in self._waiting.get(person, ()):

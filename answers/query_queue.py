@@ -14,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 from answers.backend import Searcher
 from answers.downloads import DownloadFailed
 from answers.fair_queue import Busy, Closed, FairQueue
-from answers.replies import outcome_of
 from core.errors import ImageError, NoWorkers, StoreError, TooLarge, TooSlow, Unsupported
 from core.memory import trim
 from core.model import Fault, Outcome
@@ -85,12 +84,12 @@ class QueryQueue:
         self._downloads.close()
         asyncio.get_running_loop().call_later(LAST_DOWNLOAD_SECONDS, self._ending.set)
 
-    async def serve(self, person: int, fetch: Fetch) -> TimedOutcome:
+    async def search(self, person: int, fetch: Fetch) -> TimedOutcome:
         """Fetch a query image and search for it, when it is the person's turn."""
         try:
             async with self._downloads.place(person):
                 self.refuse_while_away()
-                return await self._served(person, fetch)
+                return await self._search(person, fetch)
         except tuple(FAULTS_WITHOUT_SEARCH) as error:
             if not isinstance(error, Closed | Busy):
                 logger.warning("a picture was not searched: %s", error)
@@ -100,7 +99,7 @@ class QueryQueue:
         except StoreError as error:
             self.note_away(error)
             return _failed("unavailable")
-        except Exception as error:  # noqa: BLE001 - the door of the queue: one picture's fault is nobody else's
+        except Exception as error:  # noqa: BLE001 - the door of the queue: one photo's fault is nobody else's
             logger.error("a picture met a fault in igsearch (%s: %s): report it", type(error).__name__, error)  # noqa: TRY400
             return _failed("unexpected")
 
@@ -131,7 +130,7 @@ class QueryQueue:
                 self.note_away(error)
             await self._pause()
 
-    async def _served(self, person: int, fetch: Fetch) -> TimedOutcome:
+    async def _search(self, person: int, fetch: Fetch) -> TimedOutcome:
         began = time.monotonic()
         data = await unless_stopped(fetch(), self._ending)
         if data is None:
@@ -141,7 +140,7 @@ class QueryQueue:
             self.refuse_while_away()
             result = await self._engine.search(data)
         reading = result.reading_milliseconds / 1000
-        return TimedOutcome(outcome_of(result), fetched - began, reading, result.milliseconds / 1000 - reading)
+        return TimedOutcome(Outcome.of(result), fetched - began, reading, result.milliseconds / 1000 - reading)
 
     def _note_back(self) -> None:
         if self.is_away:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from answers.languages import Language
-from core.model import Checkpoint, Fault, NamedMatch, Outcome, Report, SearchResult, Stats
+from core.model import Checkpoint, Fault, NamedMatch, Outcome, Report, Stats
 from core.ranking import word_for
 
 PAGE_ENTRIES = 10
-MOST_SIMILAR, MOST_SIMILAR_IN_ALBUM = 5, 2
-"""Similar scenes that are named for one picture; more help nobody, and ten pictures must fit into a message."""
+MOST_SIMILAR_IN_ALBUM = 2
+"""Similar scenes that are named for each picture of an album: ten pictures must fit into a message."""
 NAMES_A_REPORT = 3
 NUMBER = re.compile(r"\d+")
 
@@ -94,16 +94,6 @@ def profile_url(username: str) -> str:
     return f"https://www.instagram.com/{username}/"
 
 
-def outcome_of(result: SearchResult) -> Outcome:
-    """Take from a search result what a chat shows of it."""
-    named = (
-        tuple(NamedMatch(match.username, match.confidence, match.how, match.images[0].light_id) for match in matches)
-        for matches in (result.matches, result.similar[:MOST_SIMILAR])
-    )
-    matches, similar = named
-    return Outcome(result.verdict, matches=matches, similar=similar, searched=result.searched)
-
-
 def compose(outcomes: Sequence[Outcome], language: Language, *, now: datetime, page: int = 1) -> Reply:
     """Say what became of the pictures of one message or album; a page has at most ten entries.
 
@@ -153,7 +143,7 @@ def _passage(outcome: Outcome, part: _Part, language: Language, *, is_alone: boo
         for offset, match in enumerate(outcome.matches[part.begin : part.end])
     )
     is_last = part.end == len(outcome.matches)
-    similar = outcome.similar[: MOST_SIMILAR if is_alone else MOST_SIMILAR_IN_ALBUM] if is_last else ()
+    similar = outcome.similar[: len(outcome.similar) if is_alone else MOST_SIMILAR_IN_ALBUM] if is_last else ()
     return Passage(
         title=_title(outcome, part.picture, language, is_alone=is_alone),
         sentences=tuple(_sentences(outcome, language, is_alone=is_alone)) if part.begin == 0 else (),

@@ -33,7 +33,7 @@ class Button:
         return f"{self.kind}:{self.reply}:{self.number}"
 
 
-def pressed(data: object) -> Button | None:
+def parse_button(data: object) -> Button | None:
     """Read what a button says; None for what no button of ours says."""
     found = CALLBACK.fullmatch(data) if isinstance(data, str) and data.isascii() else None
     if not found or max(int(found["reply"]), int(found["number"])) > LARGEST:

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from answers.access import access_of
-from answers.backend import READ_SECONDS, SearchService
+from answers.backend import READ_SECONDS, SearchBackend
 from answers.match_pictures import MatchPictures
 from commands.engine import engine_of
 from commands.wiring import database_of, open_store, prepare, stopping
@@ -35,7 +35,7 @@ from indexer.visit import Manner
 
 # ruff: noqa: PLC0415 - a chat's library takes 2 s to import, and is only where its bot runs
 
-Bot = Callable[[Settings, SearchService, asyncio.Event], Coroutine[None, None, None]]
+Bot = Callable[[Settings, SearchBackend, asyncio.Event], Coroutine[None, None, None]]
 
 
 async def watch(dataset: Path | None) -> int:
@@ -90,7 +90,7 @@ def _missing_token(name: str, remedy: str) -> SettingsError:
 
 
 @asynccontextmanager
-async def _search_service(settings: Settings, root: Path, meter: Meter) -> AsyncIterator[SearchService]:
+async def _search_service(settings: Settings, root: Path, meter: Meter) -> AsyncIterator[SearchBackend]:
     """Open what every bot answers from; no core dump shall keep what people send."""
     limit_arenas()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -100,10 +100,10 @@ async def _search_service(settings: Settings, root: Path, meter: Meter) -> Async
         engine = engine_of(store, reader)
         meter.index_is(lambda: engine.sizes)
         try:
-            yield SearchService(
+            yield SearchBackend(
                 engine=engine,
                 workers=settings.workers,
-                catalogue=store,
+                figures=store,
                 replies=Replies(database),
                 pictures=MatchPictures(store, reader, root),
                 statuses=FrontEnds(database),
@@ -114,7 +114,7 @@ async def _search_service(settings: Settings, root: Path, meter: Meter) -> Async
             await store.close()
 
 
-async def _answer_telegram(settings: Settings, service: SearchService, stopped: asyncio.Event) -> None:
+async def _answer_telegram(settings: Settings, service: SearchBackend, stopped: asyncio.Event) -> None:
     """Run the Telegram bot until `stopped`."""
     from bots.telegram.bot import TelegramBot
     from bots.telegram.transport import new_bot, receiver
@@ -127,7 +127,7 @@ async def _answer_telegram(settings: Settings, service: SearchService, stopped: 
     await TelegramBot(new_bot(token, settings.telegram_api_url), access, service).run(receive, stopped)
 
 
-async def _answer_discord(settings: Settings, service: SearchService, stopped: asyncio.Event) -> None:
+async def _answer_discord(settings: Settings, service: SearchBackend, stopped: asyncio.Event) -> None:
     """Run the Discord bot until `stopped`."""
     from bots.discord.bot import DiscordBot
 

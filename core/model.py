@@ -2,7 +2,7 @@
 
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, Self
 
@@ -260,6 +260,14 @@ class DaemonStatus:
     emitter: Emitter
     has_workers: bool
 
+    def is_news_after(self, earlier: Self) -> bool:
+        """Tell whether more has changed than the figures that change all the time."""
+        as_before = replace(earlier, waiting=self.waiting, lag_seconds=self.lag_seconds, seen_at=self.seen_at)
+        return as_before != self
+
+    def stopped(self) -> Self:
+        return replace(self, state="stopped", remark=None)
+
 
 @dataclass(frozen=True, slots=True)
 class Stats:
@@ -332,6 +340,9 @@ Fault = Literal[
 """Why a query image that was sent to a bot has no result; answers/replies.py has a sentence for each."""
 
 
+MOST_SIMILAR = 5
+"""Similar scenes that are named for one query; more help nobody."""
+
 Step = Literal["download", "reading", "search", "reply", "whole"]
 """What a bot's answer takes its time for; of an album the first three once for each picture."""
 RefusalReason = Literal["pace", "chat", "busy", "stopping"]
@@ -362,6 +373,15 @@ class Outcome:
     searched: Checkpoint | None = None
     is_preview: bool = False
 
+    @classmethod
+    def of(cls, result: SearchResult) -> Self:
+        """Take from a search result what a front end shows of it."""
+        matches, similar = (
+            tuple(NamedMatch(one.username, one.confidence, one.how, one.images[0].light_id) for one in matches)
+            for matches in (result.matches, result.similar[:MOST_SIMILAR])
+        )
+        return cls(result.verdict, matches=matches, similar=similar, searched=result.searched)
+
 
 FrontEnd = Literal["telegram", "discord"]
 FrontEndState = Literal["answering", "connecting", "stopped"]
@@ -377,6 +397,13 @@ class FrontEndStatus:
     waiting: int
     has_workers: bool
     seen_at: datetime
+
+    def is_news_after(self, earlier: Self) -> bool:
+        """Tell whether more has changed than the figures that change all the time."""
+        return replace(earlier, waiting=self.waiting, seen_at=self.seen_at) != self
+
+    def stopped(self) -> Self:
+        return replace(self, state="stopped", remark=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,13 +41,14 @@ from discord.app_commands import (
 
 from answers import replies as words
 from answers.access import Access
-from answers.answering import AnswerService, ButtonPress, QueryPhoto, Requester
-from answers.backend import SearchService
+from answers.admission import Admission, Requester
+from answers.answering import Answer, AnswerService, QueryPhoto
+from answers.backend import SearchBackend
 from answers.downloads import Downloads
-from answers.languages import Language, language_of
-from answers.query_queue import TimedOutcome
+from answers.languages import Language, language_of, languages
 from answers.replies import N_
-from bots.connection import ConnectionState, Heartbeat
+from bots.button_presses import ButtonPress, ButtonPresses, page_of
+from bots.connection import ConnectionState, heartbeat_of
 from bots.discord.attachments import Carried, Picture, carried_by, picture_of
 from bots.discord.commands import BY_ANYBODY, EVERYWHERE, Catalogues, announce
 from bots.discord.identity import refused_token
@@ -85,15 +86,18 @@ logger = logging.getLogger(__name__)
 class DiscordBot:
     """One life of the bot, from `run` to its end."""
 
-    def __init__(self, token: str, access: Access, service: SearchService) -> None:
+    def __init__(self, token: str, access: Access, backend: SearchBackend) -> None:
         self._token = token
-        self._answers = AnswerService("discord", access, service)
+        self._languages = languages()
+        self._admission = Admission("discord", access, backend.meter)
+        self._answers = AnswerService("discord", self._admission, backend)
+        self._buttons = ButtonPresses("discord", self._admission, backend, self._answers.queue)
         self._downloads = Downloads()
         self._in_flight = InFlight()
-        self.link = ConnectionState()
-        self._heartbeat = Heartbeat("discord", self.link, service, lambda: self._answers.queue.waiting)
+        self.connection = ConnectionState()
+        self._heartbeat = heartbeat_of("discord", self.connection, backend, lambda: self._answers.queue.waiting)
         self._typing: TypingIndicator[Messageable] = TypingIndicator(show_typing)
-        self.catalogues = Catalogues(self._answers.languages)
+        self.catalogues = Catalogues(self._languages)
 
     async def run(self, stopped: asyncio.Event) -> None:
         """Answer people until stopped, then finish what is in hand; raises SettingsError where the token is refused."""
@@ -114,7 +118,7 @@ class DiscordBot:
                 return
             if time.monotonic() - began > LONGEST_PAUSE_SECONDS:
                 pause = FIRST_PAUSE_SECONDS
-            self.link.down(f"Discord cannot be reached ({type(error).__name__})")
+            self.connection.down(f"Discord cannot be reached ({type(error).__name__})")
             logger.warning("Discord cannot be reached (%r); logging in again in %.0f s", error, pause)
             await rest(stopped, pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
@@ -179,35 +183,30 @@ class DiscordBot:
     async def _answered(self, interaction: Interaction[Any], carried: Sequence[Carried], *, is_private: bool) -> None:
         """Search for pictures and send one answer; who found nobody is told alone."""
         requester = self._requester(interaction)
-        if refusal := self._answers.refusal(requester, pictures=len(carried)):
+        if refusal := self._admission.refusal_of_query(requester, pictures=len(carried)):
             await tell(interaction, refusal.sentence)
             return
-        making = asyncio.create_task(self._made(carried, requester))
+        making = asyncio.create_task(self._ready(carried, requester))
         with self._in_flight.busy(), excused():
             try:
                 await asyncio.wait({making}, timeout=QUICK_SECONDS)
                 is_quick = making.done()
                 if not is_quick:
                     await acknowledge(interaction, is_private=is_private)
-                made = await making
-                is_for_all = made.shown.has_matches and not is_private
+                ready = await making
+                is_for_all = ready.page.has_matches and not is_private
                 if is_quick:
-                    await made.shown.answer(interaction, is_for_all=is_for_all)
+                    await ready.page.answer(interaction, is_for_all=is_for_all)
                 else:
-                    await (made.shown.replace if is_for_all or is_private else made.shown.reply_privately)(interaction)
-                self._note(made)
+                    await (ready.page.replace if is_for_all or is_private else ready.page.reply_privately)(interaction)
+                self._answers.note_sent(ready.answer)
             finally:
                 making.cancel()
 
-    async def _made(self, carried: Sequence[Carried], requester: Requester) -> "_Made":
-        """Search for pictures and write the answer."""
-        began = time.monotonic()
+    async def _ready(self, carried: Sequence[Carried], requester: Requester) -> "_ReadyAnswer":
+        """Search for pictures and render the answer."""
         answer = await self._answers.answer([self._query_photo(one) for one in carried], requester)
-        searched = time.monotonic()
-        shown = await self._page(
-            self._answers.page(answer.outcomes, requester.language), answer.number, requester.language
-        )
-        return _Made(shown, answer.served, began, searched)
+        return _ReadyAnswer(answer, await self._rendered(answer.reply, answer.number, requester.language))
 
     async def on_message(self, message: Message, me: int) -> None:
         """Answer a picture in a direct message, or one that comes with a mention of us."""
@@ -218,13 +217,13 @@ class DiscordBot:
         requester, carried = self._writer(message), carried_by(message)
         if not carried and not is_direct and f"<@{me}>" not in message.content:
             return  # a reply to one of our answers, which thanks for it
-        refusal = self._answers.refusal(requester, pictures=max(1, len(carried)))
+        refusal = self._admission.refusal_of_query(requester, pictures=max(1, len(carried)))
         with self._in_flight.busy(), excused():
             if refusal is None and carried:
                 async with self._typing.shown(message.channel):
-                    made = await self._made(carried, requester)
-                    await made.shown.reply(message)
-                self._note(made)
+                    ready = await self._ready(carried, requester)
+                    await ready.page.reply(message)
+                self._answers.note_sent(ready.answer)
             elif refusal is None or not refusal.is_told:
                 said = refusal.sentence if refusal else words.discord_usage(requester.language)
                 await reply(message, said)
@@ -233,7 +232,7 @@ class DiscordBot:
         """Do what a button says, for who asked."""
         requester = self._requester(interaction)
         with self._in_flight.busy(), excused():
-            pressed = await self._answers.press(_said_by(interaction), requester, is_owners=True)
+            pressed = await self._buttons.press(_said_by(interaction), requester, is_owners=True)
             if isinstance(pressed, str):
                 await tell(interaction, pressed)
             elif pressed.button.kind == "p":
@@ -244,13 +243,13 @@ class DiscordBot:
     async def _turn(self, interaction: Interaction[Any], pressed: ButtonPress) -> None:
         """Show another page in the place of this one."""
         await acknowledge_button(interaction)
-        turned, language = self._answers.turned(pressed)
-        await (await self._page(turned, pressed.button.reply, language)).replace(interaction)
+        turned, language = page_of(pressed, self._languages)
+        await (await self._rendered(turned, pressed.button.reply, language)).replace(interaction)
 
     async def _show(self, interaction: Interaction[Any], pressed: ButtonPress, language: Language) -> None:
         """Show the picture of a match to who asked."""
         await acknowledge(interaction, is_private=True)
-        picture = await self._answers.picture(pressed.button.number, pressed.usernames, language)
+        picture = await self._buttons.picture(pressed.button.number, pressed.usernames, language)
         if isinstance(picture, str):
             await tell_later(interaction, picture)
         else:
@@ -267,11 +266,11 @@ class DiscordBot:
         """Tell who asked that something went wrong."""
         await tell(interaction, words.fault_words("unexpected", self._requester(interaction).language))
 
-    async def _page(self, page: words.Reply, number: int | None, language: Language) -> RenderedReply:
+    async def _rendered(self, page: words.Reply, number: int | None, language: Language) -> RenderedReply:
         """Write a page of a reply, with the picture of each passage's first match."""
         first = [passage.entries[0] for passage in page.passages if passage.entries]
         pictures = await asyncio.gather(
-            *(self._answers.picture(entry.light_id, [entry.username], language) for entry in first)
+            *(self._buttons.picture(entry.light_id, [entry.username], language) for entry in first)
         )
         found = {entry.light_id: data for entry, data in zip(first, pictures, strict=True) if isinstance(data, bytes)}
         names = {light_id: f"match-{light_id}.jpg" for light_id in found}
@@ -282,33 +281,26 @@ class DiscordBot:
             has_matches=bool(page.entries),
         )
 
-    def _note(self, made: "_Made") -> None:
-        """Log and count what an answer took, now that it was sent."""
-        now = time.monotonic()
-        self._answers.note_answer(made.served, replied=now - made.searched, whole=now - made.began)
-
     def _query_photo(self, carried: Carried) -> QueryPhoto | Fault:
         return QueryPhoto(partial(self._downloads.fetch, carried.url)) if isinstance(carried, Picture) else carried
 
     def _requester(self, interaction: Interaction[Any]) -> Requester:
-        language = language_of(interaction.locale.value, self._answers.languages)
+        language = language_of(interaction.locale.value, self._languages)
         return Requester(interaction.channel_id or 0, interaction.user.id, language, interaction.guild_id or 0)
 
     def _writer(self, message: Message) -> Requester:
         """Return who wrote a message, of whom Discord tells no language: that of the server, or English."""
         code = message.guild.preferred_locale.value if message.guild else None
-        language = language_of(code, self._answers.languages)
+        language = language_of(code, self._languages)
         return Requester(message.channel.id, message.author.id, language, message.guild.id if message.guild else 0)
 
 
 @dataclass(frozen=True, slots=True)
-class _Made:
-    """An answer that is ready to be sent, and when its search began and ended."""
+class _ReadyAnswer:
+    """An answer, and its first page as Discord shows it."""
 
-    shown: RenderedReply
-    served: tuple[TimedOutcome, ...]
-    began: float
-    searched: float
+    answer: Answer
+    page: RenderedReply
 
 
 class _Client(Client):
@@ -333,14 +325,14 @@ class _Client(Client):
             logger.info("Discord was told of the commands")
 
     async def on_ready(self) -> None:
-        self._bot.link.up()
+        self._bot.connection.up()
         logger.info("the Discord bot %s answers", self.user)
 
     async def on_resumed(self) -> None:
-        self._bot.link.up()
+        self._bot.connection.up()
 
     async def on_disconnect(self) -> None:
-        self._bot.link.down("the way to Discord broke, and is being made again")
+        self._bot.connection.down("the way to Discord broke, and is being made again")
 
     async def on_message(self, message: Message) -> None:
         if self.user:

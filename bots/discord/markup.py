@@ -7,13 +7,13 @@ from typing import Any
 from discord import Client, Colour, Embed, Interaction
 from discord.ui import Button as ShownButton
 from discord.ui import DynamicItem, Item, View
-from discord.utils import escape_markdown
 
 from answers.languages import Language
 from answers.replies import PAGE_ENTRIES, Passage, Reply, profile_url, sureness
 from bots.buttons import rows_below
 from core.model import NamedMatch
 
+MARKDOWN = re.compile(r"[\\*_~`|>\[\]()#]")
 GREEN, GREY = Colour(0x00D68F), Colour(0x99AAB5)
 """Found, and not."""
 
@@ -62,8 +62,8 @@ def match_words(matches: Sequence[NamedMatch], language: Language) -> str:
 
 
 def exactly(name: str) -> str:
-    """Write a name so that no markdown in it counts."""
-    return escape_markdown(name, ignore_links=False)
+    """Write a name so that no markdown in it counts; discord.py's own function lets a backslash before brackets be."""
+    return MARKDOWN.sub(r"\\\g<0>", name)
 
 
 class ReplyButton(DynamicItem[ShownButton[View]], template=r"(?s)(?P<data>.{1,100})"):

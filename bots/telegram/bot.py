@@ -8,7 +8,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -32,11 +31,13 @@ from telegram.ext import ApplicationBuilder, CallbackContext, CallbackQueryHandl
 
 from answers import replies as words
 from answers.access import Access
-from answers.answering import AnswerService, ButtonPress, QueryPhoto, Requester
-from answers.backend import SearchService
+from answers.admission import Admission, Requester
+from answers.answering import AnswerService, QueryPhoto
+from answers.backend import SearchBackend
 from answers.downloads import DownloadFailed, Downloads
-from answers.languages import ENGLISH, Language, language_of
-from bots.connection import ConnectionState, Heartbeat
+from answers.languages import ENGLISH, Language, language_of, languages
+from bots.button_presses import ButtonPress, ButtonPresses, page_of
+from bots.connection import ConnectionState, heartbeat_of
 from bots.telegram.albums import Albums
 from bots.telegram.markup import html_of, keyboard_of, match_html
 from bots.telegram.messages import Ask, Carried, Command, Picture, Wish, carried_by, wish_of
@@ -74,12 +75,15 @@ class _ReplyTo(TypedDict):
 class TelegramBot:
     """One life of the bot, from `run` to its end."""
 
-    def __init__(self, bot: QuietBot, access: Access, service: SearchService) -> None:
+    def __init__(self, bot: QuietBot, access: Access, backend: SearchBackend) -> None:
         self._bot = bot
-        self._answers = AnswerService("telegram", access, service)
+        self._languages = languages()
+        self._admission = Admission("telegram", access, backend.meter)
+        self._answers = AnswerService("telegram", self._admission, backend)
+        self._buttons = ButtonPresses("telegram", self._admission, backend, self._answers.queue)
         self._albums: Albums[Message] = Albums()
-        self._link = ConnectionState()
-        self._heartbeat = Heartbeat("telegram", self._link, service, lambda: self._answers.queue.waiting)
+        self._connection = ConnectionState()
+        self._heartbeat = heartbeat_of("telegram", self._connection, backend, lambda: self._answers.queue.waiting)
         self._typing = TypingIndicator(self._show_typing)
         self._downloads = Downloads()
         self._commands: dict[str, Callable[[Message, Requester], Awaitable[str]]] = {
@@ -96,7 +100,7 @@ class TelegramBot:
             await self._answer_all(receive, stopped)
 
     async def _answer_all(self, receive: Receive, stopped: asyncio.Event) -> None:
-        await patiently(self._bot.initialize, self._link, stopped, what="start")
+        await patiently(self._bot.initialize, self._connection, stopped, what="start")
         if stopped.is_set():
             return
         application = (
@@ -116,7 +120,8 @@ class TelegramBot:
         announcing = asyncio.create_task(self._announce_commands())
         try:
             await until_first(
-                receive(self._bot, application.update_queue, self._link, stopped), self._answers.queue.keep_fresh()
+                receive(self._bot, application.update_queue, self._connection, stopped),
+                self._answers.queue.keep_fresh(),
             )
         finally:
             announcing.cancel()
@@ -156,7 +161,7 @@ class TelegramBot:
         if wish == "nothing":
             return
         requester = self._requester(asked)
-        if refusal := self._answers.refusal(requester, pictures=len(messages)):
+        if refusal := self._admission.refusal_of_query(requester, pictures=len(messages)):
             if not refusal.is_told:
                 await self._say(asked, refusal.sentence)
         elif isinstance(wish, Ask):
@@ -172,16 +177,11 @@ class TelegramBot:
 
     async def _answer(self, asked: Message, carried: Sequence[Carried], requester: Requester) -> None:
         """Search for the pictures that a message, or an album, carries, and send one reply."""
-        began = time.monotonic()
         async with self._typing.shown(_place_of(asked)):
             answer = await self._answers.answer([self._query_photo(one) for one in carried], requester)
-            reply = self._answers.page(answer.outcomes, requester.language)
-            replying = time.monotonic()
-            await self._send(
-                asked, html_of(reply), ParseMode.HTML, keyboard_of(reply, answer.number, requester.language)
-            )
-        now = time.monotonic()
-        self._answers.note_answer(answer.served, replied=now - replying, whole=now - began)
+            keyboard = keyboard_of(answer.reply, answer.number, requester.language)
+            await self._send(asked, html_of(answer.reply), ParseMode.HTML, keyboard)
+        self._answers.note_sent(answer)
 
     def _query_photo(self, carried: Carried) -> QueryPhoto | Fault:
         if isinstance(carried, Picture):
@@ -205,8 +205,8 @@ class TelegramBot:
         if query is None:
             return
         person, chat_id = query.from_user, query.message.chat.id if query.message else 0
-        language = language_of(person.language_code, self._answers.languages)
-        pressed = await self._answers.press(query.data, Requester(chat_id, person.id, language, chat_id))
+        language = language_of(person.language_code, self._languages)
+        pressed = await self._buttons.press(query.data, Requester(chat_id, person.id, language, chat_id))
         if isinstance(pressed, str):
             await self._hint(query, pressed)
         else:
@@ -215,7 +215,7 @@ class TelegramBot:
 
     async def _turn(self, query: CallbackQuery, pressed: ButtonPress) -> None:
         """Show another page in the place of this one."""
-        reply, language = self._answers.turned(pressed)
+        reply, language = page_of(pressed, self._languages)
         keyboard = keyboard_of(reply, pressed.button.reply, language)
         with _excused():
             await query.edit_message_text(
@@ -225,7 +225,7 @@ class TelegramBot:
     async def _show(self, query: CallbackQuery, pressed: ButtonPress, language: Language) -> None:
         """Send the picture of a match below the reply that names it."""
         message = query.message
-        picture = await self._answers.picture(pressed.button.number, pressed.usernames, language)
+        picture = await self._buttons.picture(pressed.button.number, pressed.usernames, language)
         if message is None:
             return
         if isinstance(picture, str):
@@ -246,7 +246,7 @@ class TelegramBot:
             await query.answer(sentence, show_alert=sentence is not None)
 
     async def _welcome(self, asked: Message, requester: Requester) -> str:
-        if self._answers.access.is_admin(requester.person_id):
+        if self._admission.is_admin(requester):
             await self._announce_to_admin(requester.chat_id, requester.language)
         return words.welcome(asked.from_user.first_name if asked.from_user else "", requester.language)
 
@@ -266,12 +266,12 @@ class TelegramBot:
 
     async def _announce_commands(self) -> None:
         """Set the menu of commands, in every language, and that of the admins."""
-        for language in self._answers.languages.values():
+        for language in self._languages.values():
             code = None if language.code == ENGLISH else language.code
             with _excused():
                 await self._bot.set_my_commands(_menu(language), language_code=code)
-        for admin in self._answers.access.admins:
-            await self._announce_to_admin(admin, self._answers.languages[ENGLISH])
+        for admin in self._admission.admins:
+            await self._announce_to_admin(admin, self._languages[ENGLISH])
 
     async def _announce_to_admin(self, admin: int, language: Language) -> None:
         """Set an admin's own menu; before their first message Telegram knows no chat with them, and refuses."""
@@ -308,7 +308,7 @@ class TelegramBot:
         """Return who wrote a message: a person, or the chat in whose name it was written."""
         author = message.sender_chat or message.from_user or message.chat
         code = message.from_user.language_code if message.from_user else None
-        return Requester(message.chat.id, author.id, language_of(code, self._answers.languages), message.chat.id)
+        return Requester(message.chat.id, author.id, language_of(code, self._languages), message.chat.id)
 
 
 @contextmanager

@@ -139,7 +139,7 @@ async def _again(call: Callable[[], Awaitable[Answer]]) -> Answer:
 
 
 async def patiently(
-    call: Callable[[], Awaitable[T]], link: ConnectionState, stopped: asyncio.Event, *, what: str
+    call: Callable[[], Awaitable[T]], connection: ConnectionState, stopped: asyncio.Event, *, what: str
 ) -> T | None:
     """Make a call until it succeeds, or None when stopped; raises SettingsError where the token is refused."""
     pause, said = FIRST_PAUSE_SECONDS, ""
@@ -151,7 +151,7 @@ async def patiently(
         except (TelegramError, *NOT_UNDERSTOOD) as error:
             if said != (said := f"{type(error).__name__}: {error}"):
                 logger.warning("%s: Telegram cannot be reached (%s); trying again until it can", what, said)
-                link.down(f"Telegram cannot be reached ({type(error).__name__})")
+                connection.down(f"Telegram cannot be reached ({type(error).__name__})")
             await rest(stopped, pause_after(error, pause))
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
     return None
@@ -165,31 +165,31 @@ def receiver(webhook_url: str, *, secret: str, address: str) -> Receive:
     return partial(listen, Webhook(webhook_url, secret, host.strip("[]"), int(port)))
 
 
-async def poll(bot: Bot, updates: "asyncio.Queue[object]", link: ConnectionState, stopped: asyncio.Event) -> None:
+async def poll(bot: Bot, updates: "asyncio.Queue[object]", connection: ConnectionState, stopped: asyncio.Event) -> None:
     """Ask for updates and hand them on, in order, until stopped; raises SettingsError where the token is refused.
 
     Those photo on are confirmed with the next question, the last ones when it is stopped.
     """
     offset: int | None = None
     trouble = Trouble(time.monotonic)
-    await patiently(bot.delete_webhook, link, stopped, what="long polling")
-    link.up()
+    await patiently(bot.delete_webhook, connection, stopped, what="long polling")
+    connection.up()
     while not stopped.is_set():
         try:
             news = await unless_stopped(_news(bot, offset), stopped)
         except TelegramError as error:
             pause = trouble.pause(error)
-            link.down(f"Telegram gives no updates ({type(error).__name__})")
+            connection.down(f"Telegram gives no updates ({type(error).__name__})")
             if trouble.is_hopeless:
                 raise refused_token() from None
             await rest(stopped, pause)
             continue
         except NOT_UNDERSTOOD as error:
-            link.down("Telegram's answers are none of the Bot API's")
+            connection.down("Telegram's answers are none of the Bot API's")
             await rest(stopped, trouble.pause(TelegramError(f"an answer that is none of the Bot API's: {error!r}")))
             continue
         trouble.is_over()
-        link.up()
+        connection.up()
         for number, update in news or ():
             if update is not None:
                 await updates.put(update)
@@ -242,7 +242,7 @@ class Webhook:
 
 
 async def listen(
-    webhook: Webhook, bot: Bot, updates: "asyncio.Queue[object]", link: ConnectionState, stopped: asyncio.Event
+    webhook: Webhook, bot: Bot, updates: "asyncio.Queue[object]", connection: ConnectionState, stopped: asyncio.Event
 ) -> None:
     """Let Telegram bring its updates, and hand them on, until stopped; raises SettingsError where we cannot listen."""
     updater = Updater(bot, updates)
@@ -258,7 +258,7 @@ async def listen(
     )
     try:
         await unless_stopped(starting, stopped)
-        link.up()
+        connection.up()
         logger.info("Telegram brings its updates to %s:%d", webhook.host, webhook.port)
         await stopped.wait()
     except InvalidToken:

@@ -18,7 +18,7 @@ class FrontEnds:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def note(self, status: FrontEndStatus) -> None:
+    async def note_front_end(self, status: FrontEndStatus) -> None:
         """Keep what a bot says of itself."""
         remark = status.remark[:REMARK_LENGTH] if status.remark else None
         row = {**asdict(status), "remark": remark, "seen_at": naive(status.seen_at)}

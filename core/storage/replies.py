@@ -87,7 +87,7 @@ class Replies:
             if row.reply_id in replies
         ]
 
-    async def forget_old(self, now: datetime) -> None:
+    async def remove_old(self, now: datetime) -> None:
         """Remove the replies that are kept long enough."""
         reported = select(REPORT.reply_id)
         unreported_until, reported_until = (naive(now - timedelta(days=days)) for days in (KEPT_DAYS, REPORTED_DAYS))

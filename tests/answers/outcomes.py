@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 from hypothesis import strategies as st
 
-from answers.replies import FAULTS, MOST_SIMILAR
-from core.model import Checkpoint, NamedMatch, Outcome
+from answers.replies import FAULTS
+from core.model import MOST_SIMILAR, Checkpoint, NamedMatch, Outcome
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 SEARCHED = Checkpoint("id", 2**62, 10**9, 10**9, NOW)

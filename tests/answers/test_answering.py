@@ -2,15 +2,17 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 
 from answers.access import Access
-from answers.answering import BURST, AnswerService, QueryPhoto, Requester
-from answers.backend import SearchService
+from answers.admission import BURST, Admission, Requester
+from answers.answering import Answer, AnswerService, QueryPhoto
+from answers.backend import SearchBackend
 from answers.languages import languages
 from answers.query_queue import TimedOutcome
+from answers.replies import compose
 from core.meter import Meter
 from core.model import (
     Checkpoint,
@@ -69,12 +71,12 @@ class Nobody:
     async def reports(self, limit: int) -> list[Report]:
         return []
 
-    async def forget_old(self, now: datetime) -> None: ...
+    async def remove_old(self, now: datetime) -> None: ...
 
     async def picture(self, light_id: int, usernames: Sequence[str]) -> bytes | None:
         return None
 
-    async def note(self, status: FrontEndStatus) -> None: ...
+    async def note_front_end(self, status: FrontEndStatus) -> None: ...
 
 
 @pytest.fixture
@@ -83,10 +85,19 @@ def meter() -> Counts:
 
 
 @pytest.fixture
-def answers(meter: Counts) -> AnswerService:
+def admission(meter: Counts) -> Admission:
+    return Admission("discord", Access(frozenset({CHAT}), frozenset()), meter)
+
+
+@pytest.fixture
+def backend(meter: Counts) -> SearchBackend:
     nobody = Nobody()
-    service = SearchService(nobody, 2, nobody, nobody, nobody, nobody, meter, has_workers=lambda: True)
-    return AnswerService("discord", Access(frozenset({CHAT}), frozenset()), service)
+    return SearchBackend(nobody, 2, nobody, nobody, nobody, nobody, meter, has_workers=lambda: True)
+
+
+@pytest.fixture
+def answers(admission: Admission, backend: SearchBackend) -> AnswerService:
+    return AnswerService("discord", admission, backend)
 
 
 def requester(person: int = ANNA, allowed_id: int = CHAT) -> Requester:
@@ -100,7 +111,7 @@ async def picture() -> bytes:
 async def test_each_picture_of_an_album_is_a_search(answers: AnswerService, meter: Counts) -> None:
     """Its steps count for each, but of what was not searched; the reply and the whole count once."""
     answer = await answers.answer([QueryPhoto(picture), QueryPhoto(picture), "too large"], requester())
-    answers.note_answer(answer.served, replied=0.1, whole=0.2)
+    answers.note_sent(answer)
 
     assert {key[1:]: count for key, count in meter.heard.items()} == {
         ("none",): 2,
@@ -114,18 +125,20 @@ async def test_each_picture_of_an_album_is_a_search(answers: AnswerService, mete
     assert {key[0] for key in meter.heard} == {"discord"}
 
 
-async def test_who_is_turned_away_is_counted_by_why(answers: AnswerService, meter: Counts) -> None:
+async def test_who_is_turned_away_is_counted_by_why(
+    answers: AnswerService, admission: Admission, meter: Counts
+) -> None:
     """A chat that is not served, a pace that is too fast, and the end of the bot are refusals, each its own."""
     refused = [
-        answers.refusal(requester(allowed_id=FOREIGN)),
-        answers.refusal(requester(BOB), pictures=BURST),
-        answers.refusal(requester(BOB)),
+        admission.refusal_of_query(requester(allowed_id=FOREIGN)),
+        admission.refusal_of_query(requester(BOB), pictures=BURST),
+        admission.refusal_of_query(requester(BOB)),
     ]
     answers.queue.close()
     answer = await answers.answer([QueryPhoto(picture)], requester())
 
     assert [refusal is not None for refusal in refused] == [True, False, True]
-    assert [one.outcome.fault for one in answer.served] == ["stopping"]
+    assert [one.outcome.fault for one in answer.outcomes] == ["stopping"]
     assert {key[2]: count for key, count in meter.heard.items() if key[1] == "refused"} == {
         "chat": 1,
         "pace": 1,
@@ -133,12 +146,16 @@ async def test_who_is_turned_away_is_counted_by_why(answers: AnswerService, mete
     }
 
 
-def test_the_log_tells_of_the_slowest_picture(answers: AnswerService, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_tells_of_the_slowest_picture(
+    admission: Admission, backend: SearchBackend, caplog: pytest.LogCaptureFixture
+) -> None:
     """Of an album the steps in the log are of one picture, and add up."""
     caplog.set_level("INFO")
-    served = [TimedOutcome(Outcome("none"), 0.1, 0.2, 0.3), TimedOutcome(Outcome("match"), 0.4, 0.5, 0.6)]
+    outcomes = (TimedOutcome(Outcome("none"), 0.1, 0.2, 0.3), TimedOutcome(Outcome("match"), 0.4, 0.5, 0.6))
+    reply = compose([one.outcome for one in outcomes], languages()["en"], now=datetime.now(UTC))
+    answers = AnswerService("discord", admission, backend, clock=lambda: 11.6)
 
-    answers.note_answer(served, replied=0.1, whole=1.6)
+    answers.note_sent(Answer(reply, None, outcomes, asked_at=10.0, ready_at=11.5))
 
     assert caplog.messages == [
         "answered with none, match in 1600 ms (download 400, reading 500, search 600, reply 100)"

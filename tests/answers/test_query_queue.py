@@ -66,7 +66,7 @@ def failing(error: Exception) -> Callable[[], Awaitable[bytes]]:
 
 async def test_a_picture_is_fetched_and_searched() -> None:
     """The outcome names the accounts, and says what each step took."""
-    served = await queue_for(Engine()).serve(ANNA, picture)
+    served = await queue_for(Engine()).search(ANNA, picture)
 
     assert [match.username for match in served.outcome.matches] == ["anna"]
     assert served.outcome.matches[0].light_id == 7
@@ -91,7 +91,7 @@ async def test_every_failure_of_a_search_is_an_outcome(error: Exception, fault: 
     engine = Engine()
     engine.failure = error
 
-    served = await queue_for(engine).serve(ANNA, picture)
+    served = await queue_for(engine).search(ANNA, picture)
 
     assert (served.outcome.verdict, served.outcome.fault) == ("error", fault)
 
@@ -107,7 +107,7 @@ async def test_every_failure_of_a_search_is_an_outcome(error: Exception, fault: 
 )
 async def test_every_failure_of_a_download_is_an_outcome(error: Exception, fault: Fault) -> None:
     """Nor does anything that a download raises."""
-    served = await queue_for(Engine()).serve(ANNA, failing(error))
+    served = await queue_for(Engine()).search(ANNA, failing(error))
 
     assert served.outcome.fault == fault
 
@@ -117,15 +117,15 @@ async def test_while_the_database_is_away_nothing_is_fetched() -> None:
     engine = Engine()
     queue = queue_for(engine)
     engine.failure = Unavailable("x")
-    await queue.serve(ANNA, picture)
+    await queue.search(ANNA, picture)
 
-    refused = await queue.serve(BOB, failing(AssertionError("fetched")))
+    refused = await queue.search(BOB, failing(AssertionError("fetched")))
     engine.failure = None
     fresh = asyncio.create_task(queue.keep_fresh())
     await engine.warmed_up.wait()
     while queue.is_away:
         await asyncio.sleep(0)
-    served = await queue.serve(BOB, picture)
+    served = await queue.search(BOB, picture)
     fresh.cancel()
 
     assert refused.outcome.fault == "unavailable"
@@ -138,7 +138,7 @@ async def test_pictures_that_waited_hear_too_that_the_database_went_away() -> No
     queue = queue_for(engine)
     engine.gate.clear()
     engine.failure = Unavailable("x")
-    tasks = [asyncio.create_task(queue.serve(person, picture)) for person in range(30)]
+    tasks = [asyncio.create_task(queue.search(person, picture)) for person in range(30)]
     while len(engine.searched) < 2:
         await asyncio.sleep(0)
 
@@ -154,11 +154,11 @@ async def test_a_full_line_and_a_closed_one_say_so() -> None:
     queue = queue_for(engine)
     engine.gate.clear()
     flood = WAITING + DOWNLOADS
-    tasks = [asyncio.create_task(queue.serve(person, picture)) for person in range(flood)]
+    tasks = [asyncio.create_task(queue.search(person, picture)) for person in range(flood)]
     while queue.waiting < WAITING:
         await asyncio.sleep(0)
 
-    busy = await queue.serve(-1, picture)
+    busy = await queue.search(-1, picture)
     queue.close()
     engine.gate.set()
     outcomes = [(await task).outcome for task in tasks]
@@ -177,10 +177,10 @@ async def test_hanging_downloads_of_one_person_leave_places_for_others() -> None
         await never.wait()
         return b""
 
-    hanging = [asyncio.create_task(queue.serve(ANNA, hang)) for _ in range(DOWNLOADS * 3)]
+    hanging = [asyncio.create_task(queue.search(ANNA, hang)) for _ in range(DOWNLOADS * 3)]
     await asyncio.sleep(0)
 
-    served = await queue.serve(BOB, picture)
+    served = await queue.search(BOB, picture)
 
     assert served.outcome.verdict == "match"
     assert queue.waiting == DOWNLOADS * 3 - DOWNLOADS_A_PERSON

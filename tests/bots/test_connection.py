@@ -1,13 +1,14 @@
-"""The pulse: what changes is said at once, the end is said, and a database that is away stops nobody."""
+"""The heartbeat: what changes is said at once, the end is said, and a database that is away stops nobody."""
 
 import asyncio
 from typing import cast
 
-from answers.backend import SearchService
-from bots.connection import ConnectionState, Heartbeat
+from answers.backend import SearchBackend
+from bots.connection import ConnectionState, heartbeat_of
 from core.errors import Unavailable
 from core.meter import Meter
 from core.model import FrontEndStatus
+from core.service.heartbeat import Heartbeat
 
 
 class Book:
@@ -19,7 +20,7 @@ class Book:
         self.is_away = False
         self.refused = 0
 
-    async def note(self, status: FrontEndStatus) -> None:
+    async def note_front_end(self, status: FrontEndStatus) -> None:
         async with self.news:
             self.news.notify_all()
             if self.is_away:
@@ -43,7 +44,7 @@ class Ear(Meter):
 
 
 class Service:
-    """As much of the service as a pulse looks at."""
+    """As much of the service as a heartbeat looks at."""
 
     def __init__(self, book: Book, meter: Meter) -> None:
         self.statuses = book
@@ -53,15 +54,15 @@ class Service:
         return True
 
 
-def pulse_into(book: Book, link: ConnectionState, meter: Meter) -> Heartbeat:
-    return Heartbeat("discord", link, cast("SearchService", Service(book, meter)), lambda: 7)
+def heartbeat_into(book: Book, link: ConnectionState, meter: Meter) -> Heartbeat[FrontEndStatus]:
+    return heartbeat_of("discord", link, cast("SearchBackend", Service(book, meter)), lambda: 7)
 
 
 async def test_what_changes_is_said_at_once() -> None:
     """From logging in to answering to a broken way, each state arrives with its reason, and at last the end."""
     book, link = Book(), ConnectionState()
 
-    async with pulse_into(book, link, Meter()).beating():
+    async with heartbeat_into(book, link, Meter()).beating():
         await book.until("connecting")
         link.up()
         await book.until("answering")
@@ -78,7 +79,7 @@ async def test_a_database_that_is_away_is_tried_again() -> None:
     book, ear = Book(), Ear()
     book.is_away = True
 
-    async with pulse_into(book, ConnectionState(), ear).beating():
+    async with heartbeat_into(book, ConnectionState(), ear).beating():
         async with book.news:
             await book.news.wait_for(lambda: book.refused >= 1)
         book.is_away = False

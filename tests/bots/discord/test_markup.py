@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from answers.languages import Language, languages
 from answers.replies import compose
-from bots.buttons import pressed
+from bots.buttons import parse_button
 from bots.discord.markup import embeds_of, exactly, view_of
 from core.model import Outcome
 from tests.answers.outcomes import LARGEST, LONGEST, NOW, SEARCHED, named, outcomes
@@ -41,7 +41,7 @@ async def test_every_page_keeps_discords_limits(album: list[Outcome], language: 
     assert all(0 < len(button["label"]) <= MOST_LABEL for button in buttons)
     ids = [button["custom_id"] for button in buttons]
     assert len(set(ids)) == len(ids)
-    assert all(len(custom_id) <= MOST_CUSTOM_ID and pressed(custom_id) for custom_id in ids)
+    assert all(len(custom_id) <= MOST_CUSTOM_ID and parse_button(custom_id) for custom_id in ids)
 
 
 @pytest.mark.parametrize("username", ["everyone", "here", "__dunder__", "_.dot._", "a.b_c", "___"])

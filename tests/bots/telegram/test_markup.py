@@ -7,7 +7,7 @@ from telegram.constants import InlineKeyboardButtonLimit, InlineKeyboardMarkupLi
 
 from answers.languages import Language, languages
 from answers.replies import compose
-from bots.buttons import Button, pressed
+from bots.buttons import Button, parse_button
 from bots.telegram.markup import html_of, keyboard_of
 from core.dataset import locate
 from core.model import Outcome
@@ -35,7 +35,7 @@ def test_every_page_keeps_telegrams_limits(album: list[Outcome], language: Langu
     for button in buttons:
         assert isinstance(button.callback_data, str)
         assert len(button.callback_data.encode()) <= InlineKeyboardButtonLimit.MAX_CALLBACK_DATA
-        assert pressed(button.callback_data) is not None
+        assert parse_button(button.callback_data) is not None
 
 
 @pytest.mark.parametrize("username", ["__dunder__", "a.b_c", "_.dot._", "everyone"])
@@ -56,7 +56,7 @@ def test_a_button_is_read_as_it_was_written(kind: str, reply: int, number: int) 
     """What a button says stands for itself."""
     button = Button(kind, reply, number)  # type: ignore[arg-type]
 
-    assert pressed(button.data) == button
+    assert parse_button(button.data) == button
 
 
 @given(st.text(max_size=70))
@@ -69,10 +69,10 @@ def test_a_button_is_read_as_it_was_written(kind: str, reply: int, number: int) 
 @example("s:1:1:1")
 def test_what_no_button_of_ours_says_is_none(data: str) -> None:
     """Malformed, foreign and oversized data is refused, never an error."""
-    button = pressed(data)
+    button = parse_button(data)
 
     assert button is None or button.data == data
-    assert pressed(None) is None
+    assert parse_button(None) is None
 
 
 def test_a_reply_that_names_nobody_has_no_buttons() -> None:

@@ -124,7 +124,7 @@ async def test_replies_go_after_their_time(store: Store, replies: Replies) -> No
 
     found = []
     for days in (KEPT_DAYS - 1, KEPT_DAYS + 1, REPORTED_DAYS + 1):
-        await replies.forget_old(NOW + timedelta(days=days))
+        await replies.remove_old(NOW + timedelta(days=days))
         found.append([bool(await replies.find(number)) for number in (plain, reported)])
 
     assert found == [[True, True], [False, True], [False, False]]

@@ -1,0 +1,95 @@
+"""What the buttons below a reply do, for every chat: turn pages, show pictures, take reports."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from answers import replies as words
+from answers.admission import Admission, Requester
+from answers.backend import SearchBackend
+from answers.languages import ENGLISH, Language
+from answers.query_queue import QueryQueue
+from bots.buttons import Button, parse_button
+from core.errors import StoreError
+from core.model import FrontEnd, KeptReply, NamedMatch
+
+BUTTON_SECONDS = 0.8
+"""For which a pressed button waits for the database: a person sees it turn, and expects something within a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class ButtonPress:
+    """A pressed button of a kept reply."""
+
+    button: Button
+    kept: KeptReply
+
+    @property
+    def matches(self) -> tuple[NamedMatch, ...]:
+        """The matches whose picture it asks for."""
+        named = (match for outcome in self.kept.outcomes for match in outcome.matches)
+        return tuple(match for match in named if match.light_id == self.button.number)
+
+    @property
+    def usernames(self) -> list[str]:
+        return [match.username for match in self.matches]
+
+
+class ButtonPresses:
+    """Does what pressed buttons ask for, by what the database keeps of the reply above them."""
+
+    def __init__(self, front_end: FrontEnd, admission: Admission, backend: SearchBackend, queue: QueryQueue) -> None:
+        self._front_end = front_end
+        self._admission = admission
+        self._replies = backend.replies
+        self._pictures = backend.pictures
+        self._queue = queue
+
+    async def press(self, data: object, requester: Requester, *, is_owners: bool = False) -> ButtonPress | str:
+        """Return the button that says this, or a sentence where it does not work or all is done.
+
+        It must be of a reply in this chat; with `is_owners`, of one to the same person.
+        """
+        button = parse_button(data)
+        if refusal := self._admission.refusal_of_press(requester):
+            return refusal.sentence
+        try:
+            async with asyncio.timeout(BUTTON_SECONDS):
+                kept = await self._reply_of(button, requester, is_owners=is_owners)
+                if kept and button and button.kind == "w":
+                    await self._replies.report(button.reply, person_id=requester.person_id, at=datetime.now(UTC))
+        except (StoreError, TimeoutError) as error:
+            if isinstance(error, StoreError):
+                self._queue.note_away(error)
+            return requester.language.say("My index cannot be reached just now: try again in a minute.")
+        if not kept or not button:
+            return requester.language.say("This button is too old, or not of this chat: send the photo again.")
+        if button.kind == "w":
+            return requester.language.say("Thank you: it is noted for the operator to look at.")
+        return ButtonPress(button, kept)
+
+    async def picture(self, light_id: int, usernames: Sequence[str], language: Language) -> bytes | str:
+        """Return the image that these accounts share, as a JPEG; or a sentence where it cannot be had."""
+        try:
+            picture = await self._pictures.picture(light_id, usernames)
+        except StoreError as error:
+            self._queue.note_away(error)
+            return words.fault_words("unavailable", language)
+        return picture or language.say("That picture is no longer in the index.")
+
+    async def _reply_of(self, button: Button | None, requester: Requester, *, is_owners: bool) -> KeptReply | None:
+        """Return the reply that a button belongs to, if it may be used by this person in this chat."""
+        if button is None:
+            return None
+        self._queue.refuse_while_away()
+        kept = await self._replies.find(button.reply)
+        is_here = kept is not None and (kept.front_end, kept.chat_id) == (self._front_end, requester.chat_id)
+        return kept if kept and is_here and (kept.person_id == requester.person_id or not is_owners) else None
+
+
+def page_of(press: ButtonPress, languages: Mapping[str, Language]) -> tuple[words.Reply, Language]:
+    """Return the page that a button asks for, in the language of the reply."""
+    language = languages.get(press.kept.language, languages[ENGLISH])
+    page = words.compose(press.kept.outcomes, language, now=datetime.now(UTC), page=press.button.number)
+    return page, language
