@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from core.reference import Decoder, Shelf, reference_picture
+from core.originals.folder import PhotoLookup, PictureReader, reference_picture
 
 SHOWN_SIDE = 720
 """Pixels of the short side: of a 1080 px photo as much as a phone shows."""
@@ -22,7 +22,7 @@ QUALITY = 85
 class MatchPictures:
     """Shows reference images, newly encoded: nothing of the file but its looks leaves the host."""
 
-    def __init__(self, store: Shelf, reader: Decoder, root: Path) -> None:
+    def __init__(self, store: PhotoLookup, reader: PictureReader, root: Path) -> None:
         self._store = store
         self._reader = reader
         self._root = root

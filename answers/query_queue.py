@@ -15,9 +15,9 @@ from answers.backend import Searcher
 from answers.downloads import DownloadFailed
 from answers.fair_queue import Busy, Closed, FairQueue
 from core.errors import ImageError, NoWorkers, StoreError, TooLarge, TooSlow, Unsupported
-from core.memory import trim
 from core.model import Fault, Outcome
-from core.supervision import rest, unless_stopped
+from core.service.memory import trim
+from core.service.supervision import rest, unless_stopped
 
 DOWNLOADS, DOWNLOADS_A_PERSON = 16, 8
 """Pictures in memory at a time, of at most 25 MB each."""

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from answers.languages import Language
+from core.matching.ranking import word_for
 from core.model import Checkpoint, Fault, NamedMatch, Outcome, Report, Stats
-from core.ranking import word_for
 
 PAGE_ENTRIES = 10
 MOST_SIMILAR_IN_ALBUM = 2
@@ -45,7 +45,7 @@ HOW = {
     "rotated by about {number} degrees": N_("turned by about {number} degrees"),
     "cropped to about {number} %": N_("cropped to about {number} %"),
 }
-"""The words of core/ranking.py and core/placement.py, and how they are said in a chat."""
+"""The words of core/matching/ranking.py and core/matching/placement.py, and how they are said in a chat."""
 SURENESS = {
     "same photo": N_("same photo"),
     "likely": N_("likely"),

@@ -24,19 +24,19 @@ import numpy as np
 
 from benchmarks.calibrate import edit_named, opened_picture
 from benchmarks.shortlisting import blended
-from core.features import FEATURE, Pass, deep_fingerprint
-from core.fingerprinting import VERSIONS, Description, Question
-from core.hashing import fingerprint
-from core.index.deep_index import DeepIndex
-from core.index.feature_index import Codes
-from core.index.photo_index import PhotoIndex
-from core.model import Deepen, DeepFingerprint, Evidence, FileStamp, LightFingerprint, Place, Remember
-from core.photos import decode, sha256_of
-from core.ranking import DHASH_RADIUS, PDQ_RADIUS
-from core.search import SearchEngine
+from core.fingerprints.features import FEATURE, Pass, photo_features
+from core.fingerprints.hashes import fingerprint
+from core.imaging.decoding import decode, sha256_of
+from core.index.feature_index import FeatureIndex
+from core.index.hash_index import HashIndex
+from core.index.inverted_lists import Codes
+from core.matching.ranking import DHASH_RADIUS, PDQ_RADIUS
+from core.model import Evidence, FileStamp, PhotoFeatures, PhotoHashes, Place, PutFeatures, PutImage
+from core.search.engine import SearchEngine
 from core.storage.database import Database, sqlite_url
 from core.storage.store import Store
-from core.workers import PhotoWorkers
+from core.workers.pool import PhotoWorkers
+from core.workers.tasks import VERSIONS, Description, Question
 
 WHOLE = ("jpeg_55", "resized_640", "mirrored", "warm")
 HARD = ("crop_35", "crop_60", "post_dark", "story_blurred", "screen_photo", "caption_bar_above", "tilted_10", "grid_4")
@@ -44,7 +44,7 @@ BATCH = 500
 
 T = TypeVar("T")
 
-Prints = tuple[LightFingerprint, DeepFingerprint]
+Prints = tuple[PhotoHashes, PhotoFeatures]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,8 @@ class Picture:
     """A photo's bytes and fingerprints."""
 
     data: bytes
-    light: LightFingerprint
-    deep: DeepFingerprint
+    light: PhotoHashes
+    deep: PhotoFeatures
 
     @property
     def prints(self) -> Prints:
@@ -73,8 +73,8 @@ class Clock:
         self.milliseconds[step].append(1000 * (time.perf_counter() - started))
         return result
 
-    async def fingerprint_bytes(self, data: bytes) -> LightFingerprint:
-        return await self._taken("decode and light fingerprint", self._workers.fingerprint_bytes(data))
+    async def hash_bytes(self, data: bytes) -> PhotoHashes:
+        return await self._taken("decode and light fingerprint", self._workers.hash_bytes(data))
 
     async def describe(self, data: bytes, sizes: Pass) -> Description:
         return await self._taken(f"decode and features {sizes}", self._workers.describe(data, sizes))
@@ -87,7 +87,7 @@ def pictures(paths: Sequence[Path]) -> Iterator[Picture]:
     for path in paths:
         data = path.read_bytes()
         photo = decode(data)
-        yield Picture(data, fingerprint(photo, sha256_of(data)), deep_fingerprint(photo))
+        yield Picture(data, fingerprint(photo, sha256_of(data)), photo_features(photo))
 
 
 def invented(real: Sequence[Picture], count: int, *, seed: int = 7) -> Iterator[Prints]:
@@ -99,7 +99,7 @@ def invented(real: Sequence[Picture], count: int, *, seed: int = 7) -> Iterator[
         rows = np.frombuffer(like.deep.codes, FEATURE).copy()
         if len(rows):
             rows["code"] = blended(np.ascontiguousarray(rows["code"]), pool, random)
-        light = LightFingerprint(
+        light = PhotoHashes(
             sha256=random.bytes(32),
             dhash=random.bytes(8),
             pdq=random.bytes(32),
@@ -109,7 +109,7 @@ def invented(real: Sequence[Picture], count: int, *, seed: int = 7) -> Iterator[
             height=like.light.height,
             version=VERSIONS.light,
         )
-        yield light, DeepFingerprint(rows.tobytes(), like.deep.thumbnail, VERSIONS.deep)
+        yield light, PhotoFeatures(rows.tobytes(), like.deep.thumbnail, VERSIONS.deep)
 
 
 async def fill(store: Store, real: Sequence[Picture], count: int) -> None:
@@ -128,11 +128,11 @@ async def put(store: Store, everything: Sequence[Prints], *, owner: Callable[[in
                 [_remember(number, owner(number), light) for number, (light, _) in zip(numbers, some, strict=True)]
             )
             waiting = {one.sha256: one.light_id for one in await store.backlog(after=0, limit=2 * BATCH)}
-            await store.write([Deepen(waiting[light.sha256], b"", deep) for light, deep in some])
+            await store.write([PutFeatures(waiting[light.sha256], b"", deep) for light, deep in some])
 
 
-def _remember(number: int, username: str, light: LightFingerprint) -> Remember:
-    return Remember(
+def _remember(number: int, username: str, light: PhotoHashes) -> PutImage:
+    return PutImage(
         Place(username, f"{username}/{number}.jpg".encode()), FileStamp(number + 1, number, number, 1), light
     )
 
@@ -149,8 +149,8 @@ def asked(paths: Sequence[Path], kinds: Sequence[str], count: int, others: Seque
 
 async def measure(store: Store, cache: Path, clock: Clock, queries: dict[str, list[bytes]]) -> None:
     before = resident()
-    index = PhotoIndex(cache, pdq_radius=PDQ_RADIUS, dhash_radius=DHASH_RADIUS, light_version=VERSIONS.light)
-    deep = DeepIndex(cache, deep_version=VERSIONS.deep)
+    index = HashIndex(cache, pdq_radius=PDQ_RADIUS, dhash_radius=DHASH_RADIUS, hashes_version=VERSIONS.light)
+    deep = FeatureIndex(cache, features_version=VERSIONS.deep)
     engine = SearchEngine(clock, store, index, deep)
     await by_the_clock("whole pictures: index ready", engine.refresh)
     await by_the_clock("features: index ready", lambda: deep.follow(store))

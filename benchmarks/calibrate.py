@@ -5,7 +5,7 @@
 plain and edited, and notes the evidence for the picture itself and for the best other candidates: with the picture
 left out, these are what an unknown photo of the same scene would be answered with. Two logistic regressions are
 fitted to it, for photos and for drawings; figures are printed for folds that were left out. `--write` puts the
-weights into core/calibration.json.
+weights into core/matching/calibration.json.
 
 `--half 1 --judge` prints the figures of the shipped calibration on the photos it was not fitted to.
 """
@@ -30,15 +30,15 @@ from PIL import Image, ImageOps
 
 from benchmarks.edits import EDITS, Edit
 from benchmarks.templates import TEMPLATES
-from core.alignment import Alignment, align
-from core.calibration import FILE, MOST_SPREADS, Model, confidence, is_drawn, signals
-from core.deep_search import ROUNDS
-from core.features import DEEP_VERSION, FEATURE, Features, deep_fingerprint, opened, query_features
-from core.index.feature_index import FeatureIndex
-from core.model import CODE_BYTES, DeepFingerprint, Evidence
-from core.photos import decode
-from core.ranking import ACCEPTED_CONFIDENCE
-from core.verification import FEWEST_INLIERS, examine
+from core.fingerprints.features import FEATURE, FEATURES_VERSION, Features, opened, photo_features, query_features
+from core.imaging.decoding import decode
+from core.index.inverted_lists import InvertedLists
+from core.matching.alignment import Alignment, align
+from core.matching.calibration import FILE, MOST_SPREADS, Model, confidence, is_drawn, signals
+from core.matching.ranking import ACCEPTED_CONFIDENCE
+from core.matching.verification import FEWEST_INLIERS, examine
+from core.model import CODE_BYTES, Evidence, PhotoFeatures
+from core.search.feature_search import ROUNDS
 
 TEMPLATE = "template"
 KNOWN_TEMPLATES, UNKNOWN_TEMPLATES = 160, 240
@@ -97,8 +97,8 @@ class Bench:
         unknown = range(first + KNOWN_TEMPLATES, first + KNOWN_TEMPLATES + UNKNOWN_TEMPLATES)
         self.subjects = [Subject(name) for name in [*mine, *known]]
         self.unknown = [Subject(f"{TEMPLATE}:{number}", is_known=False) for number in unknown]
-        self.fingerprints: dict[str, DeepFingerprint] = {}
-        self.index = FeatureIndex()
+        self.fingerprints: dict[str, PhotoFeatures] = {}
+        self.index = InvertedLists()
 
     def fill(self, pool: ProcessPoolExecutor) -> None:
         """Make the fingerprints of the known pictures and index them."""
@@ -114,8 +114,8 @@ class Bench:
         return proposed if own in proposed or own not in self.fingerprints else [*proposed, own]
 
 
-def _fingerprint(job: tuple[Path, str]) -> DeepFingerprint:
-    return deep_fingerprint(decode(content(*job)))
+def _fingerprint(job: tuple[Path, str]) -> PhotoFeatures:
+    return photo_features(decode(content(*job)))
 
 
 def content(folder: Path, name: str) -> bytes:
@@ -285,7 +285,13 @@ def write(found: Sequence[Sample], origin: str) -> None:
         model = fit(names, rows[part], right[part])
         arrays = {name: getattr(model, name).round(5).tolist() for name in ("means", "spreads", "weights", "products")}
         models[kind] = {**arrays, "bias": round(model.bias, 5)}
-    content = {"version": 2, "deep_version": DEEP_VERSION, "fitted_to": origin, "signals": names, "models": models}
+    content = {
+        "version": 2,
+        "features_version": FEATURES_VERSION,
+        "fitted_to": origin,
+        "signals": names,
+        "models": models,
+    }
     FILE.write_text(json.dumps(content) + "\n", encoding="utf-8")
     print(f"written: {FILE}")
 
@@ -310,7 +316,7 @@ def main() -> None:
     parser.add_argument("--edits", type=int, default=3, help="edited queries for each picture")
     parser.add_argument("--evidence", type=Path, help="keep the evidence here, and take it from here if it is there")
     parser.add_argument("--judge", action="store_true", help="use the shipped calibration instead of left-out folds")
-    parser.add_argument("--write", action="store_true", help="write core/calibration.json")
+    parser.add_argument("--write", action="store_true", help="write core/matching/calibration.json")
     options = parser.parse_args()
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if options.evidence and options.evidence.exists():

@@ -23,9 +23,9 @@ from PIL import Image
 from benchmarks.asking import WHOLE, Picture, fill, pictures
 from benchmarks.asking import asked as edited_copies
 from benchmarks.chat_bot import ANSWER_SECONDS, SHOW, Query, SomeAsked, Talk, running, verdict_of
-from core.fingerprinting import VERSIONS
 from core.storage.database import Database
 from core.storage.store import Store
+from core.workers.tasks import VERSIONS
 from tests.fakes.telegram.bot_api import TEST_TOKEN, BotApi, bot_api
 from tests.fakes.telegram.chats import BotMessage, Message
 from tests.fakes.telegram.people import Person

@@ -41,9 +41,9 @@ from benchmarks.chat_stage import WARM_SECONDS, as_sent, at_telegram
 from benchmarks.discord_chatting import at_discord
 from benchmarks.outage import show_complaints
 from benchmarks.watching import end_at_sigterm, report, shown, wait_until
-from core.fingerprinting import VERSIONS
 from core.storage.database import Database
 from core.storage.store import Store
+from core.workers.tasks import VERSIONS
 from tests.mariadb import MariaDB, private_mariadb
 from tests.shell import Shell
 

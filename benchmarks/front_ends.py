@@ -3,7 +3,7 @@
 python -m benchmarks.front_ends PHOTOS --photos 300 --queries 6 --plot front_ends.png
 
 Some photos are indexed with every front end; edited copies of them, of the kinds that are hard to find, are asked for.
-The images with most votes, as FeatureIndex.shortlist counts them over a full scan, are aligned; a photo is found if it
+The images with most votes, as InvertedLists.shortlist counts them over a full scan, are aligned; a photo is found if it
 has the most weight of all and so many inliers. There is one pass, without mirror images; the second, richer pass, which
 finds the cells of large grids, is the same trade for all front ends. The other members of grids and strips are not
 indexed, so that every other image is a wrong one.
@@ -33,13 +33,21 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.edits import EDITS, Edit
-from core.alignment import align
-from core.features import FIRST_PASS, REFERENCE_FEATURES, REFERENCE_SIDE, Features, Pass, fitted, query_features
-from core.features import _codes as sift_codes
-from core.features import _stretched as stretched
-from core.index import feature_index
-from core.index.feature_index import FeatureIndex
-from core.photos import decode
+from core.fingerprints.features import (
+    FIRST_PASS,
+    REFERENCE_FEATURES,
+    REFERENCE_SIDE,
+    Features,
+    Pass,
+    fitted,
+    query_features,
+)
+from core.fingerprints.features import _codes as sift_codes
+from core.fingerprints.features import _stretched as stretched
+from core.imaging.decoding import decode
+from core.index import inverted_lists
+from core.index.inverted_lists import InvertedLists
+from core.matching.alignment import align
 
 T = TypeVar("T")
 Pixels = NDArray[np.uint8]
@@ -70,7 +78,7 @@ SIFT_SIGMA = 2.2
 def main() -> None:
     arguments = parse()
     cv2.setNumThreads(1)
-    feature_index.FLAT_UP_TO = 1 << 40  # one list: a full scan
+    inverted_lists.FLAT_UP_TO = 1 << 40  # one list: a full scan
     indexed, others = chosen(arguments.photos, arguments.photos_indexed, Random(arguments.seed))
     indexes = indexed_with_each(indexed)
     print(f"{len(indexed)} photos indexed, OpenCV {cv2.__version__}", flush=True)
@@ -206,7 +214,7 @@ class Indexed:
     front_end: FrontEnd
     stored: list[bytes]
     seconds: list[float]
-    index: FeatureIndex
+    index: InvertedLists
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +251,7 @@ def chosen(folder: Path, count: int, random: Random) -> tuple[list[Path], list[P
 
 
 def indexed_with_each(photos: Sequence[Path]) -> list[Indexed]:
-    indexes = [Indexed(front_end, [], [], FeatureIndex()) for front_end in FRONT_ENDS]
+    indexes = [Indexed(front_end, [], [], InvertedLists()) for front_end in FRONT_ENDS]
     for number, path in enumerate(photos):
         pixels = decoded(path.read_bytes())
         for each in indexes:

@@ -37,8 +37,8 @@ import pillow_heif
 from PIL import Image, ImageCms, PngImagePlugin
 
 from core.errors import ImageError
-from core.model import LightFingerprint
-from core.workers import PICTURE_SECONDS, PhotoWorkers
+from core.model import PhotoHashes
+from core.workers.pool import PICTURE_SECONDS, PhotoWorkers
 
 WORKERS, IN_FLIGHT = 2, 4
 SLACK_SECONDS = 3.0
@@ -107,7 +107,7 @@ def parse() -> argparse.Namespace:
 async def run(seeds: list[Seed], chance: random.Random, arguments: argparse.Namespace) -> int:
     tally = Tally()
     async with PhotoWorkers(WORKERS) as workers:
-        right = {seed.name: await workers.fingerprint_bytes(seed.data) for seed in seeds}
+        right = {seed.name: await workers.hash_bytes(seed.data) for seed in seeds}
         judge = Judge(workers, right, tally, arguments.keep)
         started, memory = time.monotonic(), []
         async for number in in_hand(mutants(seeds, chance, arguments.count), judge.send):
@@ -133,9 +133,7 @@ async def run(seeds: list[Seed], chance: random.Random, arguments: argparse.Name
 class Judge:
     """Sends samples and judges what comes back."""
 
-    def __init__(
-        self, workers: PhotoWorkers, right: dict[str, LightFingerprint], tally: Tally, keep: Path | None
-    ) -> None:
+    def __init__(self, workers: PhotoWorkers, right: dict[str, PhotoHashes], tally: Tally, keep: Path | None) -> None:
         self._workers = workers
         self._right = right
         self._tally = tally
@@ -174,9 +172,9 @@ class Judge:
     async def _outcome(self, sample: Sample) -> str:
         try:
             if sample.is_path:
-                fingerprint = (await self._workers.fingerprint_file(sample.data)).light
+                fingerprint = (await self._workers.hash_file(sample.data)).light
             else:
-                fingerprint = await self._workers.fingerprint_bytes(sample.data)
+                fingerprint = await self._workers.hash_bytes(sample.data)
         except ImageError as error:
             if sample.intact:
                 self._fault(sample, f"intact, yet {type(error).__name__}: {error}")

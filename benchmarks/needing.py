@@ -19,14 +19,14 @@ from threading import Event, Thread
 from sqlalchemy import URL
 
 from benchmarks.asking import fill, pictures
-from core.features import RICH_PASS
-from core.fingerprinting import VERSIONS
-from core.index.deep_index import DeepIndex
-from core.index.photo_index import PhotoIndex
-from core.ranking import DHASH_RADIUS, PDQ_RADIUS
+from core.fingerprints.features import RICH_PASS
+from core.index.feature_index import FeatureIndex
+from core.index.hash_index import HashIndex
+from core.matching.ranking import DHASH_RADIUS, PDQ_RADIUS
 from core.storage.database import Database, sqlite_url
 from core.storage.store import Store
-from core.workers import PhotoWorkers
+from core.workers.pool import PhotoWorkers
+from core.workers.tasks import VERSIONS
 from tests.mariadb import private_mariadb
 
 SAMPLE_SECONDS = 0.02
@@ -63,8 +63,8 @@ def follow(database: Path, cache: Path, images: int) -> None:
 async def _follow(database: Path, cache: Path, images: int) -> None:
     store = Store(Database(sqlite_url(database)), VERSIONS)
     resident, addresses = status("VmRSS"), status("VmSize")
-    index = PhotoIndex(cache, pdq_radius=PDQ_RADIUS, dhash_radius=DHASH_RADIUS, light_version=VERSIONS.light)
-    deep = DeepIndex(cache, deep_version=VERSIONS.deep)
+    index = HashIndex(cache, pdq_radius=PDQ_RADIUS, dhash_radius=DHASH_RADIUS, hashes_version=VERSIONS.light)
+    deep = FeatureIndex(cache, features_version=VERSIONS.deep)
     await index.follow(store)
     await deep.follow(store)
     await store.close()
@@ -89,9 +89,9 @@ async def work(paths: Sequence[Path]) -> None:
         async with PhotoWorkers(1) as workers:
             for path in islice(cycle(paths), PHOTOS_A_WORKER):
                 data = path.read_bytes()
-                await workers.fingerprint_bytes(data)
+                await workers.hash_bytes(data)
                 await workers.describe(data, RICH_PASS)
-                await workers.deepen_file(bytes(path))
+                await workers.extract_features(bytes(path))
     print(f"a worker: {max(most.values()) / 1e6:.0f} MB")
 
 

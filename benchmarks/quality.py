@@ -53,17 +53,17 @@ from benchmarks.edits import (
 from benchmarks.templates import TEMPLATES
 from core.dataset import locate
 from core.errors import ImageError
-from core.features import Pass
-from core.fingerprinting import VERSIONS, Description, Question
-from core.index.deep_index import DeepIndex
-from core.index.photo_index import PhotoIndex
-from core.model import Evidence, LightFingerprint, Match, SearchResult, Verdict
-from core.photos import decode
-from core.ranking import DHASH_RADIUS, PDQ_RADIUS, SAME_SCENE_INLIERS
-from core.search import SearchEngine
+from core.fingerprints.features import Pass
+from core.imaging.decoding import decode
+from core.index.feature_index import FeatureIndex
+from core.index.hash_index import HashIndex
+from core.matching.ranking import DHASH_RADIUS, PDQ_RADIUS, SAME_SCENE_INLIERS
+from core.model import Evidence, Match, PhotoHashes, SearchResult, Verdict
+from core.search.engine import SearchEngine
 from core.storage.database import Database, sqlite_url
 from core.storage.store import Store
-from core.workers import PhotoWorkers
+from core.workers.pool import PhotoWorkers
+from core.workers.tasks import VERSIONS, Description, Question
 from indexer.crew import Crew
 from indexer.deepening import Deepening
 from indexer.progress import shown_progress
@@ -445,8 +445,8 @@ async def _indexed(folder: Path, workers: PhotoWorkers, *, pictures: int) -> Asy
 
 
 def _engine(store: Store, reader: "Witness", cache: Path) -> SearchEngine:
-    index = PhotoIndex(cache, pdq_radius=PDQ_RADIUS, dhash_radius=DHASH_RADIUS, light_version=VERSIONS.light)
-    return SearchEngine(reader, store, index, DeepIndex(cache, deep_version=VERSIONS.deep))
+    index = HashIndex(cache, pdq_radius=PDQ_RADIUS, dhash_radius=DHASH_RADIUS, hashes_version=VERSIONS.light)
+    return SearchEngine(reader, store, index, FeatureIndex(cache, features_version=VERSIONS.deep))
 
 
 class Witness:
@@ -462,8 +462,8 @@ class Witness:
         self._inliers.set(heard)
         return heard
 
-    async def fingerprint_bytes(self, data: bytes) -> LightFingerprint:
-        return await self._workers.fingerprint_bytes(data)
+    async def hash_bytes(self, data: bytes) -> PhotoHashes:
+        return await self._workers.hash_bytes(data)
 
     async def describe(self, data: bytes, sizes: Pass) -> Description:
         return await self._workers.describe(data, sizes)

@@ -40,13 +40,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.edits import EDITS, PLAIN
-from core.features import FIRST_PASS, RICH_PASS, Features, deep_fingerprint
-from core.features import _rotations as rotations
-from core.fingerprinting import describe
-from core.index import feature_index, snapshot
-from core.index.feature_index import Codes, FeatureIndex, Ids, _Lists
+from core.fingerprints.features import FIRST_PASS, RICH_PASS, Features, photo_features
+from core.fingerprints.features import _rotations as rotations
+from core.imaging.decoding import decode
+from core.index import inverted_lists, snapshot
+from core.index.inverted_lists import Codes, Ids, InvertedLists, _FaissLists
 from core.model import CODE_BYTES
-from core.photos import decode
+from core.workers.tasks import describe
 
 T = TypeVar("T")
 Asked = TypeVar("Asked")
@@ -186,8 +186,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--codes", type=Path, help="an .npz file that keeps the photos' codes for the next run")
     parser.add_argument("--copies", choices=COPIES, default="flipped")
     parser.add_argument("--lists-factor", type=float, default=1.0, help="times the usual number of lists")
-    parser.add_argument("--nearest", type=int, default=feature_index.NEAREST_LISTS)
-    parser.add_argument("--rounds", type=int, default=feature_index.ROUNDS)
+    parser.add_argument("--nearest", type=int, default=inverted_lists.NEAREST_LISTS)
+    parser.add_argument("--rounds", type=int, default=inverted_lists.ROUNDS)
     parser.add_argument("--tune", action="store_true", help="half, once and twice the lists, 4, 8 and 16 of them asked")
     return parser.parse_args()
 
@@ -214,7 +214,7 @@ def cached_codes(photos: Sequence[Path], cache: Path | None) -> list[Codes]:
 
 
 def codes_of(path: Path) -> Codes:
-    return Features.unpacked(deep_fingerprint(decode(path.read_bytes())).codes).codes
+    return Features.unpacked(photo_features(decode(path.read_bytes())).codes).codes
 
 
 def made_queries(photos: Sequence[Path], others: Sequence[Path], arguments: argparse.Namespace) -> list[Query]:
@@ -283,15 +283,15 @@ COPIES: dict[str, Copies] = {"flipped": flipped, "blended": blended}
 # Ours and its peers
 
 
-class WithLists(FeatureIndex):
-    """The votes of a FeatureIndex, over lists that it did not train."""
+class WithLists(InvertedLists):
+    """The votes of a InvertedLists, over lists that it did not train."""
 
-    def __init__(self, lists: _Lists) -> None:
+    def __init__(self, lists: _FaissLists) -> None:
         super().__init__()
         self._lists = lists
 
 
-class Flat(_Lists):
+class Flat(_FaissLists):
     """A faiss IndexBinaryFlat in the place of the lists."""
 
     def __init__(self) -> None:
@@ -308,41 +308,41 @@ class Flat(_Lists):
         self._owners = np.concatenate([self._owners, ids])
 
     def nearest(self, codes: Codes) -> tuple[NDArray[np.int32], Ids]:
-        bits, rows = self._flat.search(codes, feature_index.NEIGHBOURS)
+        bits, rows = self._flat.search(codes, inverted_lists.NEIGHBOURS)
         return bits, self._owners[rows]
 
 
-def ours(images: Images, constants: Constants, _: Codes) -> FeatureIndex:
+def ours(images: Images, constants: Constants, _: Codes) -> InvertedLists:
     """Return an empty index; expecting four times as many codes makes it want twice as many lists."""
     use(constants)
-    return FeatureIndex(expected=round(images.total() * constants.factor**2))
+    return InvertedLists(expected=round(images.total() * constants.factor**2))
 
 
 def use(constants: Constants) -> None:
-    feature_index.NEAREST_LISTS, feature_index.ROUNDS = constants.nearest, constants.rounds
+    inverted_lists.NEAREST_LISTS, inverted_lists.ROUNDS = constants.nearest, constants.rounds
 
 
-def flat(_: Images, constants: Constants, __: Codes) -> FeatureIndex:
+def flat(_: Images, constants: Constants, __: Codes) -> InvertedLists:
     use(constants)
     return WithLists(Flat())
 
 
-def trained_by_faiss(images: Images, constants: Constants, first_page: Codes) -> FeatureIndex:
+def trained_by_faiss(images: Images, constants: Constants, first_page: Codes) -> InvertedLists:
     """Return an empty index with as many lists as ours, and centroids by faiss from the same sample."""
     use(constants)
     count = 2 ** round(np.log2(np.sqrt(images.total()) * constants.factor))
     random = np.random.default_rng(len(first_page))
-    size = min(len(first_page), feature_index.SAMPLE_A_LIST * count)
+    size = min(len(first_page), inverted_lists.SAMPLE_A_LIST * count)
     sample = first_page[np.sort(random.choice(len(first_page), size, replace=False))]
     faiss.omp_set_num_threads(1)
     quantizer: Any = faiss.IndexBinaryFlat(CODE_BYTES * 8)
     trained = faiss.IndexBinaryIVF(quantizer, CODE_BYTES * 8, count)
     trained.cp.niter, trained.cp.min_points_per_centroid = FAISS_ROUNDS, 1
     trained.train(sample)
-    return WithLists(_Lists(faiss.vector_to_array(quantizer.xb).reshape(count, CODE_BYTES)))
+    return WithLists(_FaissLists(faiss.vector_to_array(quantizer.xb).reshape(count, CODE_BYTES)))
 
 
-Maker = Callable[[Images, Constants, Codes], FeatureIndex]
+Maker = Callable[[Images, Constants, Codes], InvertedLists]
 """Gives an empty index; the codes are those of the first page, for training."""
 
 
@@ -374,7 +374,7 @@ def build_peer(make: Maker, images: Images, queries: Sequence[Query], constants:
     return Built(seconds[0], sum(seconds), after, *both_passes(index, firsts, riches))
 
 
-def built(make: Maker, images: Images, constants: Constants) -> tuple[FeatureIndex, list[float]]:
+def built(make: Maker, images: Images, constants: Constants) -> tuple[InvertedLists, list[float]]:
     """Return an index of all images, and the seconds that each page took; the first includes the training."""
     stream = pages(images)
     first_page = next(stream)
@@ -383,12 +383,12 @@ def built(make: Maker, images: Images, constants: Constants) -> tuple[FeatureInd
     return index, [seconds[0] + training, *seconds[1:]]
 
 
-def both_passes(index: FeatureIndex, firsts: Sequence[Query], riches: Sequence[Query]) -> tuple[Answers, Answers]:
+def both_passes(index: InvertedLists, firsts: Sequence[Query], riches: Sequence[Query]) -> tuple[Answers, Answers]:
     first = answers(index, [(query.image, query.first) for query in firsts])
     return first, answers(index, [(query.image, query.rich) for query in riches])
 
 
-def answers(index: FeatureIndex, asked: Sequence[tuple[int, Codes]]) -> Answers:
+def answers(index: InvertedLists, asked: Sequence[tuple[int, Codes]]) -> Answers:
     index.shortlist(asked[-1][1], size=SHORTLIST)
     found = [(image, *timed(partial(index.shortlist, codes, size=SHORTLIST))) for image, codes in asked]
     milliseconds = [seconds * 1000 for _, _, seconds in found]
@@ -400,7 +400,7 @@ def answers(index: FeatureIndex, asked: Sequence[tuple[int, Codes]]) -> Answers:
     )
 
 
-def changed(index: FeatureIndex, codes: Codes, unused: int) -> tuple[float, float]:
+def changed(index: InvertedLists, codes: Codes, unused: int) -> tuple[float, float]:
     """Return the median seconds of adding an image, and of discarding one."""
     ids = [np.array([unused + number]) for number in range(SINGLES)]
     before = len(index)
@@ -421,10 +421,10 @@ def open_and_ask(folder: Path, queries: Sequence[Query], constants: Constants, r
     return opened
 
 
-def opened_index(folder: Path) -> FeatureIndex:
+def opened_index(folder: Path) -> InvertedLists:
     found = snapshot.load(folder)
     assert found is not None, f"{folder} holds no snapshot"
-    return FeatureIndex.from_arrays(found.arrays)
+    return InvertedLists.from_arrays(found.arrays)
 
 
 def tune(images: Images, queries: Sequence[Query], constants: Constants) -> tuple[int, list[Built]]:
@@ -437,7 +437,7 @@ def tune(images: Images, queries: Sequence[Query], constants: Constants) -> tupl
     results = []
     for nearest in NEAREST:
         use(replace(constants, nearest=nearest))
-        probed = FeatureIndex.from_arrays(arrays)
+        probed = InvertedLists.from_arrays(arrays)
         results.append(
             Built(seconds[0], sum(seconds), after, *both_passes(probed, queries, queries[:TUNING_RICH_QUERIES]))
         )
@@ -490,7 +490,7 @@ def print_costs(images: Images, queries: Sequence[Query], constants: Constants) 
         folder = Path(parent) / "features"
         own, changes = in_a_fresh_process(partial(build_and_save, images, queries, constants, folder))
         opened = in_a_fresh_process(partial(open_and_ask, folder, queries, constants, own.first))
-    print_row("FeatureIndex", own)
+    print_row("InvertedLists", own)
     if images.count <= PEERS_UP_TO:
         for name, make in (("IndexBinaryFlat", flat), (f"IVF, faiss x{FAISS_ROUNDS}", trained_by_faiss)):
             print_row(name, in_a_fresh_process(partial(build_peer, make, images, queries, constants)))

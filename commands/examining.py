@@ -19,7 +19,7 @@ from core.doctor.facts import read_facts
 from core.doctor.finding import Introduction, finding_json, finding_text, without_token
 from core.doctor.memory import System
 from core.doctor.variables import check_settings
-from core.logs import start_logging
+from core.service.logs import start_logging
 from core.settings import Reading, Settings, default_database, read_settings
 from core.storage.database import sqlite_url
 from indexer.premises import check_dataset, check_events, take_inventory

@@ -10,7 +10,7 @@ from commands.saying import say
 from commands.wiring import open_store, prepare
 from core.answers import opt_out_json, opt_out_text
 from core.errors import PathError
-from core.index.follower import discard_snapshots
+from core.index.following import discard_snapshots
 from core.storage.opt_outs import OptOuts
 from indexer.sweep import list_root
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from commands.saying import say
 from commands.wiring import open_store, prepare, stopping
-from core.answers import scan_json, scan_text
+from core.answers import scan_json
 from core.storage.store import Store
-from core.workers import PhotoWorkers
+from core.workers.pool import PhotoWorkers
 from indexer.crew import Crew
 from indexer.deepening import Deepening
 from indexer.progress import shown_progress
@@ -35,7 +35,7 @@ async def index(dataset: Path | None, *, as_json: bool, is_quiet: bool, is_light
     if as_json:
         print(scan_json(report))
     elif not is_quiet:
-        print(scan_text(report))
+        print(report)
         if report.unreadable:
             say(f"{report.unreadable:,} file(s) cannot be read: `igsearch failures` lists them with the reason.")
     return 0

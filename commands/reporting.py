@@ -10,10 +10,10 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 from commands.wiring import open_store, prepare
 from core.answers import failure_json, failure_text, report_json, report_text, stats_json, stats_text
 from core.errors import IgSearchError, IndexerBusy
-from core.health import Condition, Part, conditions, health_json, health_text, parts_at_work, unknown
+from core.service.health import Condition, Part, conditions, health_json, health_text, parts_at_work, unknown
 from core.settings import Settings
-from core.storage.front_ends import FrontEnds
 from core.storage.replies import Replies
+from core.storage.statuses import FrontEnds
 from core.storage.store import Store
 
 REPORTS_LISTED = 1_000

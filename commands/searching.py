@@ -10,12 +10,12 @@ from commands.engine import engine_of
 from commands.saying import say
 from commands.wiring import open_store, prepare, stopping
 from core.answers import audit_json, audit_text, error_json, search_json, search_lines, search_remark, trial_text
-from core.audit import trials
-from core.comparison import HEIGHT, side_by_side
 from core.errors import PathError
+from core.imaging.comparison import HEIGHT, side_by_side
+from core.originals.folder import reference_picture
 from core.queries import Answer, Answers, expand, read_query
-from core.reference import reference_picture
-from core.workers import PhotoWorkers
+from core.search.audit import trials
+from core.workers.pool import PhotoWorkers
 
 
 async def search(queries: list[str], dataset: Path | None, show: Callable[[Answer], None]) -> int:

@@ -17,18 +17,18 @@ from answers.match_pictures import MatchPictures
 from commands.engine import engine_of
 from commands.wiring import database_of, open_store, prepare, stopping
 from core.errors import SettingsError
-from core.fingerprinting import VERSIONS
-from core.memory import limit_arenas
-from core.meter import Meter
 from core.model import FrontEnd
-from core.notify import announced, notifier
+from core.service.memory import limit_arenas
+from core.service.meter import Meter
+from core.service.supervision import Part as Service
+from core.service.supervision import supervise
+from core.service.systemd import announced, notifier
 from core.settings import Settings
-from core.storage.front_ends import FrontEnds
 from core.storage.replies import Replies
+from core.storage.statuses import FrontEnds
 from core.storage.store import Store
-from core.supervision import Part as Service
-from core.supervision import supervise
-from core.workers import PhotoWorkers
+from core.workers.pool import PhotoWorkers
+from core.workers.tasks import VERSIONS
 from indexer.daemon import Daemon
 from indexer.schedule import Schedule
 from indexer.visit import Manner
@@ -190,7 +190,7 @@ def _meter(settings: Settings, front_ends: Sequence[FrontEnd], *, has_indexer: b
     if not settings.metrics_listen:
         yield Meter()
         return
-    from core.metrics import Metrics
+    from core.service.metrics import Metrics
 
     metrics = Metrics(_version(), front_ends=front_ends, has_indexer=has_indexer)
     with metrics.served(settings.metrics_listen):

@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from core.errors import StoreError
-from core.fingerprinting import VERSIONS
-from core.logs import start_logging
+from core.service.logs import start_logging
 from core.settings import Settings, default_database, load_settings
 from core.storage.database import READ_SECONDS, Database, sqlite_url
 from core.storage.store import Store
+from core.workers.tasks import VERSIONS
 from indexer.sweep import root_identity
 
 

@@ -4,15 +4,14 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
-from core.audit import Trial
+from core.dataset import printable
+from core.matching.placement import where
+from core.matching.ranking import word_for
 from core.model import Checkpoint, DaemonStatus, LedgerRecord, Match, OptOut, Report, ScanReport, SearchResult, Stats
-from core.placement import where
-from core.ranking import word_for
-
-SILENCE = timedelta(minutes=1)
-"""A daemon says every 15 s how it is."""
+from core.search.audit import Trial
+from core.service.health import SILENCE, moment_text
 
 
 def search_json(query: str, result: SearchResult) -> str:
@@ -153,7 +152,7 @@ def stats_text(stats: Stats, now: datetime) -> str:
         "unreadable": f"{stats.unreadable:,}",
         "reports": f"{stats.reports:,}",
         "revision": str(stats.revision),
-        "last scan": last_scan + (f": {scan_text(stats.last_report)}" if stats.last_report else ""),
+        "last scan": last_scan + (f": {stats.last_report}" if stats.last_report else ""),
         **_daemon_rows(stats.daemon, now),
     }
     return "\n".join(f"{name:<11} {value}" for name, value in rows.items())
@@ -171,10 +170,6 @@ def _daemon_rows(daemon: DaemonStatus | None, now: datetime) -> dict[str, str]:
     }
 
 
-def moment_text(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-
-
 def opt_out_json(entry: OptOut) -> str:
     """Write one entry of the list of accounts that were forgotten."""
     return json.dumps(asdict(entry), default=datetime.isoformat)
@@ -190,18 +185,6 @@ def failure_text(entry: LedgerRecord) -> str:
     """Return one line of the ledger."""
     retry = f"tried again after {entry.next_retry:%Y-%m-%d %H:%M} UTC" if entry.next_retry else "until the file changes"
     return f"{printable(entry.place.path)}: {entry.reason} ({entry.kind}, {entry.attempts} attempt(s), {retry})"
-
-
-def scan_text(report: ScanReport) -> str:
-    """Return the counts of a rescan in one line."""
-    counts = asdict(report)
-    seconds = counts.pop("seconds")
-    return ", ".join(f"{number:,} {name}" for name, number in counts.items()) + f", {seconds:.1f} s"
-
-
-def printable(name: bytes) -> str:
-    """Show a name in a terminal or log: control characters and foreign bytes as escapes."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in os.fsdecode(name))
 
 
 def _verbose_line(match: Match) -> str:

@@ -4,6 +4,7 @@ Names are bytes, as the disk keeps them. Left out without a word: hidden names, 
 and downloaders put beside photos, names of unfinished files, sidecars, and videos (for now).
 """
 
+import os
 import re
 
 from core.model import Place
@@ -54,3 +55,8 @@ def is_ignored_folder(name: bytes) -> bool:
 def is_ignored_file(name: bytes) -> bool:
     lowered = name.lower()
     return lowered.startswith(b".") or lowered in IGNORED_FILES or lowered.endswith(IGNORED_SUFFIXES)
+
+
+def printable(name: bytes) -> str:
+    """Show a name in a terminal or log: control characters and foreign bytes as escapes."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in os.fsdecode(name))

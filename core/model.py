@@ -2,7 +2,7 @@
 
 import os
 import stat
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Literal, Self
 
@@ -55,7 +55,7 @@ def _int64(number: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class LightFingerprint:
+class PhotoHashes:
     """The whole-image hashes of a picture; width and height are those of the upright picture in pixels."""
 
     sha256: bytes  # 32 bytes, of the file
@@ -82,8 +82,8 @@ CODE_BYTES, FEATURE_BYTES = 32, 38
 
 
 @dataclass(frozen=True, slots=True)
-class DeepFingerprint:
-    """The local features of a picture and a small grey copy of it, as core/features.py packs them."""
+class PhotoFeatures:
+    """The local features of a picture and a small grey copy of it, as core/fingerprints/features.py packs them."""
 
     codes: bytes  # FEATURE_BYTES a feature, of which the first CODE_BYTES are its code
     thumbnail: bytes
@@ -237,6 +237,11 @@ class ScanReport:
     unreadable: int = 0
     ignored: int = 0
     seconds: float = 0.0
+
+    def __str__(self) -> str:
+        counts = asdict(self)
+        seconds = counts.pop("seconds")
+        return ", ".join(f"{number:,} {name}" for name, number in counts.items()) + f", {seconds:.1f} s"
 
 
 DaemonState = Literal["scanning", "watching", "root suspicious", "stopped"]
@@ -433,16 +438,16 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Remember:
+class PutImage:
     """A change of the record: the file at this place has this content."""
 
     place: Place
     stamp: FileStamp
-    light: LightFingerprint
+    light: PhotoHashes
 
 
 @dataclass(frozen=True, slots=True)
-class Relocate:
+class MoveImage:
     """A change of the record: an image that is known now lies at this place, or has this stamp."""
 
     image_id: int
@@ -451,7 +456,7 @@ class Relocate:
 
 
 @dataclass(frozen=True, slots=True)
-class Reject:
+class PutFailure:
     """A change of the record: the file cannot be read; an image of older content at its place goes.
 
     Unless the fault may pass: then it says nothing about the bytes, and the image stays.
@@ -465,7 +470,7 @@ class Reject:
 
 
 @dataclass(frozen=True, slots=True)
-class Forget:
+class RemoveFile:
     """A change of the record: nothing lies at this path any more."""
 
     path: bytes
@@ -482,19 +487,19 @@ class OptOut:
 
 
 @dataclass(frozen=True, slots=True)
-class Deepen:
+class PutFeatures:
     """A change of the record: the bytes with this light fingerprint, read from this file, have this deep one."""
 
     light_id: int
     path: bytes
-    deep: DeepFingerprint
+    deep: PhotoFeatures
 
 
-Change = Remember | Relocate | Reject | Forget | Deepen
+Change = PutImage | MoveImage | PutFailure | RemoveFile | PutFeatures
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class BacklogEntry:
     """An entry of the backlog: bytes without a current deep fingerprint, a file that has them, and its ledger entry."""
 
     light_id: int
@@ -518,4 +523,4 @@ class ReferenceImage:
 
     light_id: int
     place: Place
-    light: LightFingerprint
+    light: PhotoHashes

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from core.dataset import is_ignored_file, is_ignored_folder
 from core.errors import ImageError, PathError
+from core.imaging.decoding import read_file, read_limited
 from core.model import Checkpoint, SearchResult
-from core.photos import read_file, read_limited
-from core.search import SearchEngine
+from core.search.engine import SearchEngine
 
 STANDARD_INPUT = "-"
 FOUND, NOTHING_FOUND = 0, 1

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from core.errors import IgSearchError
-from core.model import Change, LightFingerprint, Remember
+from core.model import Change, PhotoHashes, PutImage
 
 BATCH_FILES = 200
 """A transaction of 200 files takes 25 ms; what a crash can lose is one batch."""
@@ -23,11 +23,11 @@ class Batch:
     def __init__(self, store: Writes) -> None:
         self._store = store
         self._waiting: list[tuple[Change, Callable[[], None]]] = []
-        self._lights: dict[bytes, LightFingerprint] = {}
+        self._lights: dict[bytes, PhotoHashes] = {}
         self._writing = asyncio.Lock()
         self._failure: IgSearchError | None = None
 
-    def light(self, sha256: bytes) -> LightFingerprint | None:
+    def light(self, sha256: bytes) -> PhotoHashes | None:
         """Return the fingerprint of these bytes if it is on its way."""
         return self._lights.get(sha256)
 
@@ -36,7 +36,7 @@ class Batch:
         written, which may be later.
         """
         self._waiting.append((change, on_record))
-        if isinstance(change, Remember):
+        if isinstance(change, PutImage):
             self._lights[change.light.sha256] = change.light
         async with self._writing:
             if len(self._waiting) >= BATCH_FILES:
@@ -58,6 +58,6 @@ class Batch:
             self._failure = error
             raise
         for change, on_record in part:
-            if isinstance(change, Remember):
+            if isinstance(change, PutImage):
                 self._lights.pop(change.light.sha256, None)
             on_record()

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
 from core.errors import IgSearchError
-from core.supervision import rest
+from core.service.supervision import rest
 
 FILES_IN_HAND = 4
 """Files a worker has in work or waiting, so that no worker idles while one file waits for the database."""

@@ -14,8 +14,8 @@ from dataclasses import replace
 from typing import Protocol
 
 from core.errors import IgSearchError, IndexerBusy, NotReady, NoWorkers, PathError, StoreError, Unavailable
-from core.memory import give_back
 from core.model import DaemonStatus, Stats
+from core.service.memory import give_back
 from indexer.crew import Crew
 from indexer.lookout import Lookout
 from indexer.schedule import Schedule

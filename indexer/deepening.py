@@ -11,8 +11,8 @@ from functools import partial
 from typing import Protocol
 
 from core.errors import ImageError, PathError
-from core.fingerprinting import FileDeepFingerprint
-from core.model import Change, Deepen, Waiting
+from core.model import BacklogEntry, Change, PutFeatures
+from core.workers.tasks import FileFeatures
 from indexer.batch import Batch, Writes
 from indexer.crew import Crew
 from indexer.ledger import is_due, rejection
@@ -29,13 +29,13 @@ logger = logging.getLogger(__name__)
 class Backlog(Writes, Protocol):
     """The store, as this sees it."""
 
-    async def backlog(self, *, after: int, limit: int) -> Sequence[Waiting]: ...
+    async def backlog(self, *, after: int, limit: int) -> Sequence[BacklogEntry]: ...
 
 
 class Deepener(Protocol):
     """What makes deep fingerprints."""
 
-    async def deepen_file(self, path: bytes) -> FileDeepFingerprint: ...
+    async def extract_features(self, path: bytes) -> FileFeatures: ...
 
 
 class Deepening:
@@ -75,7 +75,7 @@ class Deepening:
         await self._batch.flush()
         self._last_id = self._handed_out
 
-    async def _entries(self, is_over: Callable[[], bool]) -> AsyncIterator[Waiting]:
+    async def _entries(self, is_over: Callable[[], bool]) -> AsyncIterator[BacklogEntry]:
         while page := await self._store.backlog(after=self._handed_out, limit=PAGE):
             for entry in page:
                 if is_over():
@@ -84,7 +84,7 @@ class Deepening:
                 yield entry
         self.is_at_end = True
 
-    async def _deepen(self, entry: Waiting) -> None:
+    async def _deepen(self, entry: BacklogEntry) -> None:
         asked = self._manner.is_asked
         if entry.failed and not is_due(entry.failed, entry.stamp, self._manner.clock(), is_asked=asked):
             self._heard(Outcome.UNREADABLE, 1)
@@ -92,13 +92,13 @@ class Deepening:
         outcome, change = await self._decide(entry)
         if change:
             await self._batch.add(change, partial(self._filed, outcome))
-        self.done += isinstance(change, Deepen)
+        self.done += isinstance(change, PutFeatures)
         self._heard(outcome, 1)
 
-    async def _decide(self, entry: Waiting) -> tuple[Outcome, Change | None]:
+    async def _decide(self, entry: BacklogEntry) -> tuple[Outcome, Change | None]:
         path = os.path.join(self._root, entry.place.path)
         try:
-            read = await self._reader.deepen_file(path)
+            read = await self._reader.extract_features(path)
         except PathError:
             return Outcome.GONE, None
         except ImageError as error:
@@ -109,4 +109,4 @@ class Deepening:
             return Outcome.UNREADABLE, rejection(entry.place, entry.stamp, error, before=entry.failed, now=now)
         if read.sha256 != entry.sha256:
             return Outcome.CHANGING, None
-        return Outcome.UPDATED, Deepen(entry.light_id, entry.place.path, read.deep)
+        return Outcome.UPDATED, PutFeatures(entry.light_id, entry.place.path, read.deep)

@@ -3,8 +3,8 @@
 from datetime import datetime, timedelta
 
 from core.errors import ImageError
-from core.model import FileStamp, LedgerRecord, Place, Reject
-from core.photos import READER_VERSION
+from core.imaging.decoding import READER_VERSION
+from core.model import FileStamp, LedgerRecord, Place, PutFailure
 
 FIRST_RETRY, LONGEST_RETRY = timedelta(hours=1), timedelta(hours=16)
 """What may pass (a crash, a slow disk, missing rights) is tried again after 1, 2, 4, 8 and then every 16 hours, or when
@@ -20,14 +20,14 @@ def is_due(failed: LedgerRecord, stamp: FileStamp, now: datetime, *, is_asked: b
 
 def rejection(
     place: Place, stamp: FileStamp, error: ImageError, *, before: LedgerRecord | None, now: datetime
-) -> Reject:
+) -> PutFailure:
     """Put down that a file could not be read, the how-manieth attempt it was, and when the next is due.
 
     What the ledger said `before` counts when it was of the same content.
     """
     attempts = before.attempts + 1 if before and before.stamp == stamp else 1
     pause = min(FIRST_RETRY * 2 ** min(attempts - 1, 10), LONGEST_RETRY)
-    return Reject(
+    return PutFailure(
         LedgerRecord(
             place=place,
             stamp=stamp,

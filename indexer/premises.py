@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from core.answers import printable
-from core.dataset import is_ignored_file, locate
+from core.dataset import is_ignored_file, locate, printable
 from core.doctor.finding import Finding, fix, listed, ok, skipped
 from indexer.sweep import list_root
 from indexer.watcher import WATCH_LIMITS, watch_limit

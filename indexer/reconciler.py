@@ -20,19 +20,19 @@ from pathlib import Path
 from typing import Protocol
 
 from core.errors import ImageError, PathError
-from core.fingerprinting import FileDigest, FileFingerprint
-from core.hashing import LIGHT_VERSION
+from core.fingerprints.hashes import HASHES_VERSION
 from core.model import (
     Change,
     FileStamp,
     ImageRecord,
     LedgerRecord,
-    LightFingerprint,
+    MoveImage,
+    PhotoHashes,
     Place,
-    Reject,
-    Relocate,
-    Remember,
+    PutFailure,
+    PutImage,
 )
+from core.workers.tasks import FileDigest, FileHashes
 from indexer.batch import Batch
 from indexer.ledger import rejection
 from indexer.sweep import is_gone, is_unchanged
@@ -73,13 +73,13 @@ class Reader(Protocol):
 
     async def digest_file(self, path: bytes) -> FileDigest: ...
 
-    async def fingerprint_file(self, path: bytes) -> FileFingerprint: ...
+    async def hash_file(self, path: bytes) -> FileHashes: ...
 
 
 class Lights(Protocol):
     """What knows the fingerprints of bytes."""
 
-    async def light(self, sha256: bytes) -> LightFingerprint | None: ...
+    async def light(self, sha256: bytes) -> PhotoHashes | None: ...
 
 
 class Reconciler:
@@ -120,7 +120,7 @@ class Reconciler:
             outcome = Outcome.UNREADABLE
         if self._must_lie_still and not is_unchanged(self._path(file.place.path), file.stamp):
             return Outcome.CHANGING
-        if isinstance(change, Reject):
+        if isinstance(change, PutFailure):
             logger.info("unreadable (%s) %s: %s", change.entry.kind, file.place, change.entry.reason)
         await self._batch.add(change, partial(self._filed, outcome))
         logger.debug("%s %s", outcome.value, file.place)
@@ -128,30 +128,28 @@ class Reconciler:
 
     async def _decide(self, file: Found) -> tuple[Outcome, Change]:
         if file.known and _is_remounted(file.known, file.stamp):
-            return Outcome.UNCHANGED, Relocate(file.known.image_id, file.place, file.stamp)
+            return Outcome.UNCHANGED, MoveImage(file.known.image_id, file.place, file.stamp)
         new = Outcome.UPDATED if file.known else Outcome.ADDED
         if (twin := self._same_inode(file)) and (light := await self._light(twin.sha256)):
             if self._has_left(twin):
                 return Outcome.MOVED, self._relocation(twin, file.place, file.stamp)
-            return new, Remember(file.place, file.stamp, light)
+            return new, PutImage(file.place, file.stamp, light)
         if file.stamp.size in self._sizes_read or any(twin.stamp.size == file.stamp.size for twin in file.relatives):
             digest = await self._reader.digest_file(self._path(file.place.path))
             if light := await self._light(digest.sha256):
                 return self._known_bytes(file, digest.stamp, light, new)
         self._sizes_read.add(file.stamp.size)
-        read = await self._reader.fingerprint_file(self._path(file.place.path))
-        return new, Remember(file.place, read.stamp, read.light)
+        read = await self._reader.hash_file(self._path(file.place.path))
+        return new, PutImage(file.place, read.stamp, read.light)
 
-    def _known_bytes(
-        self, file: Found, stamp: FileStamp, light: LightFingerprint, new: Outcome
-    ) -> tuple[Outcome, Change]:
+    def _known_bytes(self, file: Found, stamp: FileStamp, light: PhotoHashes, new: Outcome) -> tuple[Outcome, Change]:
         """Decide about a file whose bytes have a fingerprint already."""
         if file.known and file.known.sha256 == light.sha256:
-            return Outcome.UNCHANGED, Remember(file.place, stamp, light)
+            return Outcome.UNCHANGED, PutImage(file.place, stamp, light)
         for twin in file.relatives:
             if twin.sha256 == light.sha256 and not file.known and self._has_left(twin):
                 return Outcome.MOVED, self._relocation(twin, file.place, stamp)
-        return new, Remember(file.place, stamp, light)
+        return new, PutImage(file.place, stamp, light)
 
     def _same_inode(self, file: Found) -> ImageRecord | None:
         return next((one for one in file.relatives if one.stamp == file.stamp and one.place != file.place), None)
@@ -160,11 +158,11 @@ class Reconciler:
         """Tell whether nothing lies at an image's path, and no other file was taken for it."""
         return image.image_id not in self.relocated and is_gone(self._path(image.place.path))
 
-    def _relocation(self, image: ImageRecord, place: Place, stamp: FileStamp) -> Relocate:
+    def _relocation(self, image: ImageRecord, place: Place, stamp: FileStamp) -> MoveImage:
         self.relocated.add(image.image_id)
-        return Relocate(image.image_id, place, stamp)
+        return MoveImage(image.image_id, place, stamp)
 
-    async def _light(self, sha256: bytes) -> LightFingerprint | None:
+    async def _light(self, sha256: bytes) -> PhotoHashes | None:
         return self._batch.light(sha256) or await self._store.light(sha256)
 
     def _path(self, path: bytes) -> bytes:
@@ -172,4 +170,4 @@ class Reconciler:
 
 
 def _is_remounted(known: ImageRecord, stamp: FileStamp) -> bool:
-    return known.version == LIGHT_VERSION and replace(known.stamp, device=stamp.device) == stamp
+    return known.version == HASHES_VERSION and replace(known.stamp, device=stamp.device) == stamp

@@ -2,7 +2,7 @@
 
 1. List the disk.
 2. Visit every account, on the disk and on record.
-3. Forget what is missing, by the rules of indexer/removal.py.
+3. Remove what is missing, by the rules of indexer/removal.py.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from core.model import Forget, ScanReport
+from core.model import RemoveFile, ScanReport
 from indexer.batch import Batch
 from indexer.crew import Crew
 from indexer.reconciler import Outcome, Reader
@@ -104,7 +104,7 @@ class Rescan:
         gone = await asyncio.to_thread(still_missing, self._manner.root, listing.identity, missing)
         batch = Batch(self._store)
         for path in (*gone, *(place.path for place in findings.missing_failures)):
-            await batch.add(Forget(path))
+            await batch.add(RemoveFile(path))
         await batch.flush()
         return len(gone)
 

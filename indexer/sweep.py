@@ -10,8 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from core.answers import printable
-from core.dataset import is_ignored_file, is_ignored_folder, username_fault, username_of
+from core.dataset import is_ignored_file, is_ignored_folder, printable, username_fault, username_of
 from core.errors import PathError
 from core.model import FileStamp, Place, is_regular
 

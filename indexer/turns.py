@@ -2,7 +2,7 @@
 
 1. Visit the accounts where something happened, once their files may lie still; of many files the latest.
 2. Visit the accounts that wait: the rest of those, and all of them in a full rescan.
-3. Forget files that have been missing for a while, by the rules of indexer/removal.py.
+3. Remove files that have been missing for a while, by the rules of indexer/removal.py.
 4. Make outdated light fingerprints again, then the deep ones that are missing.
 """
 
@@ -14,9 +14,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
-from core.answers import scan_text
 from core.errors import IgSearchError, StoreError
-from core.model import Checkpoint, Forget, Stats
+from core.model import Checkpoint, RemoveFile, Stats
 from indexer.agenda import Agenda
 from indexer.batch import Batch
 from indexer.crew import Crew
@@ -279,7 +278,7 @@ class Turns:
         before = (await self._store.checkpoint()).images
         batch = Batch(self._store)
         for path in gone:
-            await batch.add(Forget(path))
+            await batch.add(RemoveFile(path))
         await batch.flush()
         self._missing.forget(paths)
         if images := before - (await self._store.checkpoint()).images:
@@ -305,7 +304,7 @@ class Turns:
         logger.info(
             "full rescan (%s) done; since the one before: %s; %d accounts have files that do not lie still; next %s",
             self._tally.reason,
-            scan_text(report),
+            report,
             len(self._agenda),
             f"{following:%Y-%m-%d %H:%M:%S %Z}" if following else "not planned",
         )

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from core.hashing import LIGHT_VERSION
+from core.fingerprints.hashes import HASHES_VERSION
 from core.model import FileStamp, ImageRecord, LedgerRecord, Place
 from indexer.batch import Batch, Writes
 from indexer.crew import Crew
@@ -168,7 +168,7 @@ class Visit:
     def _is_done(self, file: Found, bounds: Bounds) -> bool:
         """Count a file about which nothing is to be done."""
         if file.known and file.known.stamp == file.stamp:
-            is_outdated = file.known.version != LIGHT_VERSION
+            is_outdated = file.known.version != HASHES_VERSION
             if is_outdated:
                 self._findings.outdated.add(file.place.username)
             if not is_outdated or not bounds.takes_outdated:

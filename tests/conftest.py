@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from core.fingerprinting import VERSIONS
 from core.storage.database import Database
 from core.storage.store import Store
+from core.workers.tasks import VERSIONS
 from tests.mariadb import HOW_TO_INSTALL, MariaDB, is_installed, private_mariadb
 
 NUMBERS = count()

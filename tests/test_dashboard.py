@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from prometheus_client import generate_latest
 
-from core.metrics import Metrics
+from core.service.metrics import Metrics
 from tests.metrics_page import samples_of
 
 DASHBOARD: dict[str, Any] = json.loads((Path(__file__).parents[1] / "deploy/grafana-igsearch.json").read_text())

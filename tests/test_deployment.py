@@ -19,11 +19,11 @@ import pytest
 import typer
 from pydantic import SecretStr
 
-from core.fingerprinting import VERSIONS
 from core.settings import FILE_SUFFIX, PREFIX, SYSTEM_VARIABLES, Settings, load_settings
 from core.storage.database import Database
 from core.storage.store import Store
 from core.storage.tables import metadata
+from core.workers.tasks import VERSIONS
 from igsearch import app
 from tests.compose import (
     FILE,

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from core.fingerprinting import VERSIONS
 from core.storage.database import Database
 from core.storage.store import Store
+from core.workers.tasks import VERSIONS
 from tests.fakes.discord.api import discord_api
 from tests.fakes.discord.stage import MAIN
 from tests.fakes.telegram.bot_api import BotApi, bot_api

@@ -28,7 +28,7 @@ from benchmarks.quality import (
     split,
     tradeoffs,
 )
-from core.ranking import SAME_SCENE_INLIERS
+from core.matching.ranking import SAME_SCENE_INLIERS
 from tests.pictures import photo
 
 ACCOUNTS = ("anna", "bob", "carla", "dmitri", "elif", "farid")

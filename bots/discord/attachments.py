@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from discord import Attachment, Embed, Message, MessageSnapshot, StickerFormatType
 
 from answers.file_types import kind_of
+from core.imaging.decoding import MAX_BYTES
 from core.model import Fault
-from core.photos import MAX_BYTES
 
 STILL_STICKERS = (StickerFormatType.png, StickerFormatType.apng, StickerFormatType.gif)
 MOST_PICTURES = 10

@@ -69,7 +69,7 @@ from bots.discord.sending import (
 from bots.typing_indicator import TypingIndicator
 from core.errors import SettingsError
 from core.model import Fault
-from core.supervision import rest, unless_stopped, until_first
+from core.service.supervision import rest, unless_stopped, until_first
 
 QUICK_SECONDS = 0.5
 """For which an answer is awaited before the command is acknowledged: most need no "thinking..." at all."""

@@ -45,7 +45,7 @@ from bots.telegram.transport import QuietBot, Receive, address_of, is_gone, pati
 from bots.typing_indicator import TypingIndicator
 from core.errors import TooLarge
 from core.model import Fault
-from core.supervision import until_first
+from core.service.supervision import until_first
 
 CONCURRENT_UPDATES = 4_096
 """More than pictures may wait, so that a pressed button never does."""

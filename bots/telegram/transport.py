@@ -28,7 +28,7 @@ from telegram.request import HTTPXRequest
 from answers.downloads import DownloadFailed
 from bots.connection import ConnectionState
 from core.errors import SettingsError
-from core.supervision import rest, unless_stopped
+from core.service.supervision import rest, unless_stopped
 
 POLL_SECONDS = 30
 """How long the server holds a question for updates when there is none."""

@@ -8,7 +8,7 @@ from typing import Protocol
 from core.doctor.finding import Finding, fix, ok
 from core.doctor.samples import SAMPLES
 from core.errors import ImageError
-from core.model import LightFingerprint
+from core.model import PhotoHashes
 
 LIBRARIES: Mapping[str, str] = {"PIL": "Pillow", "pillow_heif": "pillow-heif"}
 """Packages by what is imported of them; without either no picture of any type is read."""
@@ -19,7 +19,7 @@ READ_BY = {"HEIC": "pillow-heif"}
 class Reader(Protocol):
     """What fingerprints pictures."""
 
-    async def fingerprint_bytes(self, data: bytes) -> LightFingerprint: ...
+    async def hash_bytes(self, data: bytes) -> PhotoHashes: ...
 
 
 def check_codecs() -> list[Finding]:
@@ -33,7 +33,7 @@ def check_codecs() -> list[Finding]:
 
 
 async def _read_in_a_worker() -> list[Finding]:
-    from core.workers import PhotoWorkers  # noqa: PLC0415 - what it needs was only now found to be there
+    from core.workers.pool import PhotoWorkers  # noqa: PLC0415 - what it needs was only now found to be there
 
     async with PhotoWorkers(1) as reader:
         return await read_samples(reader, SAMPLES)
@@ -47,7 +47,7 @@ async def read_samples(reader: Reader, samples: Mapping[str, bytes]) -> list[Fin
 
 async def _fault(reader: Reader, kind: str, data: bytes) -> Finding | None:
     try:
-        await reader.fingerprint_bytes(data)
+        await reader.hash_bytes(data)
     except ImageError as error:
         package = READ_BY.get(kind, "Pillow")
         return fix("codecs", f"{kind} pictures cannot be read ({type(error).__name__}): {_remedy(package)}.")

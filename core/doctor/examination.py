@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from core.doctor.finding import ORDER, CheckName, Finding, fix
 from core.errors import IgSearchError
-from core.logs import hider
+from core.service.logs import hider
 
 CHECK_SECONDS = 15.0
 """More than any check takes by itself: a database has 4 s to answer, a chat 8 s."""

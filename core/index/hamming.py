@@ -13,7 +13,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from core.index.tables import Candidates, Choice, Tables, cheapest_substrings
+from core.index.hamming_tables import Candidates, Choice, Tables, cheapest_substrings
 
 MERGE_SHARE = 8
 """A block joins the older one before it when that one is at most 8 times larger: 3 tables at 10 million rows."""
@@ -72,7 +72,7 @@ class HammingIndex:
             self._blocks = self._merged(_Rows(np.array(ids, np.int64), words.copy()))
 
     def discard(self, ids: NDArray[np.int64]) -> None:
-        """Forget these ids; unknown ones are fine."""
+        """Remove these ids; unknown ones are fine."""
         for block in self._blocks:
             block.discard(np.asarray(ids, np.int64))
 

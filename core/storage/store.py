@@ -29,25 +29,25 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.errors import Denied, NotReady, SchemaMismatch, StoreError
-from core.index.feed import FeaturePage, FingerprintPage
+from core.index.changes import FeaturePage, FingerprintPage
 from core.model import (
     CODE_BYTES,
     FEATURE_BYTES,
     FLAT_PERCENT,
+    BacklogEntry,
     Change,
     Checkpoint,
     DaemonStatus,
-    DeepFingerprint,
     FileStamp,
     ImageRecord,
     LedgerRecord,
-    LightFingerprint,
+    PhotoFeatures,
+    PhotoHashes,
     Place,
     ReferenceImage,
     ScanReport,
     Stats,
     Versions,
-    Waiting,
 )
 from core.storage import tables as t
 from core.storage.database import KEYS_A_QUERY, Database
@@ -68,7 +68,7 @@ LIGHT = t.light_fingerprints.c
 IMAGE = t.images.c
 LEDGER = t.unreadable_files.c
 DEEP = t.deep_fingerprints.c
-LIGHT_NAMES = list(LightFingerprint.__dataclass_fields__)
+LIGHT_NAMES = list(PhotoHashes.__dataclass_fields__)
 STAMP_NAMES = list(FileStamp.__dataclass_fields__)
 
 CHECKPOINT = select(
@@ -240,7 +240,7 @@ class Store:
                 found |= {row.id: _image_record(row) for row in await self.database.rows(RECORD.where(condition))}
         return list(found.values())
 
-    async def light(self, sha256: bytes) -> LightFingerprint | None:
+    async def light(self, sha256: bytes) -> PhotoHashes | None:
         """Return the light fingerprint of these bytes, if one of the current version is known."""
         query = select(*[LIGHT[name] for name in LIGHT_NAMES]).where(LIGHT.sha256 == sha256)
         rows = await self.database.rows(query.where(LIGHT.version == self._versions.light))
@@ -285,11 +285,11 @@ class Store:
         async for rows in self._written_after(revision, FEATURES):
             yield _feature_page([(row.light_id, row.codes if self._is_current(row) else b"") for row in rows])
 
-    async def deep(self, light_ids: Collection[int]) -> dict[int, DeepFingerprint]:
+    async def deep(self, light_ids: Collection[int]) -> dict[int, PhotoFeatures]:
         """Return the current deep fingerprints that these have."""
         query = select(DEEP.light_id, DEEP.codes, DEEP.thumbnail, DEEP.version).where(DEEP.light_id.in_(light_ids))
         rows = [row for row in await self.database.rows(query) if self._is_current(row)] if light_ids else []
-        return {row.light_id: DeepFingerprint(row.codes, row.thumbnail, row.version) for row in rows}
+        return {row.light_id: PhotoFeatures(row.codes, row.thumbnail, row.version) for row in rows}
 
     async def sample(self, count: int, choice: Random) -> list[Place]:
         """Return some images' places, in the order of their ids."""
@@ -302,7 +302,7 @@ class Store:
             found += [Place(row.username, row.path) for row in rows]
         return found
 
-    async def backlog(self, *, after: int, limit: int) -> list[Waiting]:
+    async def backlog(self, *, after: int, limit: int) -> list[BacklogEntry]:
         """Return entries of the backlog, in the order of their fingerprints' ids, from beyond one of them."""
         twin = t.images.alias()
         first = select(func.min(twin.c.id)).where(twin.c.light_id == LIGHT.id).correlate(t.light_fingerprints)
@@ -322,7 +322,7 @@ class Store:
         )
         failed = {row.path_sha256: _ledger_record(row) for row in failures}
         return [
-            Waiting(
+            BacklogEntry(
                 light_id=row.light_id,
                 sha256=row.sha256,
                 place=Place(row.username, row.path),
@@ -458,9 +458,9 @@ def _daemon_status(row: Row[Any]) -> DaemonStatus:
     )
 
 
-def _light(row: Row[Any]) -> LightFingerprint:
+def _light(row: Row[Any]) -> PhotoHashes:
     values = row._asdict()
-    return LightFingerprint(**{name: values[name] for name in LIGHT_NAMES})
+    return PhotoHashes(**{name: values[name] for name in LIGHT_NAMES})
 
 
 def _stamp(row: Row[Any]) -> FileStamp:

@@ -14,16 +14,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.model import (
     Change,
-    Deepen,
-    DeepFingerprint,
     FileStamp,
-    Forget,
     LedgerRecord,
-    LightFingerprint,
+    MoveImage,
+    PhotoFeatures,
+    PhotoHashes,
     Place,
-    Reject,
-    Relocate,
-    Remember,
+    PutFailure,
+    PutFeatures,
+    PutImage,
+    RemoveFile,
 )
 from core.storage.database import KEYS_A_QUERY
 from core.storage.tables import (
@@ -38,7 +38,7 @@ from core.storage.tables import (
 )
 
 Row = dict[str, object]
-C = TypeVar("C", Remember, Relocate, Reject, Forget, Deepen)
+C = TypeVar("C", PutImage, MoveImage, PutFailure, RemoveFile, PutFeatures)
 
 REASON_LENGTH = 500
 
@@ -74,12 +74,12 @@ async def apply(connection: AsyncConnection, changes: Sequence[Change]) -> None:
     batch = _Batch(connection, await _next_revision(connection))
     unwanted = await opted_out(connection)
     changes = [change for change in changes if _username(change) not in unwanted]
-    await batch.relocate(_only(Relocate, changes))
-    await batch.remember(_only(Remember, changes))
-    await batch.reject(_only(Reject, changes))
-    await batch.forget([change.path for change in _only(Forget, changes)])
+    await batch.relocate(_only(MoveImage, changes))
+    await batch.remember(_only(PutImage, changes))
+    await batch.reject(_only(PutFailure, changes))
+    await batch.forget([change.path for change in _only(RemoveFile, changes)])
     await batch.bury_what_nobody_has()
-    await batch.deepen(_only(Deepen, changes))
+    await batch.deepen(_only(PutFeatures, changes))
     await batch.count()
 
 
@@ -106,9 +106,9 @@ async def _next_revision(connection: AsyncConnection) -> int:
 def _username(change: Change) -> str | None:
     """Return whose record a change adds to; None where it only takes away, or deepens what is there."""
     match change:
-        case Remember(place=place) | Relocate(place=place):
+        case PutImage(place=place) | MoveImage(place=place):
             return place.username
-        case Reject(entry=entry):
+        case PutFailure(entry=entry):
             return entry.place.username
     return None
 
@@ -128,7 +128,7 @@ class _Batch:
         self._more_images = 0
         self._has_new_images = False
 
-    async def relocate(self, changes: Sequence[Relocate]) -> None:
+    async def relocate(self, changes: Sequence[MoveImage]) -> None:
         """Let rows stand for other paths; a row that stood for such a path goes."""
         if not changes:
             return
@@ -144,7 +144,7 @@ class _Batch:
         await self._update_images(rows)
         await self._settle(keys)
 
-    async def remember(self, changes: Sequence[Remember]) -> None:
+    async def remember(self, changes: Sequence[PutImage]) -> None:
         """Put the rows of files whose content is known, and their fingerprints."""
         if not changes:
             return
@@ -166,7 +166,7 @@ class _Batch:
         self._has_new_images |= bool(new)
         await self._settle(list(rows))
 
-    async def reject(self, changes: Sequence[Reject]) -> None:
+    async def reject(self, changes: Sequence[PutFailure]) -> None:
         """Put files in the ledger; an image of older content at such a path goes, unless the fault may pass."""
         if not changes:
             return
@@ -208,7 +208,7 @@ class _Batch:
         await self._insert(tombstones, [{"light_id": light, "revision": self._revision} for light in sorted(orphans)])
         await self._connection.execute(delete(light_fingerprints).where(light_fingerprints.c.id.in_(orphans)))
 
-    async def deepen(self, changes: Sequence[Deepen]) -> None:
+    async def deepen(self, changes: Sequence[PutFeatures]) -> None:
         """Put deep fingerprints in the place of older ones, where the bytes still have an image."""
         if not changes:
             return
@@ -228,7 +228,7 @@ class _Batch:
         more = checkpoint.c.images + self._more_images
         await self._connection.execute(update(checkpoint).values(images=more, **now))
 
-    async def _light_ids(self, lights: Sequence[LightFingerprint]) -> dict[bytes, int]:
+    async def _light_ids(self, lights: Sequence[PhotoHashes]) -> dict[bytes, int]:
         """Return the row ids of fingerprints by SHA-256; those missing or of another version are written."""
         wanted = {light.sha256: light for light in lights}
         table = light_fingerprints
@@ -279,7 +279,7 @@ class _Batch:
             await self._connection.execute(update(images).where(images.c.id == bindparam("image_id")), rows)
 
 
-def _fields(value: FileStamp | LightFingerprint | DeepFingerprint) -> Row:
+def _fields(value: FileStamp | PhotoHashes | PhotoFeatures) -> Row:
     """Return the fields of a value by name; `dataclasses.asdict` copies them deeply, and takes ten times as long."""
     return {name: getattr(value, name) for name in value.__dataclass_fields__}
 

@@ -13,7 +13,6 @@ from answers.backend import SearchBackend
 from answers.languages import languages
 from answers.query_queue import TimedOutcome
 from answers.replies import compose
-from core.meter import Meter
 from core.model import (
     Checkpoint,
     FrontEnd,
@@ -26,6 +25,7 @@ from core.model import (
     Stats,
     Step,
 )
+from core.service.meter import Meter
 
 CHAT, FOREIGN, ANNA, BOB = 1, 2, 3, 4
 

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from answers.match_pictures import MatchPictures
-from core.features import deep_fingerprint
-from core.hashing import fingerprint
-from core.model import DeepFingerprint, Place, ReferenceImage
-from core.photos import decode, decode_colours, sha256_of
+from core.fingerprints.features import photo_features
+from core.fingerprints.hashes import fingerprint
+from core.imaging.decoding import decode, decode_colours, sha256_of
+from core.model import PhotoFeatures, Place, ReferenceImage
 from tests.pictures import encode, photo
 
 FILE = encode(photo(1), "JPEG")
@@ -26,19 +26,19 @@ class Reader:
         return decode_colours(data, side=side)
 
 
-class Shelf:
+class PhotoLookup:
     """A store of one image."""
 
     def __init__(self, data: bytes) -> None:
         photo = decode(data)
         place = Place("anna", b"anna/1.jpg")
         self.image = ReferenceImage(7, place, fingerprint(photo, sha256_of(data)))
-        self.kept = deep_fingerprint(photo)
+        self.kept = photo_features(photo)
 
     async def references(self, light_ids: Collection[int]) -> list[ReferenceImage]:
         return [self.image] if 7 in light_ids else []
 
-    async def deep(self, light_ids: Collection[int]) -> dict[int, DeepFingerprint]:
+    async def deep(self, light_ids: Collection[int]) -> dict[int, PhotoFeatures]:
         return {7: self.kept} if 7 in light_ids else {}
 
 
@@ -58,7 +58,7 @@ async def test_the_file_is_shown_newly_encoded(tmp_path: Path) -> None:
     """What is shown is a picture of its own, without whatever else the file holds."""
     put(tmp_path, FILE)
 
-    shown = await MatchPictures(Shelf(FILE), Reader(), tmp_path).picture(7, ["anna"])
+    shown = await MatchPictures(PhotoLookup(FILE), Reader(), tmp_path).picture(7, ["anna"])
 
     assert opened(shown).size == (400, 300)
     assert shown != FILE
@@ -70,7 +70,7 @@ async def test_the_thumbnail_stands_in_for_a_file_that_changed(tmp_path: Path, c
     if content is not None:
         put(tmp_path, content)
 
-    shown = opened(await MatchPictures(Shelf(FILE), Reader(), tmp_path).picture(7, ["anna"]))
+    shown = opened(await MatchPictures(PhotoLookup(FILE), Reader(), tmp_path).picture(7, ["anna"]))
 
     assert max(shown.size) < 300
     grey = np.asarray(shown.convert("RGB"), np.int16)
@@ -82,7 +82,7 @@ async def test_nothing_is_shown_of_who_has_it_not(tmp_path: Path, light_id: int,
     """An image is shown for its account only, and only while it has it."""
     put(tmp_path, FILE)
 
-    assert await MatchPictures(Shelf(FILE), Reader(), tmp_path).picture(light_id, owners) is None
+    assert await MatchPictures(PhotoLookup(FILE), Reader(), tmp_path).picture(light_id, owners) is None
 
 
 async def test_an_extreme_shape_is_shown_with_margins(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ async def test_an_extreme_shape_is_shown_with_margins(tmp_path: Path) -> None:
     strip = encode(photo(3, (3000, 40)), "PNG")
     put(tmp_path, strip)
 
-    width, height = opened(await MatchPictures(Shelf(strip), Reader(), tmp_path).picture(7, ["anna"])).size
+    width, height = opened(await MatchPictures(PhotoLookup(strip), Reader(), tmp_path).picture(7, ["anna"])).size
 
     assert width / height < 20
     assert width + height < 10_000

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from answers.languages import Language, languages
 from answers.replies import FAULTS, HOW, PAGE_ENTRIES, compose, fault_words, how, report_lines, too_fast
-from core.hashing import VARIANTS
+from core.fingerprints.hashes import VARIANTS
+from core.matching.placement import words
+from core.matching.ranking import word_for
 from core.model import Checkpoint, Fault, KeptReply, NamedMatch, Outcome, Placement, Report
-from core.placement import words
-from core.ranking import word_for
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 ENGLISH, GERMAN = languages()["en"], languages()["de"]

@@ -6,9 +6,9 @@ from typing import cast
 from answers.backend import SearchBackend
 from bots.connection import ConnectionState, heartbeat_of
 from core.errors import Unavailable
-from core.meter import Meter
 from core.model import FrontEndStatus
 from core.service.heartbeat import Heartbeat
+from core.service.meter import Meter
 
 
 class Book:

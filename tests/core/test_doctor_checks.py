@@ -19,9 +19,9 @@ from core.doctor.memory import PHOTO_BYTES, START_BYTES, WORKER_BYTES, System, c
 from core.doctor.samples import SAMPLES
 from core.doctor.variables import check_settings
 from core.errors import StoreError
-from core.fingerprinting import fingerprint_bytes
-from core.model import LightFingerprint
+from core.model import PhotoHashes
 from core.settings import read_settings
+from core.workers.tasks import hash_bytes
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 NOWHERE = Path("no-such.env")
@@ -300,8 +300,8 @@ def test_a_clock_that_agrees_is_well() -> None:
 class InProcess:
     """Reads pictures here, as a worker does."""
 
-    async def fingerprint_bytes(self, data: bytes) -> LightFingerprint:
-        return fingerprint_bytes(data)
+    async def hash_bytes(self, data: bytes) -> PhotoHashes:
+        return hash_bytes(data)
 
 
 async def test_a_type_that_cannot_be_read_is_named_with_its_package() -> None:

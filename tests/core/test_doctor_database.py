@@ -13,9 +13,9 @@ from core.doctor.facts import Facts, read_facts
 from core.doctor.finding import Finding
 from core.doctor.schema import check_collation, check_schema
 from core.errors import StoreError
-from core.fingerprinting import VERSIONS
 from core.storage.database import Database
 from core.storage.store import Store
+from core.workers.tasks import VERSIONS
 from tests.mariadb import MariaDB
 
 

@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 
 from core.errors import Unavailable
-from core.model import Change, Forget
+from core.model import Change, RemoveFile
 from indexer.batch import BATCH_FILES, Batch
 
 
@@ -28,7 +28,7 @@ async def test_what_is_on_record_is_told_once_it_is() -> None:
     """Nothing is told before it is written, each change once, and of a batch that fails none."""
     store, told = Disk(batches=1), list[Change]()
     batch = Batch(store)
-    changes = [Forget(b"%d" % number) for number in range(BATCH_FILES + 5)]
+    changes = [RemoveFile(b"%d" % number) for number in range(BATCH_FILES + 5)]
 
     before = []
     for change in changes:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from core.errors import Unavailable
-from core.model import Change, Forget
+from core.model import Change, RemoveFile
 from indexer.batch import BATCH_FILES, Batch
 from indexer.crew import Crew
 
@@ -95,10 +95,10 @@ async def test_a_failed_batch_asks_the_store_no_more() -> None:
 
     batch = Batch(Away())
     for number in range(BATCH_FILES - 1):
-        await batch.add(Forget(b"%d" % number))
+        await batch.add(RemoveFile(b"%d" % number))
     for number in range(BATCH_FILES + 5):
         try:
-            await batch.add(Forget(b"more %d" % number))
+            await batch.add(RemoveFile(b"more %d" % number))
         except Unavailable:
             continue
     with pytest.raises(Unavailable):

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import pytest
 
-from core.fingerprinting import VERSIONS, FileDeepFingerprint, FileDigest, FileFingerprint
-from core.meter import Meter
-from core.model import Remember, Stats
+from core.model import PutImage, Stats
+from core.service.meter import Meter
 from core.storage.database import Database, sqlite_url
 from core.storage.opt_outs import OptOuts
 from core.storage.store import Store
-from core.workers import PhotoWorkers
+from core.workers.pool import PhotoWorkers
+from core.workers.tasks import VERSIONS, FileDigest, FileFeatures, FileHashes
 from indexer.daemon import Daemon
 from indexer.schedule import Schedule
 from indexer.visit import Manner
@@ -45,9 +45,9 @@ class Eyes:
         self.digested[os.path.basename(path)] += 1
         return await self._workers.digest_file(path)
 
-    async def fingerprint_file(self, path: bytes) -> FileFingerprint:
+    async def hash_file(self, path: bytes) -> FileHashes:
         self.fingerprinted[os.path.basename(path)] += 1
-        return await self._workers.fingerprint_file(path)
+        return await self._workers.hash_file(path)
 
     @property
     def is_alive(self) -> bool:
@@ -56,8 +56,8 @@ class Eyes:
     async def release(self) -> None:
         await self._workers.release()
 
-    async def deepen_file(self, path: bytes) -> FileDeepFingerprint:
-        return await self._workers.deepen_file(path)
+    async def extract_features(self, path: bytes) -> FileFeatures:
+        return await self._workers.extract_features(path)
 
 
 class Counts(Meter):
@@ -401,7 +401,7 @@ async def test_the_backlog_is_worked_off(bench: Bench) -> None:
     light = await bench.store.light(first.sha256)
     assert light
     async with bench.store.writer():
-        outdated = Remember(first.place, first.stamp, _of_version(light, 0))
+        outdated = PutImage(first.place, first.stamp, _of_version(light, 0))
         await bench.store.write([outdated])
     waiting = (await bench.stats()).backlog
     async with bench.daemon():

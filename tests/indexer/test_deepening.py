@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from core.errors import TooSlow
-from core.fingerprinting import VERSIONS, FileDeepFingerprint
 from core.storage.database import Database, sqlite_url
 from core.storage.store import Store
-from core.workers import PhotoWorkers
+from core.workers.pool import PhotoWorkers
+from core.workers.tasks import VERSIONS, FileFeatures
 from indexer.crew import Crew
 from indexer.deepening import Deepening
 from indexer.reconciler import Outcome
@@ -42,7 +42,7 @@ class SlowDisk:
     def __init__(self) -> None:
         self.tried = 0
 
-    async def deepen_file(self, path: bytes) -> FileDeepFingerprint:
+    async def extract_features(self, path: bytes) -> FileFeatures:
         self.tried += 1
         raise TooSlow("It took too long.")
 

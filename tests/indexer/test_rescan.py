@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from core.errors import PathError, TooSlow
-from core.fingerprinting import VERSIONS, FileDigest, FileFingerprint
-from core.model import Relocate, Remember, ScanReport
+from core.model import MoveImage, PutImage, ScanReport
 from core.storage.database import Database, sqlite_url
 from core.storage.opt_outs import OptOuts
 from core.storage.store import Store
-from core.workers import PhotoWorkers
+from core.workers.pool import PhotoWorkers
+from core.workers.tasks import VERSIONS, FileDigest, FileHashes
 from indexer.reconciler import Outcome
 from indexer.rescan import Removal, Rescan
 from indexer.visit import Manner
@@ -38,9 +38,9 @@ class Eyes:
         self.digested.append(path)
         return await self._workers.digest_file(path)
 
-    async def fingerprint_file(self, path: bytes) -> FileFingerprint:
+    async def hash_file(self, path: bytes) -> FileHashes:
         self.fingerprinted.append(path)
-        return await self._workers.fingerprint_file(path)
+        return await self._workers.hash_file(path)
 
 
 class SlowDisk(Eyes):
@@ -49,7 +49,7 @@ class SlowDisk(Eyes):
     def __init__(self) -> None:
         self.digested, self.fingerprinted = [], []
 
-    async def fingerprint_file(self, path: bytes) -> FileFingerprint:
+    async def hash_file(self, path: bytes) -> FileHashes:
         raise TooSlow("It took too long.")
 
 
@@ -174,7 +174,7 @@ async def test_a_remounted_disk_is_known_by_its_files(bench: Bench) -> None:
     [image] = (await bench.store.record("anna")).values()
     other_device = replace(image.stamp, device=image.stamp.device + 1)
     async with bench.store.writer():
-        await bench.store.write([Relocate(image.image_id, image.place, other_device)])
+        await bench.store.write([MoveImage(image.image_id, image.place, other_device)])
 
     report = await bench.rescan()
 
@@ -456,7 +456,7 @@ async def test_an_outdated_fingerprint_is_made_again(bench: Bench) -> None:
     light = await bench.store.light(image.sha256)
     assert light
     async with bench.store.writer():
-        await bench.store.write([Remember(image.place, image.stamp, replace(light, version=VERSIONS.light + 1))])
+        await bench.store.write([PutImage(image.place, image.stamp, replace(light, version=VERSIONS.light + 1))])
 
     report = await bench.rescan()
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from core.index.hamming import HammingIndex, Neighbours, Tuning
-from core.index.tables import Substrings, cheapest_substrings
+from core.index.hamming_tables import Substrings, cheapest_substrings
 
 Hit = tuple[int, int, int]
 Hashes = NDArray[np.uint8]

@@ -10,9 +10,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.errors import IndexerBusy, SettingsError, StoreError, Unavailable
-from core.fingerprinting import VERSIONS
 from core.storage.database import Database
 from core.storage.store import Store
+from core.workers.tasks import VERSIONS
 from tests.core.storage.test_store import remember, write
 from tests.mariadb import MariaDB
 

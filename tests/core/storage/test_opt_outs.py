@@ -10,19 +10,19 @@ from sqlalchemy import func, select
 
 from core.model import (
     Change,
-    Deepen,
-    DeepFingerprint,
     FileStamp,
     KeptReply,
     LedgerRecord,
-    LightFingerprint,
+    MoveImage,
     NamedMatch,
     OptOut,
     Outcome,
+    PhotoFeatures,
+    PhotoHashes,
     Place,
-    Reject,
-    Relocate,
-    Remember,
+    PutFailure,
+    PutFeatures,
+    PutImage,
 )
 from core.storage import tables as t
 from core.storage.opt_outs import OptOuts
@@ -48,16 +48,17 @@ async def write(store: Store, *changes: Change) -> None:
         await store.write(changes)
 
 
-def remember(username: str, content: int) -> Remember:
-    return Remember(place(username, content), stamp(content), light(content))
+def remember(username: str, content: int) -> PutImage:
+    return PutImage(place(username, content), stamp(content), light(content))
 
 
-def reject(username: str, number: int) -> Reject:
-    return Reject(LedgerRecord(place(username, number), stamp(number), "corrupt", "It is damaged.", 1, 1, NOW, None))
+def reject(username: str, number: int) -> PutFailure:
+    entry = LedgerRecord(place(username, number), stamp(number), "corrupt", "It is damaged.", 1, 1, NOW, None)
+    return PutFailure(entry)
 
 
-def deepen(light_id: int, username: str) -> Deepen:
-    return Deepen(light_id, f"{username}/{light_id}.jpg".encode(), DeepFingerprint(bytes(38), b"THUMBNAIL", 1))
+def deepen(light_id: int, username: str) -> PutFeatures:
+    return PutFeatures(light_id, f"{username}/{light_id}.jpg".encode(), PhotoFeatures(bytes(38), b"THUMBNAIL", 1))
 
 
 def place(username: str, number: int) -> Place:
@@ -68,9 +69,9 @@ def stamp(number: int) -> FileStamp:
     return FileStamp(number, number, number, 1)
 
 
-def light(content: int) -> LightFingerprint:
+def light(content: int) -> PhotoHashes:
     digest = hashlib.sha256(b"%d" % content).digest()
-    return LightFingerprint(digest, digest[:8], digest, 100, 5, 1080, 1350, 1)
+    return PhotoHashes(digest, digest[:8], digest, 100, 5, 1080, 1350, 1)
 
 
 async def light_ids(store: Store) -> list[int]:
@@ -114,7 +115,7 @@ async def test_nobody_brings_it_back_unasked(store: Store, opt_outs: OptOuts) ->
     await opt_outs.forget(ANNA, NOW)
     [ben_2] = [image.image_id for path, image in (await store.record(BEN)).items() if path == b"ben/2.jpg"]
 
-    await write(store, remember(ANNA, 1), reject(ANNA, 9), Relocate(ben_2, place(ANNA, 2), stamp(2)), remember(BEN, 4))
+    await write(store, remember(ANNA, 1), reject(ANNA, 9), MoveImage(ben_2, place(ANNA, 2), stamp(2)), remember(BEN, 4))
 
     assert await store.usernames() == [BEN]
     assert await paths(store) == {"ben/2.jpg", "ben/3.jpg", "ben/4.jpg"}

@@ -14,11 +14,11 @@ from sqlalchemy import Connection, MetaData, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.errors import SchemaMismatch, StoreError
-from core.fingerprinting import VERSIONS
 from core.storage.database import Database
 from core.storage.schema import MIGRATIONS, mysql_script
 from core.storage.store import SCHEMA_VERSION, Store
 from core.storage.tables import metadata
+from core.workers.tasks import VERSIONS
 from tests.mariadb import MariaDB
 
 DB_INIT = Path(__file__).parents[3] / "db_init.sql"

@@ -13,33 +13,33 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.errors import IndexerBusy, StoreError
-from core.fingerprinting import VERSIONS
 from core.model import (
     FEATURE_BYTES,
     Change,
-    Deepen,
-    DeepFingerprint,
     FileStamp,
-    Forget,
     LedgerRecord,
-    LightFingerprint,
+    MoveImage,
+    PhotoFeatures,
+    PhotoHashes,
     Place,
-    Reject,
-    Relocate,
-    Remember,
+    PutFailure,
+    PutFeatures,
+    PutImage,
+    RemoveFile,
     ScanReport,
 )
 from core.storage import tables as t
 from core.storage.database import Database
 from core.storage.store import Store
 from core.storage.writing import apply
+from core.workers.tasks import VERSIONS
 
 NOW = datetime(2026, 11, 22, 14, 5, 6, 789, tzinfo=UTC)
 
 
-def light(content: int, *, version: int = VERSIONS.light, flat_percent: int = 5) -> LightFingerprint:
+def light(content: int, *, version: int = VERSIONS.light, flat_percent: int = 5) -> PhotoHashes:
     digest = hashlib.sha256(b"%d" % content).digest()
-    return LightFingerprint(
+    return PhotoHashes(
         sha256=digest,
         dhash=digest[8:16],
         pdq=bytes(reversed(digest)),
@@ -60,12 +60,12 @@ def stamp(number: int) -> FileStamp:
     return FileStamp(size=number, mtime_ns=number, inode=number, device=1)
 
 
-def remember(path: str | bytes, content: int, *, file: int | None = None) -> Remember:
-    return Remember(place(path), stamp(content if file is None else file), light(content))
+def remember(path: str | bytes, content: int, *, file: int | None = None) -> PutImage:
+    return PutImage(place(path), stamp(content if file is None else file), light(content))
 
 
-def reject(path: str, file: int, *, attempts: int = 1) -> Reject:
-    return Reject(LedgerRecord(place(path), stamp(file), "corrupt", "damaged", attempts, 1, NOW, None))
+def reject(path: str, file: int, *, attempts: int = 1) -> PutFailure:
+    return PutFailure(LedgerRecord(place(path), stamp(file), "corrupt", "damaged", attempts, 1, NOW, None))
 
 
 async def write(store: Store, *batches: list[Change]) -> None:
@@ -146,7 +146,7 @@ async def test_forgetting_removes_what_nobody_else_has(store: Store) -> None:
     """A forgotten image takes its fingerprint and account along, unless another image needs them."""
     await write(store, [remember("anna/a.jpg", 1, file=1), remember("bob/b.jpg", 1, file=2), remember("bob/c.jpg", 3)])
 
-    await write(store, [Forget(b"anna/a.jpg"), Forget(b"bob/c.jpg"), Forget(b"bob/never.jpg")])
+    await write(store, [RemoveFile(b"anna/a.jpg"), RemoveFile(b"bob/c.jpg"), RemoveFile(b"bob/never.jpg")])
 
     assert await store.usernames() == ["bob"]
     assert await store.light_id(light(1).sha256) is not None
@@ -159,7 +159,7 @@ async def test_a_moved_image_keeps_its_fingerprint(store: Store) -> None:
     await write(store, [remember("anna/a.jpg", 1)])
     image = (await store.record("anna"))[b"anna/a.jpg"]
 
-    await write(store, [Relocate(image.image_id, place("bob/b.jpg"), stamp(9))])
+    await write(store, [MoveImage(image.image_id, place("bob/b.jpg"), stamp(9))])
 
     assert await store.usernames() == ["bob"]
     moved = (await store.record("bob"))[b"bob/b.jpg"]
@@ -174,8 +174,8 @@ async def test_images_can_exchange_their_paths(store: Store) -> None:
     first, second = record[b"anna/a.jpg"], record[b"anna/b.jpg"]
 
     swap: list[Change] = [
-        Relocate(first.image_id, second.place, first.stamp),
-        Relocate(second.image_id, first.place, second.stamp),
+        MoveImage(first.image_id, second.place, first.stamp),
+        MoveImage(second.image_id, first.place, second.stamp),
     ]
     await write(store, swap)
 
@@ -190,7 +190,7 @@ async def test_an_image_moved_over_another_replaces_it(store: Store) -> None:
     await write(store, [remember("anna/a.jpg", 1), remember("bob/b.jpg", 2)])
     image = (await store.record("anna"))[b"anna/a.jpg"]
 
-    await write(store, [Relocate(image.image_id, place("bob/b.jpg"), stamp(1))])
+    await write(store, [MoveImage(image.image_id, place("bob/b.jpg"), stamp(1))])
 
     assert list(await store.record("bob")) == [b"bob/b.jpg"]
     assert await store.light_id(light(2).sha256) is None
@@ -223,7 +223,7 @@ async def test_rejecting_an_unchanged_file_keeps_its_image(store: Store) -> None
 
 async def test_a_new_version_replaces_a_fingerprint_in_place(store: Store) -> None:
     """A fingerprint of another version is not current; remembering the file again replaces it under the same id."""
-    old = Remember(place("anna/a.jpg"), stamp(1), light(1, version=VERSIONS.light + 1))
+    old = PutImage(place("anna/a.jpg"), stamp(1), light(1, version=VERSIONS.light + 1))
     await write(store, [old])
     light_id = await store.light_id(light(1).sha256)
     backlog = (await store.stats()).backlog
@@ -239,8 +239,8 @@ async def test_a_new_version_replaces_a_fingerprint_in_place(store: Store) -> No
 
 async def test_flat_pictures_and_other_versions_are_not_searchable(store: Store) -> None:
     """Pages tell which fingerprints may be searched."""
-    flat = Remember(place("anna/flat.jpg"), stamp(1), light(1, flat_percent=100))
-    other = Remember(place("anna/old.jpg"), stamp(2), light(2, version=VERSIONS.light + 1))
+    flat = PutImage(place("anna/flat.jpg"), stamp(1), light(1, flat_percent=100))
+    other = PutImage(place("anna/old.jpg"), stamp(2), light(2, version=VERSIONS.light + 1))
     await write(store, [flat, other, remember("anna/a.jpg", 3)])
 
     [page] = [page async for page in store.fingerprints_after(0)]
@@ -264,7 +264,7 @@ async def test_relatives_are_of_the_same_inode_or_size(store: Store) -> None:
 async def test_extreme_stamps_round_trip(store: Store) -> None:
     """The smallest and largest 64-bit numbers of a stamp come back as they were."""
     extreme = FileStamp(size=2**63 - 1, mtime_ns=-(2**63), inode=-1, device=2**63 - 1)
-    await write(store, [Remember(place("anna/a.jpg"), extreme, light(1))])
+    await write(store, [PutImage(place("anna/a.jpg"), extreme, light(1))])
 
     assert (await store.record("anna"))[b"anna/a.jpg"].stamp == extreme
 
@@ -366,13 +366,13 @@ async def test_counts_and_orphans_after_any_changes(
             await write(store, [remember(path, number)])
             expected[path.encode()] = light(number).sha256
         elif kind == "forget":
-            await write(store, [Forget(path.encode())])
+            await write(store, [RemoveFile(path.encode())])
             expected.pop(path.encode(), None)
         elif kind == "reject":
             await write(store, [reject(path, number)])
             expected.pop(path.encode(), None)
         elif number < len(images):
-            await write(store, [Relocate(images[number].image_id, place(path), images[number].stamp)])
+            await write(store, [MoveImage(images[number].image_id, place(path), images[number].stamp)])
             expected[path.encode()] = expected.pop(images[number].place.path)
 
     assert await _contents(store) == expected
@@ -398,9 +398,9 @@ async def _counts(connection: AsyncConnection) -> tuple[int, int, int]:
     return one, two, three
 
 
-def deepen(light_id: int, features: int, *, version: int = VERSIONS.deep) -> Deepen:
+def deepen(light_id: int, features: int, *, version: int = VERSIONS.deep) -> PutFeatures:
     codes = hashlib.sha256(b"%d" % light_id).digest() + bytes(FEATURE_BYTES - 32)
-    return Deepen(light_id, b"", DeepFingerprint(codes * features, b"thumbnail %d" % light_id, version))
+    return PutFeatures(light_id, b"", PhotoFeatures(codes * features, b"thumbnail %d" % light_id, version))
 
 
 async def feature_counts(store: Store, after: int = 0) -> dict[int, int]:
@@ -451,7 +451,7 @@ async def test_a_deep_fingerprint_goes_with_its_image(store: Store) -> None:
     light_id = (await store.backlog(after=0, limit=1))[0].light_id
     await write(store, [deepen(light_id, 3)])
 
-    await write(store, [Forget(b"anna/1.jpg")], [deepen(light_id, 3)])
+    await write(store, [RemoveFile(b"anna/1.jpg")], [deepen(light_id, 3)])
 
     assert await store.deep([light_id]) == {}
     assert await feature_counts(store) == {}

@@ -1,0 +1,1 @@
+"""Pixels to a fingerprint: the hashes of the whole picture, and its local features."""

@@ -1,0 +1,95 @@
+"""Pixels -> light fingerprint: SHA-256, dhash, PDQ. The one module that knows ImageHash and pdqhash.
+
+PDQ (Meta's ThreatExchange) is 256 bits: the signs of a 16 x 16 block of cosine coefficients against their median, taken
+from a 64 x 64 grey copy of the picture. That copy is made here, by Pillow's antialiased HAMMING filter, the same for
+every picture: it is symmetric, so a mirrored or turned picture has the permuted hash to within 6 bits. From PDQ's own
+downsampling the eight variants are 26 to 41 bits apart and two of three quarter turns are lost
+(docs/decisions/0003-pdq-from-our-own-64-pixels.md).
+"""
+
+import imagehash
+import numpy as np
+import pdqhash
+from numpy.typing import NDArray
+from PIL import Image
+
+from core.imaging.decoding import Photo
+from core.model import PhotoHashes
+
+HASHES_VERSION = 1
+"""Raised whenever a fingerprint of the same bytes comes out differently: old rows are then made again."""
+
+PDQ_SIDE = 64
+DETAIL_SIDE = 256
+BLOCK = 16
+MIN_BLOCK_DEVIATION = 3.0
+"""Grey levels: a block that varies less is flat. Strong JPEG leaves 1-2 in plain areas."""
+
+SLOPES = np.stack(np.meshgrid(*[np.linspace(-1, 1, BLOCK)] * 2), axis=-1).reshape(-1, 2).astype(np.float32)
+SLOPES /= np.linalg.norm(SLOPES, axis=0) * BLOCK
+"""The plane of a block, across and down: what of its variance lies along these is a gradient, which is no detail."""
+
+ODD = np.arange(16) % 2 == 1
+"""The coefficients of odd frequency: pdqhash writes frequencies 16 down to 1.
+
+Mirroring negates these; the hash compares with the median, which lies near 0, so a negated coefficient is an
+inverted bit.
+"""
+
+VARIANTS = (
+    (),
+    ("mirrored",),
+    ("mirrored", "rotated by about 180 degrees"),
+    ("rotated by about 180 degrees",),
+    ("mirrored", "rotated by about 270 degrees"),
+    ("rotated by about 270 degrees",),
+    ("rotated by about 90 degrees",),
+    ("mirrored", "rotated by about 90 degrees"),
+)
+"""What was done to the reference image, turns clockwise, when that row of the query's `dihedral` is the near one."""
+
+
+def fingerprint(photo: Photo, sha256: bytes) -> PhotoHashes:
+    """Make the light fingerprint of a photo; the same pixels give the same fingerprint."""
+    grey = Image.fromarray(photo.pixels)
+    pdq, quality = _pdq(grey)
+    return PhotoHashes(
+        sha256=sha256,
+        dhash=np.packbits(imagehash.dhash(grey).hash).tobytes(),
+        pdq=pdq,
+        pdq_quality=quality,
+        flat_percent=_flat_percent(grey),
+        width=photo.width,
+        height=photo.height,
+        version=HASHES_VERSION,
+    )
+
+
+def dihedral(pdq: bytes) -> NDArray[np.uint8]:
+    """Return the hashes (8, 32) of the picture mirrored and turned in all eight ways, in the order of VARIANTS."""
+    bits = np.unpackbits(np.frombuffer(pdq, np.uint8)).reshape(16, 16).astype(bool)
+    variants = [
+        turned ^ (ODD[None, :] & flip_x) ^ (ODD[:, None] & flip_y)
+        for turned in (bits, bits.T)
+        for flip_y in (False, True)
+        for flip_x in (False, True)
+    ]
+    return np.packbits(np.stack(variants).reshape(8, 256), axis=1)
+
+
+def _pdq(grey: Image.Image) -> tuple[bytes, int]:
+    small = np.asarray(grey.resize((PDQ_SIDE, PDQ_SIDE), Image.Resampling.HAMMING))
+    bits, quality = pdqhash.compute(np.repeat(small[:, :, None], 3, axis=2))
+    return np.packbits(bits.astype(bool)).tobytes(), int(quality)
+
+
+def _flat_percent(grey: Image.Image) -> int:
+    """Return the share of blocks without detail, in whole percent, rounded down; 100 where all is smooth shading."""
+    side = DETAIL_SIDE // BLOCK
+    pixels = np.asarray(grey.resize((DETAIL_SIDE, DETAIL_SIDE), Image.Resampling.BOX), dtype=np.float32)
+    blocks = pixels.reshape(side, BLOCK, side, BLOCK).swapaxes(1, 2).reshape(side * side, BLOCK * BLOCK)
+    variances = blocks.var(axis=1)
+    shading = (blocks @ SLOPES) ** 2
+    if (variances - shading.sum(axis=1)).max() < MIN_BLOCK_DEVIATION**2:
+        return 100
+    return int(100 * np.count_nonzero(variances < MIN_BLOCK_DEVIATION**2) // len(blocks))

@@ -1,0 +1,1 @@
+"""Bytes or a path to upright pixels, trusting nothing; and pictures drawn from pixels."""

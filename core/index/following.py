@@ -1,0 +1,115 @@
+"""Following the store by revision, with a snapshot on disk that makes the start quick.
+
+1. The store's checkpoint tells its identity and its revision.
+2. Another database: the snapshot kept for it is opened, or all is read anew. An older revision: a backup was restored.
+3. What was written or removed since is applied.
+4. A snapshot from before an account was forgotten is removed, and made anew.
+The store is the truth; a snapshot that does not fit is made again.
+"""
+
+import asyncio
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from core.index.changes import Feed
+from core.index.snapshot import discard, load, save
+from core.model import Checkpoint
+
+logger = logging.getLogger(__name__)
+
+
+def discard_snapshots(cache: Path, database_id: str) -> None:
+    """Remove what is kept in the cache folder of a database's fingerprints."""
+    for folder in cache.glob(f"{database_id}*"):
+        discard(folder)
+
+
+class Follower(ABC):
+    """What keeps something in memory that is made from the store; for one event loop, one `follow` at a time."""
+
+    def __init__(self, cache: Path, *, suffix: str, worth_a_snapshot: int) -> None:
+        self._cache = cache
+        self._suffix = suffix
+        self._worth_a_snapshot = worth_a_snapshot
+        self._database_id = ""
+        self._revision = 0
+        self._unsaved = 0
+        self._kept_revision: int | None = None
+        """Of the snapshot on disk; None where there is none of ours."""
+
+    async def follow(self, feed: Feed) -> Checkpoint:
+        """Bring this to the store's revision and return that; raises StoreError."""
+        point = await feed.checkpoint()
+        if point.database_id != self._database_id:
+            self._start_over(point.database_id)
+            await asyncio.to_thread(self._open_snapshot)
+        if point.revision < self._revision:  # restored from a backup
+            self._start_over(point.database_id)
+        if point.revision > self._revision:
+            self._unsaved += await self._catch_up(feed, point)
+            self._revision = point.revision
+        if point.forgotten > (self._kept_revision or 0):
+            await asyncio.to_thread(self._discard_snapshot)
+        if self._unsaved >= self._worth_a_snapshot:
+            await asyncio.to_thread(self._save_snapshot)
+        return point
+
+    @abstractmethod
+    def _settings(self) -> dict[str, str | int]:
+        """Return what a snapshot must agree with."""
+
+    @abstractmethod
+    def _clear(self) -> None:
+        """Remove everything."""
+
+    @abstractmethod
+    def _compact(self) -> None:
+        """Let go of what was removed, where it is only hidden."""
+
+    @abstractmethod
+    async def _catch_up(self, feed: Feed, point: Checkpoint) -> int:
+        """Apply what was written and removed after the present revision; return how many fingerprints were read."""
+
+    @abstractmethod
+    def _arrays(self) -> Mapping[str, NDArray[Any]]:
+        """Return everything that `_restore` needs."""
+
+    @abstractmethod
+    def _restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Take up the arrays of a snapshot."""
+
+    def _start_over(self, database_id: str) -> None:
+        self._database_id, self._revision, self._unsaved, self._kept_revision = database_id, 0, 0, None
+        self._clear()
+
+    def _open_snapshot(self) -> None:
+        snapshot = load(self._folder())
+        if snapshot is None or {**snapshot.key, "revision": 0} != {**self._key(), "revision": 0}:
+            return
+        self._restore(snapshot.arrays)
+        self._revision = self._kept_revision = int(snapshot.key["revision"])
+
+    def _discard_snapshot(self) -> None:
+        """Let nothing that was forgotten lie on the disk, nor come there with the next snapshot."""
+        if not discard(self._folder()):
+            return  # with the next look at the store it is tried again
+        self._compact()
+        if self._kept_revision is not None:
+            self._unsaved = self._worth_a_snapshot
+        self._kept_revision = self._revision
+
+    def _save_snapshot(self) -> None:
+        save(self._folder(), self._key(), self._arrays())
+        self._unsaved, self._kept_revision = 0, self._revision
+        logger.info("saved a snapshot to %s at revision %d", self._folder(), self._revision)
+
+    def _folder(self) -> Path:
+        return self._cache / f"{self._database_id}{self._suffix}"
+
+    def _key(self) -> dict[str, str | int]:
+        return {"database_id": self._database_id, "revision": self._revision, **self._settings()}

@@ -1,0 +1,236 @@
+"""Codes of local features in memory: which images share most features with a query.
+
+An inverted index over binary codes (faiss IndexBinaryIVF): each code lies in the list of its nearest centroid, and a
+query code is compared with the codes of the few nearest lists only. The centroids are a sample of the codes
+themselves, moved to the middle of their lists a few times (k-means with majority votes). Small indexes have one list,
+which is a full scan. `benchmarks/shortlisting.py` prints the measurements named here.
+"""
+
+from collections.abc import Mapping
+from threading import Lock
+from typing import Any, Protocol, Self
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from core.model import CODE_BYTES
+
+Codes = NDArray[np.uint8]
+Ids = NDArray[np.int64]
+
+NEIGHBOURS = 10
+RATIO = 0.8
+"""A neighbour votes if it is nearer than this share of the tenth's distance: what ten images share tells nothing. The
+tenth, not the second, so that near-duplicates in the index do not silence each other."""
+UNRELATED_BITS = 45
+"""The least that counts as the tenth's distance, so that ten copies of one photo do not silence each other either."""
+COMMON_BITS, COMMON_WEIGHT = 12, 0.3
+"""Where even the tenth is this near, it is a letter or an icon, which would vote loudest: its votes count less."""
+
+FLAT_UP_TO = 20_000
+"""Codes in one list: comparing 550 query codes with them takes 12 ms."""
+NEAREST_LISTS = 4
+"""Of 28,000 images 4, 8 and 16 lists propose the same of 60 queries; a query costs 24, 43 and 80 ms."""
+OUTGROWN = 2
+"""More lists wanted than trained, by this factor: the codes have become four times as many."""
+SAMPLE_A_LIST, ROUNDS = 32, 2
+
+
+class Shortlists(Protocol):
+    """What proposes images by their features; an engine on other machines can take its place."""
+
+    def add(self, ids: Ids, counts: Ids, codes: Codes) -> None: ...
+
+    def discard(self, ids: Ids) -> None: ...
+
+    def shortlist(self, codes: Codes, *, size: int) -> list[int]: ...
+
+
+class InvertedLists:
+    """Codes of 256 bits, grouped by the id of their image; threads may share it, and wait for each other."""
+
+    def __init__(self, *, expected: int = 0) -> None:
+        """Make an empty index; `expected` codes let the first batch train it for as many."""
+        self._expected = expected
+        self._lists = _FaissLists(np.zeros((1, CODE_BYTES), np.uint8))
+        self._known: set[int] = set()
+        self._lock = Lock()
+
+    def __len__(self) -> int:
+        return len(self._lists)
+
+    @property
+    def images(self) -> int:
+        """Count the images that the codes are of."""
+        return len(self._known)
+
+    @property
+    def is_outgrown(self) -> bool:
+        """Tell whether searches would be quicker after `retrained`."""
+        return _lists_for(len(self)) >= OUTGROWN * self._lists.count
+
+    def add(self, ids: Ids, counts: Ids, codes: Codes) -> None:
+        """Store codes (n, 32), the first counts[0] of image ids[0], and so on; what an id had before goes."""
+        with self._lock:
+            self._remove(ids)
+            self._known.update(ids[counts > 0].tolist())
+            if len(codes) > len(self) and self._wanted(len(codes)) > self._lists.count:
+                self._train(codes)
+            self._lists.add(np.repeat(ids, counts), codes)
+
+    def discard(self, ids: Ids) -> None:
+        """Remove these images; unknown ones are fine."""
+        with self._lock:
+            self._remove(ids)
+
+    def shortlist(self, codes: Codes, *, size: int) -> list[int]:
+        """Return the images that share most features with a query's codes (q, 32), the likeliest first."""
+        if not len(self) or not len(codes):
+            return []
+        with self._lock:
+            bits, ids = self._lists.nearest(codes)
+        tenth = np.where(ids[:, -1:] >= 0, bits[:, -1:], UNRELATED_BITS)
+        limit = RATIO * np.maximum(tenth, UNRELATED_BITS)
+        weight = np.where(tenth <= COMMON_BITS, COMMON_WEIGHT, 1.0)
+        votes = (ids >= 0) * weight * np.clip(1 - bits / limit, 0, None)
+        voted = votes > 0
+        images, owner = np.unique(ids[voted], return_inverse=True)
+        totals = np.bincount(owner, votes[voted], minlength=len(images))
+        best = np.lexsort((images, -totals))[:size]
+        return [int(image) for image in images[best]]
+
+    def retrained(self) -> "InvertedLists":
+        """Return an index of the same codes with as many lists as they want; takes seconds for millions of codes."""
+        ids, codes = self._lists.content()
+        fresh = InvertedLists(expected=len(codes))
+        fresh._known = set(self._known)
+        if len(codes):
+            fresh._train(codes)
+            fresh._lists.add(ids, codes)
+        return fresh
+
+    def arrays(self) -> Mapping[str, NDArray[Any]]:
+        """Everything that `from_arrays` needs, by name."""
+        ids, codes = self._lists.content()
+        return {"centroids": self._lists.centroids, "sizes": self._lists.sizes(), "ids": ids, "codes": codes}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Take up the arrays of an index; they are copied."""
+        index = cls()
+        index._lists = _FaissLists(np.array(arrays["centroids"]))
+        index._lists.fill(arrays["sizes"], arrays["ids"], arrays["codes"])
+        index._known = set(np.unique(arrays["ids"]).tolist())
+        return index
+
+    def _remove(self, ids: Ids) -> None:
+        gone = self._known.intersection(ids.tolist())
+        if gone:
+            self._known -= gone
+            self._lists.remove(np.array(sorted(gone), np.int64))
+
+    def _wanted(self, more: int) -> int:
+        """Return how many lists are right for the codes to come."""
+        return _lists_for(max(self._expected, len(self) + more))
+
+    def _train(self, codes: Codes) -> None:
+        """Let as many lists as the codes to come want take the place of the present ones."""
+        ids, present = self._lists.content()
+        self._lists = _FaissLists(_centroids(codes, min(self._wanted(len(codes)), len(codes))))
+        self._lists.add(ids, present)
+
+
+def _lists_for(codes: int) -> int:
+    """Return how many lists are right for so many codes, about twice the root.
+
+    Comparing with the codes of a list costs three times what finding lists costs, a code; at 4.2 million codes 1,024,
+    2,048 and 4,096 lists make a query cost 72, 39 and 24 ms, and building 6, 12 and 24 s.
+    """
+    return 1 if codes <= FLAT_UP_TO else 2 ** round(np.log2(2 * np.sqrt(codes)))
+
+
+def _centroids(codes: Codes, count: int) -> Codes:
+    """Choose the middles of `count` lists; the same codes give the same middles."""
+    random = np.random.default_rng(len(codes))
+    sample = codes[np.sort(random.choice(len(codes), min(len(codes), SAMPLE_A_LIST * count), replace=False))]
+    centroids = sample[np.sort(random.choice(len(sample), count, replace=False))]
+    _stay_in_this_thread()
+    for _ in range(ROUNDS):
+        flat = faiss.IndexBinaryFlat(CODE_BYTES * 8)
+        flat.add(centroids)
+        owners = flat.search(sample, 1)[1][:, 0]
+        centroids = _majorities(sample, owners, centroids)
+    return centroids
+
+
+def _majorities(sample: Codes, owners: Ids, centroids: Codes) -> Codes:
+    """Return for each centroid the bits that most of its codes have; one without codes stays."""
+    order = np.argsort(owners, kind="stable")
+    numbers, starts = np.unique(owners[order], return_index=True)
+    ones = np.add.reduceat(np.unpackbits(sample[order], axis=1), starts, axis=0, dtype=np.int32)
+    sizes = np.diff(np.append(starts, len(order)))
+    moved = centroids.copy()
+    moved[numbers] = np.packbits(2 * ones > sizes[:, None], axis=1)
+    return moved
+
+
+def _stay_in_this_thread() -> None:
+    """Keep faiss from starting threads: searches run side by side already. OpenMP counts them for each thread apart."""
+    faiss.omp_set_num_threads(1)
+
+
+class _FaissLists:
+    """The inverted lists of faiss, in the words of numpy."""
+
+    def __init__(self, centroids: Codes) -> None:
+        self.centroids = np.ascontiguousarray(centroids)
+        self.count = len(centroids)
+        self._quantizer = faiss.IndexBinaryFlat(CODE_BYTES * 8)
+        self._quantizer.add(self.centroids)
+        self._index = faiss.IndexBinaryIVF(self._quantizer, CODE_BYTES * 8, self.count)
+        self._index.is_trained = True
+        self._index.nprobe = NEAREST_LISTS
+
+    def __len__(self) -> int:
+        return int(self._index.ntotal)
+
+    def add(self, ids: Ids, codes: Codes) -> None:
+        if len(codes):
+            _stay_in_this_thread()
+            self._index.add_with_ids(np.ascontiguousarray(codes), np.ascontiguousarray(ids, np.int64))
+
+    def remove(self, ids: Ids) -> None:
+        self._index.remove_ids(ids)
+
+    def nearest(self, codes: Codes) -> tuple[NDArray[np.int32], Ids]:
+        """Return bits and ids (q, NEIGHBOURS) of the nearest codes; where there are fewer, the ids are -1."""
+        _stay_in_this_thread()
+        bits, ids = self._index.search(np.ascontiguousarray(codes), NEIGHBOURS)
+        return bits, ids
+
+    def sizes(self) -> Ids:
+        inverted = self._index.invlists
+        return np.array([inverted.list_size(number) for number in range(self.count)], np.int64)
+
+    def content(self) -> tuple[Ids, Codes]:
+        """Return a copy of all ids (n,) and codes (n, 32), list by list."""
+        sizes = self.sizes()
+        ids, codes = np.empty(len(self), np.int64), np.empty((len(self), CODE_BYTES), np.uint8)
+        inverted = self._index.invlists
+        for number, (size, end) in enumerate(zip(sizes.tolist(), np.cumsum(sizes).tolist(), strict=True)):
+            if size:
+                ids[end - size : end] = faiss.rev_swig_ptr(inverted.get_ids(number), size)
+                packed = faiss.rev_swig_ptr(inverted.get_codes(number), size * CODE_BYTES)
+                codes[end - size : end] = packed.reshape(size, CODE_BYTES)
+        return ids, codes
+
+    def fill(self, sizes: Ids, ids: Ids, codes: Codes) -> None:
+        """Put what `content` returned into the lists."""
+        inverted, start = self._index.invlists, 0
+        for number, size in enumerate(sizes.tolist()):
+            if size:
+                some_ids, some_codes = np.array(ids[start : start + size]), np.array(codes[start : start + size])
+                inverted.add_entries(number, size, faiss.swig_ptr(some_ids), faiss.swig_ptr(some_codes))
+            start += size
+        self._index.ntotal = start

@@ -1,0 +1,1 @@
+"""Candidates to matches: geometry, the dense check, confidence, ranking."""

@@ -1,0 +1,48 @@
+"""The picture of a reference image, to be shown: from its file, or its thumbnail where that is gone."""
+
+import asyncio
+import os
+from collections.abc import Collection
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import ImageError, PathError
+from core.fingerprints.features import opened
+from core.imaging.decoding import read_file, sha256_of
+from core.model import PhotoFeatures, ReferenceImage
+
+
+class PhotoLookup(Protocol):
+    """The store, as far as pictures are shown from it."""
+
+    async def references(self, light_ids: Collection[int]) -> list[ReferenceImage]: ...
+
+    async def deep(self, light_ids: Collection[int]) -> dict[int, PhotoFeatures]: ...
+
+
+class PictureReader(Protocol):
+    """What decodes pictures."""
+
+    async def colours(self, data: bytes, *, side: int) -> NDArray[np.uint8]: ...
+
+
+async def reference_picture(
+    store: PhotoLookup, reader: PictureReader, root: Path, light_id: int, *, username: str, side: int
+) -> NDArray[np.uint8] | None:
+    """Return an account's image with this fingerprint, (rows, columns, 3) uint8, the short side about `side` or less.
+
+    None where the account has it no more, or neither file nor thumbnail is to be had. Raises StoreError.
+    """
+    owned = [image for image in await store.references([light_id]) if image.place.username == username]
+    for image in owned:
+        try:
+            file = await asyncio.to_thread(read_file, os.path.join(os.fsencode(root), image.place.path))
+            if sha256_of(file.data) == image.light.sha256:
+                return await reader.colours(file.data, side=side)
+        except (ImageError, PathError):
+            continue
+    kept = await store.deep([light_id]) if owned else {}
+    return np.repeat(opened(kept[light_id].thumbnail)[:, :, None], 3, axis=2) if light_id in kept else None

@@ -1,0 +1,62 @@
+"""The self-proof: stored photos, lightly edited, must find themselves at rank 1."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from core.errors import ImageError, PathError
+from core.model import Place, SearchResult
+
+Outcome = Literal["found", "missed", "too little detail", "unreadable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What became of one photo: `answer` names who was found in its place, or says why it could not be tried."""
+
+    place: Place
+    outcome: Outcome
+    answer: str
+
+
+class Editor(Protocol):
+    """What edits photos."""
+
+    async def edit_file(self, path: bytes) -> bytes: ...
+
+
+class Engine(Protocol):
+    """What is put to the proof."""
+
+    async def search(self, data: bytes) -> SearchResult: ...
+
+
+async def trials(
+    root: Path, places: Sequence[Place], *, editor: Editor, engine: Engine, at_a_time: int
+) -> AsyncIterator[Trial]:
+    """Put each photo to the proof, in order; raises StoreError."""
+    for start in range(0, len(places), at_a_time):
+        some = places[start : start + at_a_time]
+        for trial in await asyncio.gather(*[_tried(root, place, editor, engine) for place in some]):
+            yield trial
+
+
+async def _tried(root: Path, place: Place, editor: Editor, engine: Engine) -> Trial:
+    try:
+        return _judged(place, await engine.search(await editor.edit_file(os.path.join(os.fsencode(root), place.path))))
+    except (ImageError, PathError) as error:
+        return Trial(place, "unreadable", str(error))
+
+
+def _judged(place: Place, result: SearchResult) -> Trial:
+    """A photo that several accounts have is found if its own is as sure as the first."""
+    top = result.matches[0].confidence if result.matches else 0.0
+    names = [match.username for match in result.matches]
+    if any(match.username == place.username and match.confidence == top for match in result.matches):
+        return Trial(place, "found", names[0])
+    if result.verdict == "unsearchable":
+        return Trial(place, "too little detail", "too little detail to search")
+    return Trial(place, "missed", ", ".join(names) or "nobody")

@@ -1,0 +1,114 @@
+"""The deep search: a query's bytes -> evidence for the reference images that may be in it.
+
+1. The query's features are found, in a worker; the index proposes the images that share most of them.
+2. The candidates' deep fingerprints come from the store; a worker lays the query over each of the likeliest.
+3. Nothing sure: the same with the mirror image's features, then with the features of a larger copy.
+It ends as soon as it is sure, except in a collage, whose other members it looks for.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from core.fingerprints.features import FIRST_PASS, RICH_PASS, Pass
+from core.index.changes import Feed
+from core.index.inverted_lists import Codes
+from core.matching.calibration import confidence
+from core.model import Checkpoint, Evidence, PhotoFeatures
+from core.workers.tasks import Description, Question
+
+SURE = 0.9
+SMALL_PART = 0.3
+"""Share of the query: what fills less may be one picture of a grid. A post in a screenshot fills 35 % and more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One look at the query: which copies its features are of, how many images the index proposes, and which ways."""
+
+    sizes: Pass
+    shortlist: int
+    ways: tuple[bool, ...]
+    """Plain (False), mirrored (True)."""
+
+
+ROUNDS = (Round(FIRST_PASS, 12, (False, True)), Round(RICH_PASS, 16, (False,)))
+"""Of 4,900 edited copies of 850 photos the right one is among the first 10 of the shortlist in all but 5."""
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """The best evidence for each image that may be in the query, and how many features that has."""
+
+    evidence: tuple[Evidence, ...]
+    features: int
+
+
+class QueryReader(Protocol):
+    """What sees query images."""
+
+    async def describe(self, data: bytes, sizes: Pass) -> Description: ...
+
+    async def answer(self, question: Question) -> list[Evidence]: ...
+
+
+class PhotoLookup(Feed, Protocol):
+    """The store, as the deep search sees it."""
+
+    async def deep(self, light_ids: Collection[int]) -> dict[int, PhotoFeatures]: ...
+
+
+class Proposals(Protocol):
+    """The index, as the deep search sees it."""
+
+    async def follow(self, feed: Feed) -> Checkpoint: ...
+
+    async def shortlist(self, codes: Codes, *, size: int) -> list[int]: ...
+
+
+class FeatureSearch:
+    """Looks for reference images in a query by their local features."""
+
+    def __init__(self, reader: QueryReader, store: PhotoLookup, index: Proposals) -> None:
+        self._reader = reader
+        self._store = store
+        self._index = index
+
+    async def follow(self) -> None:
+        """Let the index follow the store; raises StoreError."""
+        await self._index.follow(self._store)
+
+    async def find(self, data: bytes, nearby: Collection[int]) -> Findings:
+        """Return the best evidence for each image that may be in the query; raises ImageError or StoreError.
+
+        The images `nearby`, whose hashes are near, are examined too.
+        """
+        found: dict[int, Evidence] = {}
+        for one in ROUNDS:
+            description = await self._reader.describe(data, one.sizes)
+            for is_mirrored in one.ways:
+                for evidence in await self._examined(description, nearby, one.shortlist, is_mirrored=is_mirrored):
+                    if confidence(evidence) > _confidence_of(found.get(evidence.light_id)):
+                        found[evidence.light_id] = evidence
+                if _is_settled(found.values()):
+                    return Findings(tuple(found.values()), len(description.features.plain))
+        return Findings(tuple(found.values()), len(description.features.plain))
+
+    async def _examined(
+        self, description: Description, nearby: Collection[int], size: int, *, is_mirrored: bool
+    ) -> list[Evidence]:
+        features = description.features.mirrored if is_mirrored else description.features.plain
+        proposed = await self._index.shortlist(features.codes, size=size)
+        fingerprints = await self._store.deep({*proposed, *nearby})
+        if not fingerprints:
+            return []
+        return await self._reader.answer(Question(description, list(fingerprints.items()), is_mirrored))
+
+
+def _confidence_of(evidence: Evidence | None) -> float:
+    return confidence(evidence) if evidence else -1.0
+
+
+def _is_settled(found: Iterable[Evidence]) -> bool:
+    """Tell whether nothing more is to be looked for: somebody is sure, and no collage is in sight."""
+    return any(confidence(one) >= SURE and one.placement.covered >= SMALL_PART for one in found)

@@ -1,0 +1,275 @@
+"""Worker processes that read and fingerprint pictures; each may crash, hang or be killed without harm.
+
+A picture that kills its worker costs that picture a clear error and nothing else. A worker has a limited address
+space, writes no files, leaves no core dump, and finds none of our settings in its environment: core/settings.py takes
+them out of ours before the first worker starts.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import multiprocessing
+import os
+import resource
+import signal
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.forkserver import ensure_running
+from pathlib import Path
+from threading import Thread
+from typing import Self, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from pebble import ProcessExpired, ProcessPool
+
+from core.errors import Crashed, ImageError, NoWorkers, PathError, TooLarge, TooSlow
+from core.fingerprints.features import Pass
+from core.imaging.decoding import MAX_BYTES, too_many_bytes
+from core.imaging.editing import edited_file
+from core.model import Evidence, PhotoHashes
+from core.workers.tasks import (
+    Description,
+    FileDigest,
+    FileFeatures,
+    FileHashes,
+    Question,
+    answer,
+    colours,
+    describe,
+    digest_file,
+    extract_features,
+    hash_bytes,
+    hash_file,
+)
+
+PICTURE_SECONDS = 10.0
+PICTURE_MEMORY = 1 << 30
+"""Bytes of address space above those of a fresh worker. A picture of 50 megapixels needs up to 0.81 GB (WebP)."""
+TASKS_A_WORKER = 2
+"""QueryPhoto out at a time: one in work and one waiting, so that a worker never waits for us."""
+STUCK_SECONDS = 10.0
+"""Beyond the time limits of all tasks handed out, the pool itself must be stuck: a process killed from outside can
+die with one of Pebble's locks in its hand."""
+POOLS_A_TASK = 3
+PRELOADED = ["core.workers.pool", "pillow_heif"]
+"""Imported once, for all workers: a worker that takes the place of a crashed one is ready in 60 ms instead of 180."""
+PAGE = resource.getpagesize()
+STANDARD_ERROR = 2
+ENDED_FROM_OUTSIDE = frozenset((-signal.SIGTERM, 255))
+"""Exit codes that no picture causes: a service manager ends all of us, or the fork server before the worker (255)."""
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class PhotoWorkers:
+    """A pool of worker processes, for one event loop; `restarted` hears when some died and others take their place."""
+
+    def __init__(
+        self,
+        count: int,
+        *,
+        seconds: float = PICTURE_SECONDS,
+        memory: int = PICTURE_MEMORY,
+        restarted: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.count = count
+        self._restarted = restarted
+        self._seconds = seconds
+        self._memory = memory
+        self._places = asyncio.Semaphore(count * TASKS_A_WORKER)
+        self._busy = 0
+        self._pool: ProcessPool | None = None
+        self._is_refused = False
+
+    @property
+    def is_alive(self) -> bool:
+        """Tell whether the system gave processes when a picture last needed one: at rest there are none, and a broken
+        pool is replaced.
+        """
+        return not self._is_refused
+
+    async def hash_file(self, path: bytes) -> FileHashes:
+        """Read a file and make its light fingerprint; raises ImageError or PathError."""
+        return await self._run(hash_file, path)
+
+    async def hash_bytes(self, data: bytes) -> PhotoHashes:
+        """Make the light fingerprint of a picture; raises ImageError."""
+        if len(data) > MAX_BYTES:
+            raise too_many_bytes(len(data))
+        return await self._run(hash_bytes, data)
+
+    async def digest_file(self, path: bytes) -> FileDigest:
+        """Digest a file without decoding it; raises ImageError or PathError."""
+        return await self._run(digest_file, path)
+
+    async def extract_features(self, path: bytes) -> FileFeatures:
+        """Read a file and make its deep fingerprint; raises ImageError or PathError."""
+        return await self._run(extract_features, path)
+
+    async def describe(self, data: bytes, sizes: Pass) -> Description:
+        """Find the features of a query image; raises ImageError."""
+        return await self._run(describe, data, sizes)
+
+    async def answer(self, question: Question) -> list[Evidence]:
+        """Examine the candidates of a query, the best aligned first; raises ImageError."""
+        return await self._run(answer, question)
+
+    async def colours(self, data: bytes, *, side: int) -> NDArray[np.uint8]:
+        """Decode a picture to be shown: (rows, columns, 3) uint8, the short side about `side`; raises ImageError."""
+        return await self._run(colours, data, side)
+
+    async def edit_file(self, path: bytes) -> bytes:
+        """Read a photo and return a lightly edited copy as a JPEG; raises ImageError or PathError."""
+        return await self._run(edited_file, path)
+
+    async def release(self) -> None:
+        """End the worker processes, which keep 30 MB each, unless they are busy; the next picture starts others."""
+        if self._pool and not self._busy:
+            await self.close()
+
+    async def close(self) -> None:
+        pool, self._pool = self._pool, None
+        if pool:
+            await asyncio.to_thread(_stop, pool)
+
+    async def __aenter__(self) -> Self:
+        self._pool = self._pool or _started(self._fresh_pool)  # gets ready while the caller opens its database
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def _run(self, task: Callable[..., T], *arguments: object) -> T:
+        """Run a task, and again in a fresh pool where it was the pool that failed."""
+        self._busy += 1
+        try:
+            async with self._places:
+                return await self._run_in_some(task, *arguments)
+        except NoWorkers:
+            self._is_refused = True
+            raise
+        finally:
+            self._busy -= 1
+
+    async def _run_in_some(self, task: Callable[..., T], *arguments: object) -> T:
+        for _ in range(POOLS_A_TASK):
+            pool = self._pool = self._pool or _started(self._fresh_pool)
+            self._is_refused = False
+            try:
+                return await self._run_in(pool, task, *arguments)
+            except BrokenProcessPool:
+                self._replace(pool)
+        raise _crashed()
+
+    async def _run_in(self, pool: ProcessPool, task: Callable[..., T], *arguments: object) -> T:
+        try:
+            async with asyncio.timeout(self._seconds * TASKS_A_WORKER + STUCK_SECONDS) as patience:
+                return await asyncio.wrap_future(_scheduled(pool, task, *arguments, seconds=self._seconds))
+        except TimeoutError as error:
+            if patience.expired():
+                raise BrokenProcessPool from error
+            self._restarted()
+            raise TooSlow(f"Reading the picture took over {self._seconds:g} s and was stopped.") from error
+        except MemoryError as error:
+            raise TooLarge("The picture needs more memory than any photo does: send a smaller copy.") from error
+        except ProcessExpired as error:
+            if error.exitcode in ENDED_FROM_OUTSIDE:
+                raise BrokenProcessPool from error
+            self._restarted()
+            raise _crashed() from error
+        except (ImageError, PathError, NoWorkers, BrokenProcessPool):
+            raise
+        except Exception as error:  # the door of the workers: what a decoder raises is about its picture
+            logger.warning("a picture met a fault in igsearch (%s: %s): report it", type(error).__name__, error)
+            raise _crashed() from error
+
+    def _replace(self, broken: ProcessPool) -> None:
+        if self._pool is broken:
+            self._restarted()
+            self._pool = self._fresh_pool()
+            # A broken pool may never end: nobody waits for it, not even the end of the process.
+            Thread(target=_stop, args=(broken,), daemon=True).start()
+
+    def _fresh_pool(self) -> ProcessPool:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(PRELOADED)
+        _start_fork_server()
+        return ProcessPool(self.count, initializer=_confine, initargs=[self._memory], context=context)
+
+
+def _start_fork_server() -> None:
+    """Start what workers are forked from, unless it runs: deaf to the current folder, and dumb.
+
+    It must not import a core/ of the current folder. And what decoders print on standard error (libtiff does), or a
+    worker that is stopped while it starts, is nothing for a person's terminal: errors reach us as exceptions.
+    """
+    os.putenv("PYTHONSAFEPATH", "1")
+    os.putenv("OPENBLAS_NUM_THREADS", "1")  # there is a worker for each core already
+    saved, nowhere = os.dup(STANDARD_ERROR), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, STANDARD_ERROR)
+    try:
+        ensure_running()
+    finally:
+        os.dup2(saved, STANDARD_ERROR)
+        os.close(saved)
+        os.close(nowhere)
+
+
+def _scheduled(pool: ProcessPool, task: Callable[..., T], *arguments: object, seconds: float) -> Future[T]:
+    """Hand a task to a pool; raises BrokenProcessPool where the pool has come to its end.
+
+    An idle worker that is killed from outside, by the system that runs out of memory, ends Pebble's whole pool.
+    """
+    try:
+        return _started(lambda: cast("Future[T]", pool.schedule(task, args=arguments, timeout=seconds)))
+    except RuntimeError as error:
+        raise BrokenProcessPool from error
+
+
+def _started(start: Callable[[], T]) -> T:
+    """Start processes; raises NoWorkers where the system gives none."""
+    try:
+        return start()
+    except OSError as error:
+        raise NoWorkers(
+            f"No process can be started to read pictures in ({error.strerror or error}): close other programs, or raise"
+            " the limits of open files (ulimit -n) and processes (ulimit -u)."
+        ) from error
+
+
+def _crashed() -> Crashed:
+    return Crashed("The picture made the process that read it crash: save it again and send the copy.")
+
+
+def _stop(pool: ProcessPool) -> None:
+    pool.stop()  # type: ignore[no-untyped-call]
+    pool.join()
+
+
+def _confine(memory: int) -> None:
+    """Prepare a fresh worker process: limits, no part in the terminal's Ctrl-C, and an end with its parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # Pebble's own handler waits for the decoder, and Pebble 3 s for it
+    _die_with_parent()
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    with contextlib.suppress(ValueError):  # a lower limit set from outside stays
+        resource.setrlimit(resource.RLIMIT_AS, (pages * PAGE + memory,) * 2)
+    for limit in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE):
+        resource.setrlimit(limit, (0, 0))
+
+
+def _die_with_parent() -> None:
+    """Have the kernel kill this worker as soon as its parent is gone, even in the middle of a decoder's endless loop.
+
+    The sentinel is a pipe whose other end only the parent holds.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+    fcntl.fcntl(parent.sentinel, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(parent.sentinel, fcntl.F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(parent.sentinel, fcntl.F_SETFL, fcntl.fcntl(parent.sentinel, fcntl.F_GETFL) | os.O_ASYNC)
