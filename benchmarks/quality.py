@@ -64,11 +64,11 @@ from core.storage.database import Database, sqlite_url
 from core.storage.store import Store
 from core.workers.pool import PhotoWorkers
 from core.workers.tasks import VERSIONS, Description, Question
-from indexer.crew import Crew
-from indexer.deepening import Deepening
+from indexer.feature_backlog import FeatureBacklog
+from indexer.full_scan import FullScan, Removal
 from indexer.progress import shown_progress
-from indexer.rescan import Removal, Rescan
-from indexer.visit import Manner
+from indexer.scanning.account_scan import ScanOptions
+from indexer.scanning.task_pool import TaskPool
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -426,16 +426,16 @@ def _copy(originals: Iterable[Original], root: Path) -> None:
 async def _indexed(folder: Path, workers: PhotoWorkers, *, pictures: int) -> AsyncIterator[Store]:
     """Open a store in which everything below the dataset has both its fingerprints."""
     root = folder / "dataset"
-    manner = Manner(root, workers.count, clock=lambda: datetime.now(UTC), is_asked=True)
+    options = ScanOptions(root, workers.count, clock=lambda: datetime.now(UTC), is_asked=True)
     store = Store(Database(sqlite_url(folder / "quality.db")), VERSIONS)
     try:
         async with store.writer():
             await store.create_schema()
             with shown_progress("indexing", is_quiet=True) as progress:
-                report = await Rescan(manner, Removal(0), store=store, reader=workers, progress=progress).run()
+                report = await FullScan(options, Removal(0), store=store, reader=workers, progress=progress).run()
                 backlog = (await store.stats()).backlog
-                crew = Crew(workers.count)
-                deepening = Deepening(manner, store=store, reader=workers, crew=crew, heard=progress.advance)
+                crew = TaskPool(workers.count)
+                deepening = FeatureBacklog(options, store=store, reader=workers, pool=crew, heard=progress.advance)
                 await deepening.run()
                 done = deepening.done
         assert (report.added, done) == (pictures, backlog), f"not all of {pictures} were indexed: {report}, {done} deep"

@@ -12,7 +12,7 @@ from core.answers import opt_out_json, opt_out_text
 from core.errors import PathError
 from core.index.following import discard_snapshots
 from core.storage.opt_outs import OptOuts
-from indexer.sweep import list_root
+from indexer.scanning.listing import list_root
 
 
 async def forget(username: str, dataset: Path | None, *, as_json: bool) -> int:

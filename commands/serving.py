@@ -30,8 +30,8 @@ from core.storage.store import Store
 from core.workers.pool import PhotoWorkers
 from core.workers.tasks import VERSIONS
 from indexer.daemon import Daemon
+from indexer.scanning.account_scan import ScanOptions
 from indexer.schedule import Schedule
-from indexer.visit import Manner
 
 # ruff: noqa: PLC0415 - a chat's library takes 2 s to import, and is only where its bot runs
 
@@ -137,14 +137,14 @@ async def _answer_discord(settings: Settings, service: SearchBackend, stopped: a
 
 async def _keep_index(settings: Settings, root: Path, meter: Meter, stopped: asyncio.Event) -> None:
     """Run the daemon until `stopped`."""
-    manner = Manner(root, settings.workers, clock=lambda: datetime.now(UTC))
+    options = ScanOptions(root, settings.workers, clock=lambda: datetime.now(UTC))
     schedule = Schedule(settings.rescan)
     async with (
         PhotoWorkers(settings.workers, restarted=meter.worker_restarted) as reader,
         open_store(settings, root, failed=meter.database_failed) as store,
     ):
         daemon = Daemon(
-            manner,
+            options,
             settings.settle_seconds,
             store=store,
             reader=reader,

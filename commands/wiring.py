@@ -12,7 +12,7 @@ from core.settings import Settings, default_database, load_settings
 from core.storage.database import READ_SECONDS, Database, sqlite_url
 from core.storage.store import Store
 from core.workers.tasks import VERSIONS
-from indexer.sweep import root_identity
+from indexer.scanning.listing import root_identity
 
 
 def prepare(dataset: Path | None, *, is_service: bool = False) -> tuple[Settings, Path]:

@@ -1,1 +1,1 @@
-"""Keeping the record true to the disk: list the dataset, compare it with the store, fingerprint what is new."""
+"""The indexer: keeps the record in line with the dataset folder."""

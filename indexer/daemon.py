@@ -1,7 +1,7 @@
-"""The daemon: keeps the record true to the disk for as long as it runs.
+"""The daemon: keeps the record in line with the disk for as long as it runs.
 
-It takes turns (indexer/turns.py), looks after what no event tells (indexer/lookout.py), waits for a database that is
-away, and tells how it is.
+It takes the work loop's next piece of work (indexer/work_loop.py), looks for changes that no event tells of
+(indexer/watching/change_detector.py), waits for a database that is away, and reports how it is.
 """
 
 import asyncio
@@ -16,11 +16,11 @@ from typing import Protocol
 from core.errors import IgSearchError, IndexerBusy, NotReady, NoWorkers, PathError, StoreError, Unavailable
 from core.model import DaemonStatus, Stats
 from core.service.memory import give_back
-from indexer.crew import Crew
-from indexer.lookout import Lookout
+from indexer.scanning.account_scan import ScanOptions
+from indexer.scanning.task_pool import TaskPool
 from indexer.schedule import Schedule
-from indexer.turns import Eyes, Meter, Turns, WholeStore
-from indexer.visit import Manner
+from indexer.watching.change_detector import ChangeDetector
+from indexer.work_loop import Meter, PhotoReader, WholeStore, WorkLoop
 
 PULSE_SECONDS = 2.0
 STATUS_SECONDS = 15.0
@@ -53,7 +53,7 @@ class DaemonStore(WholeStore, Protocol):
     async def note_daemon(self, status: DaemonStatus) -> None: ...
 
 
-class SparingEyes(Eyes, Protocol):
+class ReleasableReader(PhotoReader, Protocol):
     """What opens files, and can give back the memory that takes."""
 
     @property
@@ -77,49 +77,49 @@ class Daemon:
 
     def __init__(
         self,
-        manner: Manner,
+        options: ScanOptions,
         settle_seconds: float,
         *,
         store: DaemonStore,
-        reader: SparingEyes,
+        reader: ReleasableReader,
         schedule: Schedule,
         meter: DaemonMeter,
         notify: Callable[[str], None],
     ) -> None:
-        self._clock = manner.clock
+        self._clock = options.clock
         self._store = store
         self._reader = reader
         self._schedule = schedule
         self._meter = meter
         self._notify = notify
-        self._crew = Crew(manner.workers)
+        self._pool = TaskPool(options.workers)
         self._awake = asyncio.Event()
-        self._lookout = Lookout(manner.root, self._wake_from_any_thread)
-        self._turns = Turns(
-            manner,
+        self._detector = ChangeDetector(options.root, self._wake_from_any_thread)
+        self._loop_work = WorkLoop(
+            options,
             settle_seconds,
             store=store,
             reader=reader,
-            crew=self._crew,
-            sight=self._lookout,
+            pool=self._pool,
+            sight=self._detector,
             meter=meter,
             next_scan=lambda: schedule.next_run,
         )
-        self._trouble = Trouble(self._crew)
+        self._trouble = Trouble(self._pool)
         self._busy_at = time.monotonic()
         self._patience: asyncio.Timeout | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def stop(self) -> None:
         """Finish what is in hand, for a while, and end."""
-        self._crew.stop()
+        self._pool.stop()
         self._awake.set()
         if self._patience:
             self._patience.reschedule(asyncio.get_running_loop().time() + STOP_SECONDS)
 
     def rescan(self, reason: str, *, is_asked: bool = False) -> None:
         """Reconcile everything as soon as may be; where a person asked for it, what may pass is tried again."""
-        self._turns.rescan(reason, is_asked=is_asked)
+        self._loop_work.rescan(reason, is_asked=is_asked)
         self._awake.set()
 
     async def run(self) -> None:
@@ -144,7 +144,7 @@ class Daemon:
         False: stopped meanwhile.
         """
         was_made = True  # who made the tables just now may still hold the lock
-        while not self._crew.is_stopped:
+        while not self._pool.is_stopped:
             try:
                 await stack.enter_async_context(self._store.writer())
                 await self._store.create_schema()
@@ -182,11 +182,11 @@ class Daemon:
                 task.cancel()
             await asyncio.gather(turns, *beside, return_exceptions=True)
             self._schedule.stop()
-            await self._lookout.stop()
+            await self._detector.stop()
 
     async def _look(self) -> None:
         while True:
-            await self._lookout.look()
+            await self._detector.look()
             await asyncio.sleep(PULSE_SECONDS)
 
     async def _tell(self) -> None:
@@ -208,29 +208,29 @@ class Daemon:
                 await self._store.note_daemon(replace(self._status(), state="stopped", remark=None))
 
     def _status(self) -> DaemonStatus:
-        doubt = self._lookout.fault or self._turns.doubt
+        doubt = self._detector.fault or self._loop_work.doubt
         return DaemonStatus(
-            state="root suspicious" if doubt else "scanning" if self._turns.is_scanning else "watching",
-            remark=doubt or self._trouble.sentence or self._lookout.limits,
-            waiting=self._turns.waiting,
-            lag_seconds=self._turns.lag_seconds,
+            state="root suspicious" if doubt else "scanning" if self._loop_work.is_scanning else "watching",
+            remark=doubt or self._trouble.sentence or self._detector.limits,
+            waiting=self._loop_work.waiting,
+            lag_seconds=self._loop_work.lag_seconds,
             next_scan=self._schedule.next_run,
             seen_at=self._clock(),
-            emitter=self._lookout.emitter,
+            emitter=self._detector.emitter,
             has_workers=self._reader.is_alive,
         )
 
     async def _take_turns(self) -> None:
-        while not self._crew.is_stopped:
+        while not self._pool.is_stopped:
             self._awake.clear()
             try:
-                if self._lookout.identity is None:
+                if self._detector.identity is None:
                     await self._rest(PULSE_SECONDS)
-                elif await self._turns.take():
+                elif await self._loop_work.take():
                     self._busy_at = time.monotonic()
                     self._trouble.end()
                 else:
-                    await self._rest(self._turns.idle_seconds(PULSE_SECONDS))
+                    await self._rest(self._loop_work.idle_seconds(PULSE_SECONDS))
                     self._trouble.end()
             except (StoreError, IndexerBusy, PathError, NoWorkers) as error:
                 await self._trouble.wait(error)
@@ -244,14 +244,14 @@ class Daemon:
             give_back()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._awake.wait(), seconds)
-            await self._crew.rest(GATHER_SECONDS)
+            await self._pool.rest(GATHER_SECONDS)
 
     async def _until_store_answers(self) -> None:
         """Ask the store, and for the writer's lock, until both are there again: no file is read in vain.
 
         It may be another database by then, or an empty one: everything is looked at.
         """
-        while not self._crew.is_stopped:
+        while not self._pool.is_stopped:
             try:
                 await self._store.verify_writer()
                 await self._store.create_schema()
@@ -270,8 +270,8 @@ class Daemon:
 class Trouble:
     """What keeps the daemon from its work just now: said once, and waited for, a little longer each time."""
 
-    def __init__(self, crew: Crew) -> None:
-        self._crew = crew
+    def __init__(self, pool: TaskPool) -> None:
+        self._pool = pool
         self._times = 0
         self.sentence: str | None = None
 
@@ -283,7 +283,7 @@ class Trouble:
         self._times += 1
         is_coming = isinstance(error, (Unavailable, NotReady))
         longest = LONGEST_PAUSE_SECONDS if is_coming else LONGEST_REFUSAL_SECONDS
-        await self._crew.rest(min(FIRST_PAUSE_SECONDS * 2 ** min(self._times, 10), longest))
+        await self._pool.rest(min(FIRST_PAUSE_SECONDS * 2 ** min(self._times, 10), longest))
 
     def end(self) -> None:
         """Something went well again."""

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from core.dataset import is_ignored_file, locate, printable
 from core.doctor.finding import Finding, fix, listed, ok, skipped
-from indexer.sweep import list_root
-from indexer.watcher import WATCH_LIMITS, watch_limit
+from indexer.scanning.listing import list_root
+from indexer.watching.watcher import WATCH_LIMITS, watch_limit
 
 MOST_FOLDERS = 20_000
 """Looked into: 0.7 s with three photos each, where the system has them in memory."""

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from indexer.reconciler import Outcome
-from indexer.rescan import Progress as Listener
+from indexer.full_scan import Progress as Listener
+from indexer.scanning.reconciler import FileOutcome
 
 LINE_SECONDS = 10.0
 
@@ -43,10 +43,10 @@ class Count:
         self.unreadable = 0
         self.started = time.monotonic()
 
-    def take(self, outcome: Outcome, files: int) -> None:
+    def take(self, outcome: FileOutcome, files: int) -> None:
         self.done += files
-        self.read += 0 if outcome is Outcome.UNCHANGED else files
-        self.unreadable += files if outcome is Outcome.UNREADABLE else 0
+        self.read += 0 if outcome is FileOutcome.UNCHANGED else files
+        self.unreadable += files if outcome is FileOutcome.UNREADABLE else 0
 
     @property
     def rate(self) -> float:
@@ -68,7 +68,7 @@ class Bar:
     def expect(self, files: int) -> None:
         self._bar.update(self._task, total=files)
 
-    def advance(self, outcome: Outcome, files: int) -> None:
+    def advance(self, outcome: FileOutcome, files: int) -> None:
         self._count.take(outcome, files)
         self._bar.update(self._task, advance=files, rate=f"{self._count.rate:,.0f}/s", trouble=self._count.trouble)
 
@@ -88,7 +88,7 @@ class Lines:
     def expect(self, files: int) -> None:
         self._count.total = files
 
-    def advance(self, outcome: Outcome, files: int) -> None:
+    def advance(self, outcome: FileOutcome, files: int) -> None:
         self._count.take(outcome, files)
         if not self._is_quiet and time.monotonic() - self._last_line > LINE_SECONDS:
             self._last_line = time.monotonic()

@@ -24,8 +24,8 @@ from core.storage.store import Store
 from core.workers.pool import PhotoWorkers
 from core.workers.tasks import VERSIONS, FileDigest, FileFeatures, FileHashes
 from indexer.daemon import Daemon
+from indexer.scanning.account_scan import ScanOptions
 from indexer.schedule import Schedule
-from indexer.visit import Manner
 from tests.pictures import photo_bytes
 
 SETTLE_SECONDS = 0.4
@@ -33,7 +33,7 @@ PATIENCE_SECONDS = 60.0
 PICTURES = [photo_bytes(seed, size=(120, 90)) for seed in range(12)]
 
 
-class Eyes:
+class PhotoReader:
     """Real workers that count what they open."""
 
     def __init__(self, workers: PhotoWorkers) -> None:
@@ -84,16 +84,16 @@ class Bench:
         self.outside.mkdir()
         self.store = store
         self.workers = workers
-        self.eyes = Eyes(workers)
+        self.eyes = PhotoReader(workers)
         self.states: list[str] = []
         self.meter = Counts()
 
     @asynccontextmanager
     async def daemon(self, settle_seconds: float = SETTLE_SECONDS) -> AsyncIterator[Daemon]:
         """Run a daemon; it has made its first rescan."""
-        manner = Manner(self.root, 2, clock=lambda: datetime.now(UTC))
+        options = ScanOptions(self.root, 2, clock=lambda: datetime.now(UTC))
         daemon = Daemon(
-            manner,
+            options,
             settle_seconds,
             store=self.store,
             reader=self.eyes,

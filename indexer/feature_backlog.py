@@ -13,12 +13,12 @@ from typing import Protocol
 from core.errors import ImageError, PathError
 from core.model import BacklogEntry, Change, PutFeatures
 from core.workers.tasks import FileFeatures
-from indexer.batch import Batch, Writes
-from indexer.crew import Crew
-from indexer.ledger import is_due, rejection
-from indexer.reconciler import Outcome
-from indexer.sweep import is_unchanged
-from indexer.visit import Manner
+from indexer.scanning.account_scan import ScanOptions
+from indexer.scanning.listing import is_unchanged
+from indexer.scanning.reconciler import FileOutcome
+from indexer.scanning.retries import is_due, rejection
+from indexer.scanning.task_pool import TaskPool
+from indexer.scanning.write_batch import WriteBatch, Writes
 
 PAGE = 500
 """Entries of the backlog asked for at a time."""
@@ -38,7 +38,7 @@ class Deepener(Protocol):
     async def extract_features(self, path: bytes) -> FileFeatures: ...
 
 
-class Deepening:
+class FeatureBacklog:
     """One pass over the backlog, in the order of ids, in one go or in several.
 
     `heard` is told of every entry that was looked at, `filed` of what changed in the record, once it has.
@@ -46,22 +46,22 @@ class Deepening:
 
     def __init__(
         self,
-        manner: Manner,
+        options: ScanOptions,
         *,
         store: Backlog,
         reader: Deepener,
-        crew: Crew,
-        heard: Callable[[Outcome, int], None],
-        filed: Callable[[Outcome], None] = lambda _outcome: None,
+        pool: TaskPool,
+        heard: Callable[[FileOutcome, int], None],
+        filed: Callable[[FileOutcome], None] = lambda _outcome: None,
     ) -> None:
-        self._manner = manner
-        self._root = os.fsencode(manner.root)
+        self._options = options
+        self._root = os.fsencode(options.root)
         self._store = store
         self._reader = reader
-        self._crew = crew
+        self._pool = pool
         self._heard = heard
         self._filed = filed
-        self._batch = Batch(store)
+        self._batch = WriteBatch(store)
         self._last_id = self._handed_out = 0
         self.done = 0
         """How many got their part."""
@@ -70,8 +70,8 @@ class Deepening:
 
     async def run(self, is_over: Callable[[], bool] = lambda: False) -> None:
         """Go on with the backlog until it ends or `is_over`, with everything finished written; raises StoreError."""
-        self._batch, self._handed_out = Batch(self._store), self._last_id
-        await self._crew.work(self._entries(is_over), self._deepen)
+        self._batch, self._handed_out = WriteBatch(self._store), self._last_id
+        await self._pool.work(self._entries(is_over), self._deepen)
         await self._batch.flush()
         self._last_id = self._handed_out
 
@@ -85,9 +85,9 @@ class Deepening:
         self.is_at_end = True
 
     async def _deepen(self, entry: BacklogEntry) -> None:
-        asked = self._manner.is_asked
-        if entry.failed and not is_due(entry.failed, entry.stamp, self._manner.clock(), is_asked=asked):
-            self._heard(Outcome.UNREADABLE, 1)
+        asked = self._options.is_asked
+        if entry.failed and not is_due(entry.failed, entry.stamp, self._options.clock(), is_asked=asked):
+            self._heard(FileOutcome.UNREADABLE, 1)
             return
         outcome, change = await self._decide(entry)
         if change:
@@ -95,18 +95,18 @@ class Deepening:
         self.done += isinstance(change, PutFeatures)
         self._heard(outcome, 1)
 
-    async def _decide(self, entry: BacklogEntry) -> tuple[Outcome, Change | None]:
+    async def _decide(self, entry: BacklogEntry) -> tuple[FileOutcome, Change | None]:
         path = os.path.join(self._root, entry.place.path)
         try:
             read = await self._reader.extract_features(path)
         except PathError:
-            return Outcome.GONE, None
+            return FileOutcome.GONE, None
         except ImageError as error:
             if not is_unchanged(path, entry.stamp):
-                return Outcome.CHANGING, None
+                return FileOutcome.CHANGING, None
             logger.info("no deep fingerprint of %s: %s", entry.place, error)
-            now = self._manner.clock()
-            return Outcome.UNREADABLE, rejection(entry.place, entry.stamp, error, before=entry.failed, now=now)
+            now = self._options.clock()
+            return FileOutcome.UNREADABLE, rejection(entry.place, entry.stamp, error, before=entry.failed, now=now)
         if read.sha256 != entry.sha256:
-            return Outcome.CHANGING, None
-        return Outcome.UPDATED, PutFeatures(entry.light_id, entry.place.path, read.deep)
+            return FileOutcome.CHANGING, None
+        return FileOutcome.UPDATED, PutFeatures(entry.light_id, entry.place.path, read.deep)

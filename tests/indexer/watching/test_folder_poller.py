@@ -1,4 +1,4 @@
-"""The quick sweep: folders whose own time changed since the last look, on real files."""
+"""The quick list_dataset: folders whose own time changed since the last look, on real files."""
 
 import os
 import shutil
@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from core.errors import PathError
-from indexer.folders import Folders
-from indexer.sweep import OUTSIDE
+from indexer.scanning.listing import OUTSIDE
+from indexer.watching.folder_poller import FolderPoller
 
 EVERYTHING = {OUTSIDE, "anna", "bob", "carl"}
 LONG_AGO, SOON = 10**18, time.time_ns() + 3600 * 10**9
@@ -36,7 +36,7 @@ def root(tmp_path: Path) -> Path:
 
 def test_the_first_look_names_every_account_and_the_second_none(root: Path) -> None:
     """What did not change since the last look is not named again; the folders are counted, with the dataset's own."""
-    folders = Folders(root)
+    folders = FolderPoller(root)
 
     looks = [folders.changed() for _ in range(3)]
 
@@ -66,7 +66,7 @@ CHANGES: dict[str, tuple[Callable[[Path], object], set[str]]] = {
 def test_a_change_names_its_accounts(root: Path, change: str) -> None:
     """Every entry that comes, goes or is renamed names its account and no other, writing in place none."""
     act, accounts = CHANGES[change]
-    folders = Folders(root)
+    folders = FolderPoller(root)
     folders.changed()
     act(root)
 
@@ -81,7 +81,7 @@ def test_a_change_names_its_accounts(root: Path, change: str) -> None:
 def test_what_changed_just_now_is_named_once_more(root: Path) -> None:
     """A folder may change again within a tick of the disk's clock, so a fresh one is named until it is older."""
     _date(root / "anna", SOON)
-    folders = Folders(root)
+    folders = FolderPoller(root)
     folders.changed()
 
     fresh = [folders.changed(), folders.changed()]
@@ -93,12 +93,12 @@ def test_what_changed_just_now_is_named_once_more(root: Path) -> None:
 
 
 def test_what_the_rule_leaves_out_is_not_looked_into(root: Path) -> None:
-    """Folders whose names don't fit, those of systems, and links are neither named nor entered."""
+    """FolderPoller whose names don't fit, those of systems, and links are neither named nor entered."""
     for folder in ("two words", ".hidden", "@eaDir", "anna/.cache/deep", "anna/@eaDir"):
         (root / folder).mkdir(parents=True)
     (root / "link").symlink_to(root / "bob")
     (root / "anna/link").symlink_to(root / "bob")
-    folders = Folders(root)
+    folders = FolderPoller(root)
 
     changed = folders.changed()
 
@@ -110,7 +110,7 @@ def test_folders_of_one_name_are_one_account(root: Path) -> None:
     """A change in either of two folders that differ in case only names the one account."""
     (root / "ANNA").mkdir()
     _date(root, LONG_AGO)
-    folders = Folders(root)
+    folders = FolderPoller(root)
     folders.changed()
 
     (root / "ANNA/a.jpg").touch()
@@ -120,7 +120,7 @@ def test_folders_of_one_name_are_one_account(root: Path) -> None:
 
 def test_an_absent_dataset_is_an_error(root: Path) -> None:
     """A dataset folder that is not there ends the look with exit code 66; when it is back every account is named."""
-    folders = Folders(root)
+    folders = FolderPoller(root)
     folders.changed()
     aside = root.rename(root.with_name("aside"))
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from core.dataset import locate
 from core.errors import PathError
 from core.model import is_regular
-from indexer.sweep import root_identity
-from indexer.visit import Findings
+from indexer.scanning.account_scan import ScanFindings
+from indexer.scanning.listing import root_identity
 
 SUSPICIOUS_SHARE = 0.2
 HANDFUL = 5
@@ -50,7 +50,7 @@ class Missing:
     def images(self) -> int:
         return sum(absence.image_id is not None for absence in self._absences.values())
 
-    def note(self, findings: Findings, now: float) -> None:
+    def note(self, findings: ScanFindings, now: float) -> None:
         """Take over what a visit found; what is back, or was found elsewhere, is missing no more."""
         seen = {place.path: Absence(place.username, None, now) for place in findings.missing_failures}
         for username, images in findings.missing.items():

@@ -7,7 +7,7 @@ import pytest
 
 from core.errors import Unavailable
 from core.model import Change, RemoveFile
-from indexer.batch import BATCH_FILES, Batch
+from indexer.scanning.write_batch import BATCH_FILES, WriteBatch
 
 
 class Disk:
@@ -27,7 +27,7 @@ class Disk:
 async def test_what_is_on_record_is_told_once_it_is() -> None:
     """Nothing is told before it is written, each change once, and of a batch that fails none."""
     store, told = Disk(batches=1), list[Change]()
-    batch = Batch(store)
+    batch = WriteBatch(store)
     changes = [RemoveFile(b"%d" % number) for number in range(BATCH_FILES + 5)]
 
     before = []

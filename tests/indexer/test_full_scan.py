@@ -18,15 +18,15 @@ from core.storage.opt_outs import OptOuts
 from core.storage.store import Store
 from core.workers.pool import PhotoWorkers
 from core.workers.tasks import VERSIONS, FileDigest, FileHashes
-from indexer.reconciler import Outcome
-from indexer.rescan import Removal, Rescan
-from indexer.visit import Manner
+from indexer.full_scan import FullScan, Removal
+from indexer.scanning.account_scan import ScanOptions
+from indexer.scanning.reconciler import FileOutcome
 from tests.pictures import photo_bytes
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-class Eyes:
+class PhotoReader:
     """Real workers that count what they open."""
 
     def __init__(self, workers: PhotoWorkers) -> None:
@@ -43,7 +43,7 @@ class Eyes:
         return await self._workers.hash_file(path)
 
 
-class SlowDisk(Eyes):
+class SlowDisk(PhotoReader):
     """A reader for which every picture takes too long."""
 
     def __init__(self) -> None:
@@ -62,8 +62,8 @@ class Ears:
 
     def expect(self, files: int) -> None: ...
 
-    def advance(self, outcome: Outcome, files: int) -> None:
-        if self._at_first_file and files and outcome is not Outcome.UNCHANGED:
+    def advance(self, outcome: FileOutcome, files: int) -> None:
+        if self._at_first_file and files and outcome is not FileOutcome.UNCHANGED:
             self._at_first_file()
 
     def say(self, sentence: str) -> None:
@@ -76,7 +76,7 @@ class Bench:
     def __init__(self, root: Path, store: Store, workers: PhotoWorkers) -> None:
         self.root = root
         self.store = store
-        self.eyes = Eyes(workers)
+        self.eyes = PhotoReader(workers)
         self.ears = Ears()
         self.now = START
         self.is_asked = False
@@ -91,10 +91,10 @@ class Bench:
         self.eyes.digested.clear()
         self.eyes.fingerprinted.clear()
         self.ears.sentences.clear()
-        manner = Manner(self.root, workers=2, clock=lambda: self.now, is_asked=self.is_asked)
+        options = ScanOptions(self.root, workers=2, clock=lambda: self.now, is_asked=self.is_asked)
         removal = Removal(pause_seconds=0, is_meant=remove_missing)
         async with self.store.writer():
-            report = await Rescan(manner, removal, store=self.store, reader=self.eyes, progress=self.ears).run()
+            report = await FullScan(options, removal, store=self.store, reader=self.eyes, progress=self.ears).run()
         return replace(report, seconds=0.0)
 
     async def record(self) -> dict[bytes, str]:
@@ -131,7 +131,7 @@ async def test_photos_are_added_once(bench: Bench) -> None:
 
 
 async def test_folders_of_one_name_are_one_account(bench: Bench) -> None:
-    """Folders that differ in case only belong to the same username, each with its own paths."""
+    """FolderPoller that differ in case only belong to the same username, each with its own paths."""
     bench.put("Anna/a.jpg", PICTURES[0])
     bench.put("anna/a.jpg", PICTURES[1])
 
@@ -434,9 +434,9 @@ async def test_a_stopped_rescan_is_continued_by_the_next(bench: Bench) -> None:
         bench.put(f"anna/{number}.jpg", PICTURES[number])
     for number in range(40):
         bench.put(f"bob/{number}.jpg", PICTURES[number % 8] + bytes(number + 1))
-    manner = Manner(bench.root, workers=2, clock=lambda: START)
+    options = ScanOptions(bench.root, workers=2, clock=lambda: START)
     ears = Ears(at_first_file=lambda: rescan.stop())  # noqa: PLW0108 - it is made below
-    rescan = Rescan(manner, Removal(pause_seconds=0), store=bench.store, reader=bench.eyes, progress=ears)
+    rescan = FullScan(options, Removal(pause_seconds=0), store=bench.store, reader=bench.eyes, progress=ears)
     async with bench.store.writer():
         stopped = await rescan.run()
     noted = (await bench.store.stats()).last_scan

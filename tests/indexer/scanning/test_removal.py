@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.model import FileStamp, ImageRecord, Place
-from indexer.removal import HANDFUL, Missing, still_missing, suspicion
-from indexer.sweep import is_gone, root_identity
-from indexer.visit import Findings
+from indexer.scanning.account_scan import ScanFindings
+from indexer.scanning.listing import is_gone, root_identity
+from indexer.scanning.removal import HANDFUL, Missing, still_missing, suspicion
 
 MANY = st.integers(0, 100_000)
 
@@ -62,8 +62,8 @@ def test_more_missing_is_never_less_suspicious(missing: int, more: int, recorded
 def test_a_file_is_missing_since_it_was_first_noted() -> None:
     """Each further visit that misses a file leaves the moment at which that began."""
     missing = Missing()
-    missing.note(Findings(missing={"anna": [ANNA]}), now=1.0)
-    missing.note(Findings(missing={"anna": [ANNA], "bob": [BOB]}), now=5.0)
+    missing.note(ScanFindings(missing={"anna": [ANNA]}), now=1.0)
+    missing.note(ScanFindings(missing={"anna": [ANNA], "bob": [BOB]}), now=5.0)
 
     since = [missing.since(moment) for moment in (0.9, 1.0, 4.9, 5.0)]
 
@@ -74,18 +74,18 @@ def test_a_file_is_missing_since_it_was_first_noted() -> None:
 @pytest.mark.parametrize(
     ("findings", "images"),
     [
-        (Findings(missing={"anna": [ANNA], "bob": []}), {ANNA}),
-        (Findings(missing={"bob": []}), {ANNA}),
-        (Findings(missing={"carl": []}), {ANNA, BOB}),
-        (Findings(missing={"carl": []}, relocated={1}), {BOB}),
-        (Findings(missing={"anna": []}, relocated={2}), set()),
-        (Findings(), {ANNA, BOB}),
+        (ScanFindings(missing={"anna": [ANNA], "bob": []}), {ANNA}),
+        (ScanFindings(missing={"bob": []}), {ANNA}),
+        (ScanFindings(missing={"carl": []}), {ANNA, BOB}),
+        (ScanFindings(missing={"carl": []}, relocated={1}), {BOB}),
+        (ScanFindings(missing={"anna": []}, relocated={2}), set()),
+        (ScanFindings(), {ANNA, BOB}),
     ],
 )
-def test_what_is_back_or_elsewhere_is_missing_no_more(findings: Findings, images: set[ImageRecord]) -> None:
+def test_what_is_back_or_elsewhere_is_missing_no_more(findings: ScanFindings, images: set[ImageRecord]) -> None:
     """A visit decides about its own accounts, and about files that it found at another path; the others stay."""
     missing = Missing()
-    missing.note(Findings(missing={"anna": [ANNA], "bob": [BOB]}), now=1.0)
+    missing.note(ScanFindings(missing={"anna": [ANNA], "bob": [BOB]}), now=1.0)
 
     missing.note(findings, now=2.0)
 
@@ -96,9 +96,9 @@ def test_what_is_back_or_elsewhere_is_missing_no_more(findings: Findings, images
 def test_a_file_that_was_back_is_missing_anew() -> None:
     """A file that came back and went again has been missing since it went again."""
     missing = Missing()
-    missing.note(Findings(missing={"anna": [ANNA]}), now=1.0)
-    missing.note(Findings(missing={"anna": []}), now=2.0)
-    missing.note(Findings(missing={"anna": [ANNA]}), now=3.0)
+    missing.note(ScanFindings(missing={"anna": [ANNA]}), now=1.0)
+    missing.note(ScanFindings(missing={"anna": []}), now=2.0)
+    missing.note(ScanFindings(missing={"anna": [ANNA]}), now=3.0)
 
     assert (missing.since(2.9), missing.since(3.0)) == ([], [ANNA.place.path])
 
@@ -107,9 +107,9 @@ def test_an_entry_of_the_ledger_is_missing_but_no_image() -> None:
     """Unreadable files that are gone are forgotten too, and make no dataset suspicious."""
     missing = Missing()
 
-    missing.note(Findings(missing={"anna": []}, missing_failures=[Place("anna", b"anna/broken.jpg")]), now=1.0)
+    missing.note(ScanFindings(missing={"anna": []}, missing_failures=[Place("anna", b"anna/broken.jpg")]), now=1.0)
     since = missing.since(1.0)
-    missing.note(Findings(missing={"anna": []}), now=2.0)
+    missing.note(ScanFindings(missing={"anna": []}), now=2.0)
 
     assert since == [b"anna/broken.jpg"]
     assert missing.images == 0
@@ -119,7 +119,7 @@ def test_an_entry_of_the_ledger_is_missing_but_no_image() -> None:
 def test_what_is_forgotten_is_not_missing() -> None:
     """Paths that were decided about are dropped, known or not."""
     missing = Missing()
-    missing.note(Findings(missing={"anna": [ANNA], "bob": [BOB]}), now=1.0)
+    missing.note(ScanFindings(missing={"anna": [ANNA], "bob": [BOB]}), now=1.0)
 
     missing.forget([ANNA.place.path, b"never/noted.jpg"])
 

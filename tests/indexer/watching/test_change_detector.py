@@ -1,4 +1,4 @@
-"""The lookout notices what no event tells: a dataset that went or is another one, dead threads, too few watches."""
+"""The detector notices what no event tells: a dataset that went or is another one, dead threads, too few watches."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from watchdog.utils import BaseThread
 
-from indexer.lookout import RETRY_EVENTS_SECONDS, SWEEP_SECONDS, Lookout
+from indexer.watching.change_detector import RETRY_EVENTS_SECONDS, SWEEP_SECONDS, ChangeDetector
 
 PATIENCE_SECONDS = 30.0
 HERE = Path(__file__).parents[2]
@@ -22,14 +22,14 @@ LIMITED = ("unshare", "--user", "--map-root-user", "sh", "-c", f'echo 6 > {LIMIT
 
 
 class Bench:
-    """A dataset with a lookout, whose clock stands still."""
+    """A dataset with a detector, whose clock stands still."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.now = 0.0
         self._loop = asyncio.get_running_loop()
         self._woken = asyncio.Event()
-        self.lookout = Lookout(root, self._wake, lambda: self.now)
+        self.detector = ChangeDetector(root, self._wake, lambda: self.now)
 
     def _wake(self) -> None:
         self._loop.call_soon_threadsafe(self._woken.set)
@@ -40,13 +40,13 @@ class Bench:
 
     async def reason(self) -> str | None:
         """Look once; return why everything is dirty."""
-        await self.lookout.look()
-        return self.lookout.take()[1]
+        await self.detector.look()
+        return self.detector.take()[1]
 
     async def until_dirty(self, username: str) -> None:
         """Wait for an event."""
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while username not in self.lookout.take()[0]:
+            while username not in self.detector.take()[0]:
                 await self._woken.wait()
                 self._woken.clear()
 
@@ -56,7 +56,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     bench = Bench(tmp_path / "images")
     bench.put("anna/a.jpg")
     yield bench
-    await bench.lookout.stop()
+    await bench.detector.stop()
 
 
 async def test_the_first_look_makes_everything_dirty_and_brings_events(bench: Bench) -> None:
@@ -67,19 +67,19 @@ async def test_the_first_look_makes_everything_dirty_and_brings_events(bench: Be
     await bench.until_dirty("anna")
 
     assert reasons == ["start", None]
-    assert bench.lookout.identity == (bench.root.stat().st_dev, bench.root.stat().st_ino)
-    assert (bench.lookout.fault, bench.lookout.limits) == (None, None)
+    assert bench.detector.identity == (bench.root.stat().st_dev, bench.root.stat().st_ino)
+    assert (bench.detector.fault, bench.detector.limits) == (None, None)
 
 
 async def test_another_dataset_makes_everything_dirty(bench: Bench) -> None:
     """When the dataset folder was replaced between two looks its identity changes, and the new one is watched."""
     await bench.reason()
-    before = bench.lookout.identity
+    before = bench.detector.identity
     bench.root.rename(bench.root.with_name("aside"))
     bench.root.mkdir()
 
     reason = await bench.reason()
-    after = bench.lookout.identity
+    after = bench.detector.identity
     bench.put("bob/b.jpg")
     await bench.until_dirty("bob")
 
@@ -106,7 +106,7 @@ async def test_an_absent_dataset_is_a_fault_that_heals(bench: Bench, caplog: pyt
     await bench.reason()
     aside = bench.root.rename(bench.root.with_name("aside"))
     await bench.reason()
-    absent = (bench.lookout.identity, bench.lookout.fault)
+    absent = (bench.detector.identity, bench.detector.fault)
     bench.now = SWEEP_SECONDS
     await bench.reason()
     warnings = list(caplog.messages)
@@ -120,8 +120,8 @@ async def test_an_absent_dataset_is_a_fault_that_heals(bench: Bench, caplog: pyt
     assert str(bench.root) in str(absent[1])
     assert len(warnings) == 1
     assert reason
-    assert bench.lookout.identity
-    assert bench.lookout.fault is None
+    assert bench.detector.identity
+    assert bench.detector.fault is None
 
 
 @pytest.mark.parametrize("kind", ["BaseObserver", "InotifyEmitter", "_Notifier"])
@@ -145,11 +145,11 @@ async def test_a_dead_thread_makes_everything_dirty_and_lives_again(bench: Bench
 
 
 async def test_to_stop_is_always_allowed(bench: Bench) -> None:
-    """A lookout that never looked, or was stopped already, may be stopped, and leaves no thread that listens."""
-    await bench.lookout.stop()
+    """A detector that never looked, or was stopped already, may be stopped, and leaves no thread that listens."""
+    await bench.detector.stop()
     await bench.reason()
-    await bench.lookout.stop()
-    await bench.lookout.stop()
+    await bench.detector.stop()
+    await bench.detector.stop()
 
     assert not [thread for thread in threading.enumerate() if isinstance(thread, BaseThread)]
 
@@ -157,18 +157,18 @@ async def test_to_stop_is_always_allowed(bench: Bench) -> None:
 async def _look_with_few_watches(root: Path) -> dict[str, object]:
     """Look at a dataset of more folders than may be watched, until the limit is raised; return what was seen."""
     bench = Bench(root)
-    began, few = await bench.reason(), bench.lookout.limits
+    began, few = await bench.reason(), bench.detector.limits
     bench.put("anna/swept.jpg")
     bench.now = SWEEP_SECONDS
-    await bench.lookout.look()
-    swept = bench.lookout.take()[0]
+    await bench.detector.look()
+    swept = bench.detector.take()[0]
     LIMIT.write_text("100")
     bench.now += RETRY_EVENTS_SECONDS
-    await bench.lookout.look()
-    enough = bench.lookout.limits
+    await bench.detector.look()
+    enough = bench.detector.limits
     bench.put("bob/heard.jpg")
     await bench.until_dirty("bob")
-    await bench.lookout.stop()
+    await bench.detector.stop()
     return {"began": began, "few": few, "swept": sorted(swept), "enough": enough}
 
 
@@ -184,7 +184,8 @@ def test_with_too_few_watches_sweeps_do_until_there_are_enough(tmp_path: Path) -
         (tmp_path / name).mkdir()
         os.utime(tmp_path / name, ns=(1, 1))
     os.utime(tmp_path, ns=(1, 1))
-    program = "import sys; from tests.indexer.test_lookout import look_with_few_watches as look; look(sys.argv[1])"
+    module = "tests.indexer.watching.test_change_detector"
+    program = f"import sys; from {module} import look_with_few_watches as look; look(sys.argv[1])"
     command = [*LIMITED, sys.executable, "-c", program, str(tmp_path)]
 
     ended = subprocess.run(command, cwd=HERE, check=True, capture_output=True, text=True, timeout=PATIENCE_SECONDS)

@@ -33,14 +33,14 @@ from core.model import (
     PutImage,
 )
 from core.workers.tasks import FileDigest, FileHashes
-from indexer.batch import Batch
-from indexer.ledger import rejection
-from indexer.sweep import is_gone, is_unchanged
+from indexer.scanning.listing import is_gone, is_unchanged
+from indexer.scanning.retries import rejection
+from indexer.scanning.write_batch import WriteBatch
 
 logger = logging.getLogger(__name__)
 
 
-class Outcome(Enum):
+class FileOutcome(Enum):
     """What became of a file; the names are those of the counts in ScanReport, but for the last two."""
 
     ADDED = "added"
@@ -54,7 +54,7 @@ class Outcome(Enum):
 
     @property
     def is_reported(self) -> bool:
-        return self not in {Outcome.GONE, Outcome.CHANGING}
+        return self not in {FileOutcome.GONE, FileOutcome.CHANGING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +91,10 @@ class Reconciler:
         *,
         reader: Reader,
         store: Lights,
-        batch: Batch,
+        batch: WriteBatch,
         clock: Callable[[], datetime],
         must_lie_still: bool,
-        filed: Callable[[Outcome], None],
+        filed: Callable[[FileOutcome], None],
     ) -> None:
         self._root = os.fsencode(root)
         self._reader = reader
@@ -108,31 +108,31 @@ class Reconciler:
         self.relocated: set[int] = set()
         """Images that were found at another path."""
 
-    async def reconcile(self, file: Found) -> Outcome:
+    async def reconcile(self, file: Found) -> FileOutcome:
         """Make the record agree with the disk about one file; raises StoreError."""
         try:
             async with self._same_size[file.stamp.size]:  # twins wait for each other, so that one is fingerprinted
                 outcome, change = await self._decide(file)
         except PathError:
-            return Outcome.GONE
+            return FileOutcome.GONE
         except ImageError as error:
             change = rejection(file.place, file.stamp, error, before=file.failed, now=self._clock())
-            outcome = Outcome.UNREADABLE
+            outcome = FileOutcome.UNREADABLE
         if self._must_lie_still and not is_unchanged(self._path(file.place.path), file.stamp):
-            return Outcome.CHANGING
+            return FileOutcome.CHANGING
         if isinstance(change, PutFailure):
             logger.info("unreadable (%s) %s: %s", change.entry.kind, file.place, change.entry.reason)
         await self._batch.add(change, partial(self._filed, outcome))
         logger.debug("%s %s", outcome.value, file.place)
         return outcome
 
-    async def _decide(self, file: Found) -> tuple[Outcome, Change]:
+    async def _decide(self, file: Found) -> tuple[FileOutcome, Change]:
         if file.known and _is_remounted(file.known, file.stamp):
-            return Outcome.UNCHANGED, MoveImage(file.known.image_id, file.place, file.stamp)
-        new = Outcome.UPDATED if file.known else Outcome.ADDED
+            return FileOutcome.UNCHANGED, MoveImage(file.known.image_id, file.place, file.stamp)
+        new = FileOutcome.UPDATED if file.known else FileOutcome.ADDED
         if (twin := self._same_inode(file)) and (light := await self._light(twin.sha256)):
             if self._has_left(twin):
-                return Outcome.MOVED, self._relocation(twin, file.place, file.stamp)
+                return FileOutcome.MOVED, self._relocation(twin, file.place, file.stamp)
             return new, PutImage(file.place, file.stamp, light)
         if file.stamp.size in self._sizes_read or any(twin.stamp.size == file.stamp.size for twin in file.relatives):
             digest = await self._reader.digest_file(self._path(file.place.path))
@@ -142,13 +142,15 @@ class Reconciler:
         read = await self._reader.hash_file(self._path(file.place.path))
         return new, PutImage(file.place, read.stamp, read.light)
 
-    def _known_bytes(self, file: Found, stamp: FileStamp, light: PhotoHashes, new: Outcome) -> tuple[Outcome, Change]:
+    def _known_bytes(
+        self, file: Found, stamp: FileStamp, light: PhotoHashes, new: FileOutcome
+    ) -> tuple[FileOutcome, Change]:
         """Decide about a file whose bytes have a fingerprint already."""
         if file.known and file.known.sha256 == light.sha256:
-            return Outcome.UNCHANGED, PutImage(file.place, stamp, light)
+            return FileOutcome.UNCHANGED, PutImage(file.place, stamp, light)
         for twin in file.relatives:
             if twin.sha256 == light.sha256 and not file.known and self._has_left(twin):
-                return Outcome.MOVED, self._relocation(twin, file.place, stamp)
+                return FileOutcome.MOVED, self._relocation(twin, file.place, stamp)
         return new, PutImage(file.place, stamp, light)
 
     def _same_inode(self, file: Found) -> ImageRecord | None:

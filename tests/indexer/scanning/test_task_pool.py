@@ -7,8 +7,8 @@ import pytest
 
 from core.errors import Unavailable
 from core.model import Change, RemoveFile
-from indexer.batch import BATCH_FILES, Batch
-from indexer.crew import Crew
+from indexer.scanning.task_pool import TaskPool
+from indexer.scanning.write_batch import BATCH_FILES, WriteBatch
 
 
 async def _numbers(count: int) -> AsyncIterator[int]:
@@ -24,7 +24,7 @@ async def test_every_item_is_done_once() -> None:
         await asyncio.sleep(0)
         done.append(number)
 
-    await Crew(2).work(_numbers(100), task)
+    await TaskPool(2).work(_numbers(100), task)
 
     assert sorted(done) == list(range(100))
 
@@ -45,14 +45,14 @@ async def test_a_failure_lets_the_others_finish() -> None:
         finished.append(number)
 
     with pytest.raises(Unavailable):
-        await Crew(2).work(_numbers(1000), task)
+        await TaskPool(2).work(_numbers(1000), task)
 
     assert set(begun) == {*finished, 3}
     assert len(begun) < 20
 
 
 async def test_a_source_that_fails_lets_the_hands_finish() -> None:
-    """The same when the store fails while more work is asked for; the crew can work again later."""
+    """The same when the store fails while more work is asked for; the pool can work again later."""
     finished: list[int] = []
     begun = asyncio.Event()
 
@@ -66,10 +66,10 @@ async def test_a_source_that_fails_lets_the_hands_finish() -> None:
         await asyncio.sleep(0)
         finished.append(number)
 
-    crew = Crew(1)
+    pool = TaskPool(1)
     with pytest.raises(Unavailable):
-        await crew.work(source(), task)
-    await crew.work(_numbers(3), task)
+        await pool.work(source(), task)
+    await pool.work(_numbers(3), task)
 
     assert finished == [0, 0, 1, 2]
 
@@ -81,7 +81,7 @@ async def test_a_fault_of_ours_is_raised_as_it_is() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await Crew(2).work(_numbers(9), task)
+        await TaskPool(2).work(_numbers(9), task)
 
 
 async def test_a_failed_batch_asks_the_store_no_more() -> None:
@@ -93,7 +93,7 @@ async def test_a_failed_batch_asks_the_store_no_more() -> None:
             asked.append(len(changes))
             raise Unavailable("It is away.")
 
-    batch = Batch(Away())
+    batch = WriteBatch(Away())
     for number in range(BATCH_FILES - 1):
         await batch.add(RemoveFile(b"%d" % number))
     for number in range(BATCH_FILES + 5):

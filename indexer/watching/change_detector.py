@@ -12,9 +12,9 @@ from pathlib import Path
 
 from core.errors import PathError
 from core.model import Emitter
-from indexer.folders import Folders
-from indexer.sweep import root_identity
-from indexer.watcher import Dirt, Watcher, watch_limit
+from indexer.scanning.listing import root_identity
+from indexer.watching.folder_poller import FolderPoller
+from indexer.watching.watcher import ChangeSet, Watcher, watch_limit
 
 SWEEP_SECONDS = 30.0
 SWEEP_WITHOUT_EVENTS_SECONDS = 10.0
@@ -24,15 +24,15 @@ RETRY_EVENTS_SECONDS = 900.0
 logger = logging.getLogger(__name__)
 
 
-class Lookout:
+class ChangeDetector:
     """Watches one dataset; `look` now and then, `stop` at the end."""
 
     def __init__(self, root: Path, wake: Callable[[], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._root = root
         self._clock = clock
-        self._dirt = Dirt(wake)
-        self._watcher = Watcher(self._dirt)
-        self._folders = Folders(root)
+        self._changes = ChangeSet(wake)
+        self._watcher = Watcher(self._changes)
+        self._folders = FolderPoller(root)
         self._next_sweep = self._next_try = 0.0
         self.identity: tuple[int, int] | None = None
         """Device and inode of the dataset folder; None while it is not there."""
@@ -52,7 +52,7 @@ class Lookout:
 
     def take(self) -> tuple[set[str], str | None]:
         """Return the accounts where something happened since, and the reason for a full rescan, if there is one."""
-        return self._dirt.take()
+        return self._changes.take()
 
     async def look(self) -> None:
         """Look after all that no event tells."""
@@ -78,19 +78,19 @@ class Lookout:
     async def _begin(self, identity: tuple[int, int]) -> None:
         """Watch a folder that was not there before, or is another one than before."""
         is_first = self.identity is None and self.fault is None
-        self._folders = Folders(self._root)
+        self._folders = FolderPoller(self._root)
         await asyncio.to_thread(self._folders.changed)
         if not is_first:
             logger.warning("the dataset folder %s is back, or another one: looking at everything", self._root)
         await self._watch()
         self.identity, self.fault = identity, None
-        self._dirt.mark_everything("start" if is_first else "the dataset folder is back, or another one")
+        self._changes.mark_everything("start" if is_first else "the dataset folder is back, or another one")
 
     async def _restart(self) -> None:
         reason = "the limit of watches was reached" if self._watcher.is_limited else "the watcher died"
         logger.warning("%s: starting it again, and looking at everything", reason)
         await self._watch()
-        self._dirt.mark_everything(reason)
+        self._changes.mark_everything(reason)
 
     async def _watch(self) -> None:
         """Have events brought, or say why there are none."""
@@ -119,7 +119,7 @@ class Lookout:
     def _sweep(self) -> None:
         self._next_sweep = self._clock() + self._pause
         for username in self._folders.changed():
-            self._dirt.mark(username)
+            self._changes.mark(username)
 
     @property
     def _pause(self) -> float:

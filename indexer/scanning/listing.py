@@ -30,7 +30,7 @@ class RootListing:
 
 
 @dataclass(slots=True)
-class Sweep:
+class Listing:
     """One listing of the dataset, or of some accounts of it; paths are relative to it, as bytes."""
 
     identity: tuple[int, int]
@@ -100,20 +100,20 @@ def list_root(root: Path, opted_out: Collection[str] = ()) -> RootListing:
     return result
 
 
-def sweep(
+def list_dataset(
     root: Path,
     usernames: Collection[str] | None = None,
     *,
     opted_out: Collection[str] = (),
     recent_since: int | None = None,
-) -> Sweep:
+) -> Listing:
     """List the dataset, or some accounts of it; raises PathError where the root is no folder that can be listed.
 
     Accounts that were forgotten are left out. Files that changed after `recent_since`, in nanoseconds since 1970, are
     told apart.
     """
     listing = list_root(root, opted_out)
-    result = Sweep(listing.identity)
+    result = Listing(listing.identity)
     if usernames is None or OUTSIDE in usernames:
         result.faults, result.ignored[OUTSIDE] = listing.faults, listing.ignored
     base = os.fsencode(root)
@@ -157,7 +157,7 @@ def _report_stray(entries: list[os.DirEntry[bytes]], result: RootListing) -> Non
         )
 
 
-def _list_files(root: bytes, top: bytes, username: str, result: Sweep, recent_since: int | None) -> None:
+def _list_files(root: bytes, top: bytes, username: str, result: Listing, recent_since: int | None) -> None:
     """Note the photo files below a folder of the root."""
     files = result.users.setdefault(username, {})
     folders = [top]

@@ -29,7 +29,7 @@ from watchdog.observers.inotify import InotifyEmitter
 from watchdog.observers.inotify_c import CallbackId, InotifyEvent, InotifyFD, Mask, WatchCallback, WatchDescriptor
 
 from core.dataset import username_fault, username_of
-from indexer.sweep import OUTSIDE
+from indexer.scanning.listing import OUTSIDE
 
 EVENTS: list[type[FileSystemEvent]] = [
     FileCreatedEvent,
@@ -47,7 +47,7 @@ WATCH_LIMITS = (Path("/proc/sys/fs/inotify/max_user_watches"), Path("/proc/sys/u
 STOP_SECONDS = 2.0
 
 
-class Dirt:
+class ChangeSet:
     """What happened since it was last asked: dirty accounts, or, for a reason, everything. Bounded, for any thread."""
 
     def __init__(self, wake: Callable[[], None]) -> None:
@@ -82,8 +82,8 @@ class Dirt:
 class Watcher:
     """Watches one dataset folder from `start` to `stop`; when it does not start, or is limited, sweeps must do."""
 
-    def __init__(self, dirt: Dirt) -> None:
-        self._dirt = dirt
+    def __init__(self, changes: ChangeSet) -> None:
+        self._changes = changes
         self._notifier: _Notifier | None = None
         self._observer: BaseObserver | None = None
 
@@ -108,11 +108,11 @@ class Watcher:
         # watchdog warns of a folder that was moved out and comes back with the watch it had
         warnings.filterwarnings("ignore", "Callback with id", RuntimeWarning)
         path = os.path.realpath(root)
-        self._notifier = _Notifier(lambda: self._dirt.mark_everything("the kernel's queue of events overflowed"))
+        self._notifier = _Notifier(lambda: self._changes.mark_everything("the kernel's queue of events overflowed"))
         self._observer = BaseObserver(InotifyEmitter, inotify_fd=self._notifier)
         self._notifier.start()
         try:
-            self._observer.schedule(_Handler(path, self._dirt), path, recursive=True, event_filter=EVENTS)
+            self._observer.schedule(_Handler(path, self._changes), path, recursive=True, event_filter=EVENTS)
             self._observer.start()
         except (OSError, RuntimeError) as error:  # no watch, or no thread to be had
             self.stop()
@@ -161,9 +161,9 @@ class _Notifier(InotifyFD):
 class _Handler(FileSystemEventHandler):
     """Marks the accounts of an event's paths; it cannot raise, for that would end watchdog's thread for good."""
 
-    def __init__(self, root: str, dirt: Dirt) -> None:
+    def __init__(self, root: str, changes: ChangeSet) -> None:
         self._prefix = os.fsencode(root).rstrip(b"/") + b"/"
-        self._dirt = dirt
+        self._changes = changes
 
     def dispatch(self, event: FileSystemEvent) -> None:
         try:
@@ -171,14 +171,14 @@ class _Handler(FileSystemEventHandler):
                 if path:
                     self._mark(os.fsencode(path))
         except Exception as error:  # noqa: BLE001 - see the class
-            self._dirt.mark_everything(f"an event could not be understood ({error})")
+            self._changes.mark_everything(f"an event could not be understood ({error})")
 
     def _mark(self, path: bytes) -> None:
         if not path.startswith(self._prefix):
-            self._dirt.mark_everything("the dataset folder itself changed")
+            self._changes.mark_everything("the dataset folder itself changed")
             return
         folder, *below = path[len(self._prefix) :].split(b"/", 1)
         if not username_fault(folder):
-            self._dirt.mark(username_of(folder))
+            self._changes.mark(username_of(folder))
         if not below:
-            self._dirt.mark(OUTSIDE)
+            self._changes.mark(OUTSIDE)

@@ -4,14 +4,14 @@ from collections import Counter
 from collections.abc import Collection
 
 from core.model import ScanReport
-from indexer.reconciler import Outcome
-from indexer.sweep import Sweep
-from indexer.visit import Findings
+from indexer.scanning.account_scan import ScanFindings
+from indexer.scanning.listing import Listing
+from indexer.scanning.reconciler import FileOutcome
 
-CHANGES = (Outcome.ADDED, Outcome.UPDATED, Outcome.MOVED)
+CHANGES = (FileOutcome.ADDED, FileOutcome.UPDATED, FileOutcome.MOVED)
 
 
-class Tally:
+class ScanProgress:
     """Counts for the reports of full rescans: each tells what changed since the one before, by whatever visit."""
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class Tally:
         self._started = 0.0
         self._outstanding: set[str] = set()
         self._ignored: dict[str, int] = {}
-        self._changes: Counter[Outcome] = Counter()
+        self._changes: Counter[FileOutcome] = Counter()
         self._removed = 0
 
     def begin(self, reason: str, usernames: Collection[str], now: float) -> None:
@@ -32,7 +32,7 @@ class Tally:
         self.visited_at = None if usernames else now
         self._ignored = {}
 
-    def visited(self, usernames: Collection[str], listing: Sweep, findings: Findings, now: float) -> None:
+    def visited(self, usernames: Collection[str], listing: Listing, findings: ScanFindings, now: float) -> None:
         """Take over what a visit did."""
         for outcome in CHANGES:
             self._changes[outcome] += findings.counts[outcome]

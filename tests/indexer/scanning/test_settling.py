@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.model import FileStamp
-from indexer.settling import MOST_WATCHED, NANOSECONDS, Settling
+from indexer.scanning.settling import MOST_WATCHED, NANOSECONDS, Settling
 
 SECONDS = 2.0
 STAMP = FileStamp(size=1, mtime_ns=1, inode=1, device=1)

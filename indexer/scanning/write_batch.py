@@ -17,7 +17,7 @@ class Writes(Protocol):
     async def write(self, changes: Sequence[Change]) -> None: ...
 
 
-class Batch:
+class WriteBatch:
     """Gathers changes; `flush` writes what is left."""
 
     def __init__(self, store: Writes) -> None:

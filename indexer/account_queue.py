@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 
 
-class Agenda:
+class AccountQueue:
     """Accounts by when they are due; moments are seconds of one clock."""
 
     def __init__(self) -> None:

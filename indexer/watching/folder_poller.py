@@ -10,14 +10,14 @@ from time import time_ns
 
 from core.dataset import is_ignored_folder, username_fault, username_of
 from core.errors import PathError
-from indexer.sweep import OUTSIDE
+from indexer.scanning.listing import OUTSIDE
 
 RACY_NANOSECONDS = 2_000_000_000
 """Clocks of file systems tick in up to 2 s (FAT; 4 ms on ext4): a folder that changed just now may change once more
 without showing it, so it counts as changed the next time too."""
 
 
-class Folders:
+class FolderPoller:
     """The folders of the dataset with the times they had."""
 
     def __init__(self, root: Path) -> None:

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class Crew:
+class TaskPool:
     """The hands of one job; `stop` lets them finish what they hold, for a while, and begin nothing more."""
 
     def __init__(self, workers: int) -> None:

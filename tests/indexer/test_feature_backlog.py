@@ -11,11 +11,11 @@ from core.storage.database import Database, sqlite_url
 from core.storage.store import Store
 from core.workers.pool import PhotoWorkers
 from core.workers.tasks import VERSIONS, FileFeatures
-from indexer.crew import Crew
-from indexer.deepening import Deepening
-from indexer.reconciler import Outcome
-from indexer.rescan import Removal, Rescan
-from indexer.visit import Manner
+from indexer.feature_backlog import FeatureBacklog
+from indexer.full_scan import FullScan, Removal
+from indexer.scanning.account_scan import ScanOptions
+from indexer.scanning.reconciler import FileOutcome
+from indexer.scanning.task_pool import TaskPool
 from tests.pictures import photo_bytes
 
 
@@ -23,15 +23,15 @@ class Ears:
     """Counts outcomes, and may stop the work at the first."""
 
     def __init__(self) -> None:
-        self.heard: list[Outcome] = []
-        self.crew: Crew | None = None
+        self.heard: list[FileOutcome] = []
+        self.pool: TaskPool | None = None
 
     def expect(self, files: int) -> None: ...
 
-    def advance(self, outcome: Outcome, files: int) -> None:
+    def advance(self, outcome: FileOutcome, files: int) -> None:
         self.heard += [outcome] * files
-        if self.crew:
-            self.crew.stop()
+        if self.pool:
+            self.pool.stop()
 
     def say(self, sentence: str) -> None: ...
 
@@ -56,11 +56,11 @@ class Bench:
         self.workers = workers
         self.ears = Ears()
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
-        self.crew = Crew(2)
+        self.pool = TaskPool(2)
 
     @property
-    def manner(self) -> Manner:
-        return Manner(self.root, workers=2, clock=lambda: self.now)
+    def options(self) -> ScanOptions:
+        return ScanOptions(self.root, workers=2, clock=lambda: self.now)
 
     async def index(self, count: int) -> None:
         (self.root / "anna").mkdir(parents=True)
@@ -68,13 +68,13 @@ class Bench:
             (self.root / "anna" / f"{seed}.jpg").write_bytes(photo_bytes(seed))
         async with self.store.writer():
             removal = Removal(pause_seconds=0)
-            await Rescan(self.manner, removal, store=self.store, reader=self.workers, progress=Ears()).run()
+            await FullScan(self.options, removal, store=self.store, reader=self.workers, progress=Ears()).run()
 
-    def deepening(self, reader=None) -> Deepening:
-        reader, self.crew = reader or self.workers, Crew(2)
-        return Deepening(self.manner, store=self.store, reader=reader, crew=self.crew, heard=self.ears.advance)
+    def deepening(self, reader=None) -> FeatureBacklog:
+        reader, self.pool = reader or self.workers, TaskPool(2)
+        return FeatureBacklog(self.options, store=self.store, reader=reader, pool=self.pool, heard=self.ears.advance)
 
-    async def run(self, deepening: Deepening, is_over=lambda: False) -> int:
+    async def run(self, deepening: FeatureBacklog, is_over=lambda: False) -> int:
         """Go on with a pass, and return how many got their part by it so far."""
         async with self.store.writer():
             await deepening.run(is_over)
@@ -167,10 +167,10 @@ async def test_a_stopped_run_is_continued_by_the_next(bench: Bench) -> None:
     """Stopped early, what is finished is written; the next run does the rest."""
     await bench.index(40)
     deepening = bench.deepening()
-    bench.ears.crew = bench.crew
+    bench.ears.pool = bench.pool
 
     first = await bench.run(deepening)
-    bench.ears.crew = None
+    bench.ears.pool = None
     second = await bench.run(bench.deepening())
 
     assert 0 < first < 40

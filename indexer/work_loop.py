@@ -1,8 +1,8 @@
 """What the daemon does, turn by turn: what is most urgent, and for no longer than that stays so.
 
-1. Visit the accounts where something happened, once their files may lie still; of many files the latest.
-2. Visit the accounts that wait: the rest of those, and all of them in a full rescan.
-3. Remove files that have been missing for a while, by the rules of indexer/removal.py.
+1. AccountScan the accounts where something happened, once their files may lie still; of many files the latest.
+2. AccountScan the accounts that wait: the rest of those, and all of them in a full rescan.
+3. Remove files that have been missing for a while, by the rules of indexer/scanning/removal.py.
 4. Make outdated light fingerprints again, then the deep ones that are missing.
 """
 
@@ -16,17 +16,17 @@ from typing import Protocol
 
 from core.errors import IgSearchError, StoreError
 from core.model import Checkpoint, RemoveFile, Stats
-from indexer.agenda import Agenda
-from indexer.batch import Batch
-from indexer.crew import Crew
-from indexer.deepening import Backlog, Deepener, Deepening
-from indexer.reconciler import Outcome, Reader
-from indexer.removal import Missing, still_missing, suspicion
-from indexer.rescan import Books
-from indexer.settling import Settling
-from indexer.sweep import OUTSIDE, list_root, sweep
-from indexer.tally import CHANGES, Tally
-from indexer.visit import ACCOUNTS_AT_A_TIME, Bounds, Findings, Manner, Visit
+from indexer.account_queue import AccountQueue
+from indexer.feature_backlog import Backlog, Deepener, FeatureBacklog
+from indexer.full_scan import RecordStore
+from indexer.scan_progress import CHANGES, ScanProgress
+from indexer.scanning.account_scan import ACCOUNTS_AT_A_TIME, AccountScan, ScanFindings, ScanLimits, ScanOptions
+from indexer.scanning.listing import OUTSIDE, list_dataset, list_root
+from indexer.scanning.reconciler import FileOutcome, Reader
+from indexer.scanning.removal import Missing, still_missing, suspicion
+from indexer.scanning.settling import Settling
+from indexer.scanning.task_pool import TaskPool
+from indexer.scanning.write_batch import WriteBatch
 
 FRESH_FILES = 64
 """Files of a fresh visit: 1 s of work, so that a photo dropped amid many others is found soon."""
@@ -45,7 +45,7 @@ MOST_FAULTS_TOLD = 1_000
 logger = logging.getLogger(__name__)
 
 
-class WholeStore(Books, Backlog, Protocol):
+class WholeStore(RecordStore, Backlog, Protocol):
     """The store, as the turns see it."""
 
     async def checkpoint(self) -> Checkpoint: ...
@@ -53,7 +53,7 @@ class WholeStore(Books, Backlog, Protocol):
     async def stats(self) -> Stats: ...
 
 
-class Eyes(Reader, Deepener, Protocol):
+class PhotoReader(Reader, Deepener, Protocol):
     """What opens files."""
 
 
@@ -65,7 +65,7 @@ class Meter(Protocol):
     def deepened(self) -> None: ...
 
 
-class Sight(Protocol):
+class ChangeSource(Protocol):
     """What sees that something happened below the dataset."""
 
     @property
@@ -76,35 +76,35 @@ class Sight(Protocol):
         """Return the accounts where something happened since, and the reason for a full rescan, if there is one."""
 
 
-class Turns:
+class WorkLoop:
     """All that is to be done, for the life of a daemon."""
 
     def __init__(
         self,
-        manner: Manner,
+        options: ScanOptions,
         settle_seconds: float,
         *,
         store: WholeStore,
-        reader: Eyes,
-        crew: Crew,
-        sight: Sight,
+        reader: PhotoReader,
+        pool: TaskPool,
+        sight: ChangeSource,
         meter: Meter,
         next_scan: Callable[[], datetime | None],
     ) -> None:
-        self._manner = self._scan_manner = replace(manner, settling=Settling(settle_seconds))
+        self._options = self._scan_manner = replace(options, settling=Settling(settle_seconds))
         self._settle_seconds = settle_seconds
         self._store = store
         self._reader = reader
-        self._crew = crew
+        self._pool = pool
         self._sight = sight
         self._meter = meter
         self._next_scan = next_scan
-        self._agenda = Agenda()
+        self._queue = AccountQueue()
         self._missing = Missing()
         self._outdated: set[str] = set()
         self._opted_out: frozenset[str] = frozenset()
         self._deepening = self._new_deepening()
-        self._tally = Tally()
+        self._progress = ScanProgress()
         self._wanted: str | None = None
         self._is_asked = False
         self._told: set[str] = set()
@@ -113,21 +113,21 @@ class Turns:
 
     @property
     def is_scanning(self) -> bool:
-        return self._tally.is_scanning
+        return self._progress.is_scanning
 
     @property
     def waiting(self) -> int:
         """How many accounts are to be visited."""
-        return len(self._agenda)
+        return len(self._queue)
 
     def idle_seconds(self, longest: float) -> float:
         """Return for how long nothing is due, at most so long."""
-        due = self._agenda.next_due
+        due = self._queue.next_due
         return longest if due is None else min(longest, max(0.0, due - time.monotonic()))
 
     @property
     def lag_seconds(self) -> float:
-        return round(self._agenda.lag(time.monotonic()), 1)
+        return round(self._queue.lag(time.monotonic()), 1)
 
     def rescan(self, reason: str, *, is_asked: bool = False) -> None:
         """Reconcile everything as soon as may be; where a person asked for it, what may pass is tried again."""
@@ -143,19 +143,19 @@ class Turns:
         now = time.monotonic()
         self._listen()
         await self._heed_opt_outs()
-        if self._wanted and not self._tally.is_scanning:
+        if self._wanted and not self._progress.is_scanning:
             await self._begin_scan(self._wanted, now)
-        elif due := self._agenda.take_due(now):
-            await self._visit(due, Bounds(files=FRESH_FILES, is_over=self._until_due(now), takes_outdated=False))
-        elif waiting := self._agenda.take_waiting(ACCOUNTS_AT_A_TIME):
-            await self._visit(waiting, Bounds(is_over=self._until_due(now), takes_outdated=False))
+        elif due := self._queue.take_due(now):
+            await self._visit(due, ScanLimits(files=FRESH_FILES, is_over=self._until_due(now), takes_outdated=False))
+        elif waiting := self._queue.take_waiting(ACCOUNTS_AT_A_TIME):
+            await self._visit(waiting, ScanLimits(is_over=self._until_due(now), takes_outdated=False))
         elif gone := self._believed_gone(now):
             await self._forget(gone)
-        elif self._tally.is_scanning and self._is_scanned(now):
+        elif self._progress.is_scanning and self._is_scanned(now):
             await self._finish_scan(now)
         elif self._outdated:
             some = sorted(self._outdated)[:ACCOUNTS_AT_A_TIME]
-            await self._visit(some, Bounds(is_over=self._until_anything_else(now)))
+            await self._visit(some, ScanLimits(is_over=self._until_anything_else(now)))
         elif not self._deepening.is_at_end:
             await self._deepening.run(self._until_anything_else(now))
         else:
@@ -167,7 +167,7 @@ class Turns:
         usernames, reason = self._sight.take()
         due = time.monotonic() + self._settle_seconds
         for username in usernames:
-            self._agenda.add_fresh(username, due)
+            self._queue.add_fresh(username, due)
         if reason:
             self.rescan(reason)
 
@@ -183,7 +183,7 @@ class Turns:
         if changed := opted_out ^ self._opted_out:
             self._opted_out = opted_out
             for username in (OUTSIDE, *changed):
-                self._agenda.add_fresh(username, time.monotonic())
+                self._queue.add_fresh(username, time.monotonic())
 
     def _until_due(self, began: float) -> Callable[[], bool]:
         """Return what tells whether a fresh account is due, once this turn had its least time."""
@@ -193,63 +193,63 @@ class Turns:
             if now < began + LEAST_TURN_SECONDS:
                 return False
             self._listen()
-            return self._agenda.next_due is not None and self._agenda.next_due <= now
+            return self._queue.next_due is not None and self._queue.next_due <= now
 
         return is_over
 
     def _until_anything_else(self, began: float) -> Callable[[], bool]:
         is_due = self._until_due(began)
-        return lambda: is_due() or self._agenda.is_anyone_waiting or self._wanted is not None
+        return lambda: is_due() or self._queue.is_anyone_waiting or self._wanted is not None
 
     async def _begin_scan(self, reason: str, now: float) -> None:
         """Put every account on the agenda, of the disk and of the record."""
-        listing = await asyncio.to_thread(list_root, self._manner.root, self._opted_out)
+        listing = await asyncio.to_thread(list_root, self._options.root, self._opted_out)
         usernames = sorted({*listing.folders, *await self._store.usernames()})
         logger.info("full rescan (%s): %d accounts", reason, len(usernames))
-        self._scan_manner = replace(self._manner, is_asked=self._is_asked)
+        self._scan_manner = replace(self._options, is_asked=self._is_asked)
         self._wanted, self._is_asked = None, False
-        self._tally.begin(reason, [OUTSIDE, *usernames], now)
-        self._agenda.add_waiting([OUTSIDE, *usernames], now)
+        self._progress.begin(reason, [OUTSIDE, *usernames], now)
+        self._queue.add_waiting([OUTSIDE, *usernames], now)
         self._deepening = self._new_deepening()
 
-    async def _visit(self, usernames: list[str], bounds: Bounds) -> None:
+    async def _visit(self, usernames: list[str], limits: ScanLimits) -> None:
         began = time.monotonic()
-        visit = Visit(
+        visit = AccountScan(
             self._scan_manner,
             store=self._store,
             reader=self._reader,
-            crew=self._crew,
+            pool=self._pool,
             heard=_ignore,
             filed=self._count_filed,
         )
         try:
             since = time.time_ns() - round(RECENT_TIMES * (self._settle_seconds + 1) * 1e9)
             listing = await asyncio.to_thread(
-                sweep, self._manner.root, usernames, opted_out=self._opted_out, recent_since=since
+                list_dataset, self._options.root, usernames, opted_out=self._opted_out, recent_since=since
             )
-            findings = await visit.run(listing, usernames, bounds)
+            findings = await visit.run(listing, usernames, limits)
         except IgSearchError:
-            self._agenda.add_first(usernames, began)
+            self._queue.add_first(usernames, began)
             raise
         now = time.monotonic()
-        self._take_over(usernames, findings, bounds, now)
-        self._tally.visited(usernames, listing, findings, now)
+        self._take_over(usernames, findings, limits, now)
+        self._progress.visited(usernames, listing, findings, now)
         self._report_faults(listing.faults)
         self._report_changes(usernames, findings, now - began)
         await self._judge()
 
-    def _take_over(self, usernames: list[str], findings: Findings, bounds: Bounds, now: float) -> None:
+    def _take_over(self, usernames: list[str], findings: ScanFindings, limits: ScanLimits, now: float) -> None:
         """Put back on the agenda what a visit left over, and note what it found."""
-        self._agenda.strike(set(usernames).difference(findings.unfinished))
-        self._agenda.add_first(findings.unfinished, now)
+        self._queue.strike(set(usernames).difference(findings.unfinished))
+        self._queue.add_first(findings.unfinished, now)
         for username, seconds in findings.unsettled.items():
-            self._agenda.add_fresh(username, now + seconds)
+            self._queue.add_fresh(username, now + seconds)
         self._missing.note(findings, now)
-        if bounds.takes_outdated:
+        if limits.takes_outdated:
             self._outdated -= set(usernames).difference(findings.unfinished)
         else:
             self._outdated |= findings.outdated
-        if findings.counts[Outcome.ADDED] or findings.counts[Outcome.UPDATED]:
+        if findings.counts[FileOutcome.ADDED] or findings.counts[FileOutcome.UPDATED]:
             self._deepening.is_at_end = False
 
     async def _judge(self) -> None:
@@ -274,21 +274,21 @@ class Turns:
 
     async def _forget(self, paths: list[bytes]) -> None:
         """Look a second time, and take off the record what is still missing."""
-        gone = await asyncio.to_thread(still_missing, self._manner.root, self._sight.identity, paths)
+        gone = await asyncio.to_thread(still_missing, self._options.root, self._sight.identity, paths)
         before = (await self._store.checkpoint()).images
-        batch = Batch(self._store)
+        batch = WriteBatch(self._store)
         for path in gone:
             await batch.add(RemoveFile(path))
         await batch.flush()
         self._missing.forget(paths)
         if images := before - (await self._store.checkpoint()).images:
-            self._tally.removed(images)
+            self._progress.removed(images)
             self._meter.filed("removed", images)
             logger.info("removed %d photos whose files are gone", images)
 
     def _is_scanned(self, now: float) -> bool:
         """Tell whether every account was visited, and what was missing was decided about."""
-        visited_at = self._tally.visited_at
+        visited_at = self._progress.visited_at
         if visited_at is None:
             return False
         is_decided = bool(self.doubt) or not self._missing.since(visited_at)
@@ -296,35 +296,35 @@ class Turns:
 
     async def _finish_scan(self, now: float) -> None:
         stats = await self._store.stats()
-        report = self._tally.report(images=stats.images, unreadable=stats.unreadable, now=now)
-        await self._store.note_scan(report, self._manner.clock())
-        self._tally.end()
-        self._scan_manner = self._manner
+        report = self._progress.report(images=stats.images, unreadable=stats.unreadable, now=now)
+        await self._store.note_scan(report, self._options.clock())
+        self._progress.end()
+        self._scan_manner = self._options
         following = self._next_scan()
         logger.info(
             "full rescan (%s) done; since the one before: %s; %d accounts have files that do not lie still; next %s",
-            self._tally.reason,
+            self._progress.reason,
             report,
-            len(self._agenda),
+            len(self._queue),
             f"{following:%Y-%m-%d %H:%M:%S %Z}" if following else "not planned",
         )
 
-    def _new_deepening(self) -> Deepening:
-        return Deepening(
+    def _new_deepening(self) -> FeatureBacklog:
+        return FeatureBacklog(
             self._scan_manner,
             store=self._store,
             reader=self._reader,
-            crew=self._crew,
+            pool=self._pool,
             heard=_ignore,
             filed=self._count_deepened,
         )
 
-    def _count_filed(self, outcome: Outcome) -> None:
-        if outcome is not Outcome.UNCHANGED:
+    def _count_filed(self, outcome: FileOutcome) -> None:
+        if outcome is not FileOutcome.UNCHANGED:
             self._meter.filed(outcome.value)
 
-    def _count_deepened(self, outcome: Outcome) -> None:
-        if outcome is Outcome.UPDATED:
+    def _count_deepened(self, outcome: FileOutcome) -> None:
+        if outcome is FileOutcome.UPDATED:
             self._meter.deepened()
         else:
             self._meter.filed(outcome.value)
@@ -338,7 +338,7 @@ class Turns:
             self._told.clear()
         self._told.update(faults)
 
-    def _report_changes(self, usernames: list[str], findings: Findings, seconds: float) -> None:
+    def _report_changes(self, usernames: list[str], findings: ScanFindings, seconds: float) -> None:
         counts = {outcome: findings.counts[outcome] for outcome in CHANGES}
         if changes := ", ".join(f"{count} {outcome.value}" for outcome, count in counts.items() if count):
             accounts = [username for username in usernames if username != OUTSIDE]
@@ -346,5 +346,5 @@ class Turns:
             logger.info("%s: %s, in %.1f s", who, changes, seconds)
 
 
-def _ignore(_outcome: Outcome, _files: int) -> None:
+def _ignore(_outcome: FileOutcome, _files: int) -> None:
     """Nobody watches a bar here: what changed is logged visit by visit."""

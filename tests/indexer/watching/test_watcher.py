@@ -14,8 +14,8 @@ from typing import IO
 import pytest
 from watchdog.utils import BaseThread
 
-from indexer.sweep import OUTSIDE
-from indexer.watcher import MOST_DIRTY, Dirt, Watcher, watch_limit
+from indexer.scanning.listing import OUTSIDE
+from indexer.watching.watcher import MOST_DIRTY, ChangeSet, Watcher, watch_limit
 
 PATIENCE_SECONDS = 30.0
 HERE = Path(__file__).parents[2]
@@ -25,11 +25,11 @@ LIMITED = ("unshare", "--user", "--map-root-user", "sh", "-c", FEW_WATCHES, "sh"
 
 
 class Ears:
-    """Hears of dirt, on whatever thread."""
+    """Hears of changes, on whatever thread."""
 
     def __init__(self) -> None:
         self._woken = threading.Event()
-        self.dirt = Dirt(self._woken.set)
+        self.changes = ChangeSet(self._woken.set)
         self.usernames: set[str] = set()
         self.reasons: list[str] = []
 
@@ -37,7 +37,7 @@ class Ears:
         while not is_enough():
             assert self._woken.wait(PATIENCE_SECONDS), f"heard of no more than {self.usernames} and {self.reasons}"
             self._woken.clear()
-            usernames, reason = self.dirt.take()
+            usernames, reason = self.changes.take()
             self.usernames |= usernames
             self.reasons += [reason] if reason else []
 
@@ -61,7 +61,7 @@ def root(tmp_path: Path) -> Path:
 def ears(root: Path) -> Iterator[Ears]:
     """Ears that hear of what happens below the root."""
     ears = Ears()
-    watcher = Watcher(ears.dirt)
+    watcher = Watcher(ears.changes)
     watcher.start(root)
     yield ears
     is_alive = watcher.is_alive
@@ -166,7 +166,7 @@ def test_a_link_to_the_dataset_is_followed(root: Path) -> None:
     link = root.with_name("link")
     link.symlink_to(root)
     ears = Ears()
-    watcher = Watcher(ears.dirt)
+    watcher = Watcher(ears.changes)
 
     watcher.start(link)
     (link / "anna/new.jpg").touch()
@@ -185,12 +185,12 @@ def test_an_event_that_cannot_be_told_makes_everything_dirty(root: Path) -> None
             raise failures.pop()
         woken.set()
 
-    dirt = Dirt(wake)
-    watcher = Watcher(dirt)
+    changes = ChangeSet(wake)
+    watcher = Watcher(changes)
     watcher.start(root)
     (root / "anna/new.jpg").touch()
     assert woken.wait(PATIENCE_SECONDS)
-    usernames, reason = dirt.take()
+    usernames, reason = changes.take()
     is_alive = watcher.is_alive
     watcher.stop()
 
@@ -209,7 +209,7 @@ def _listening() -> tuple[int, int]:
 
 def test_the_end_leaves_nothing_open(root: Path) -> None:
     """Started and stopped again and again, a watcher leaves no thread and no descriptor; one stop more is fine."""
-    watcher = Watcher(Dirt(lambda: None))
+    watcher = Watcher(ChangeSet(lambda: None))
     alive = [watcher.is_alive]
 
     watcher.stop()
@@ -226,7 +226,7 @@ def test_the_end_leaves_nothing_open(root: Path) -> None:
 
 def test_what_cannot_be_watched_leaves_nothing_open(tmp_path: Path) -> None:
     """A folder that is not there is an OSError, after which nothing is alive."""
-    watcher = Watcher(Dirt(lambda: None))
+    watcher = Watcher(ChangeSet(lambda: None))
 
     with pytest.raises(OSError, match="No such file"):
         watcher.start(tmp_path / "absent")
@@ -238,20 +238,20 @@ def test_what_cannot_be_watched_leaves_nothing_open(tmp_path: Path) -> None:
 def watch_and_tell(root: str) -> None:
     """Watch a folder in a process of its own; print how that began, and then why everything is dirty."""
     woken = threading.Event()
-    dirt = Dirt(woken.set)
-    watcher = Watcher(dirt)
+    changes = ChangeSet(woken.set)
+    watcher = Watcher(changes)
     watcher.start(Path(root))
     print("limited" if watcher.is_limited else "watching", watch_limit(), flush=True)  # noqa: T201
     while woken.wait():
         woken.clear()
-        if reason := dirt.take()[1]:
+        if reason := changes.take()[1]:
             print(reason, flush=True)  # noqa: T201
 
 
 @contextmanager
 def _watch_beside(root: Path, *prefix: str) -> Iterator[tuple[subprocess.Popen[str], IO[str]]]:
     """Run `watch_and_tell` in another process, for a while; yield it and what it prints."""
-    program = "import sys; from tests.indexer.test_watcher import watch_and_tell; watch_and_tell(sys.argv[1])"
+    program = "import sys; from tests.indexer.watching.test_watcher import watch_and_tell; watch_and_tell(sys.argv[1])"
     command = [*prefix, sys.executable, "-c", program, str(root)]
     with subprocess.Popen(command, cwd=HERE, stdout=subprocess.PIPE, text=True) as process:
         patience = threading.Timer(PATIENCE_SECONDS, process.kill)
@@ -298,28 +298,28 @@ def test_too_many_folders_are_a_limit_and_no_error(root: Path) -> None:
 def test_dirt_wakes_once_until_it_is_taken() -> None:
     """The first account wakes, those after it don't until all are taken; a reason to look at everything always does."""
     wakes: list[str] = []
-    dirt = Dirt(lambda: wakes.append("wake"))
+    changes = ChangeSet(lambda: wakes.append("wake"))
 
-    dirt.mark("anna")
-    dirt.mark("bob")
-    dirt.mark("anna")
+    changes.mark("anna")
+    changes.mark("bob")
+    changes.mark("anna")
     after_marks = len(wakes)
-    dirt.mark_everything("why")
-    taken = [dirt.take(), dirt.take()]
-    dirt.mark("carl")
+    changes.mark_everything("why")
+    taken = [changes.take(), changes.take()]
+    changes.mark("carl")
 
     assert (after_marks, len(wakes)) == (1, 3)
     assert taken == [({"anna", "bob"}, "why"), (set(), None)]
-    assert dirt.take() == ({"carl"}, None)
+    assert changes.take() == ({"carl"}, None)
 
 
 def test_dirt_is_bounded() -> None:
     """With more accounts than are remembered one by one everything is dirty, and what comes later is not lost."""
-    dirt = Dirt(lambda: None)
+    changes = ChangeSet(lambda: None)
     for number in range(MOST_DIRTY + 2):
-        dirt.mark(f"user{number}")
+        changes.mark(f"user{number}")
 
-    usernames, reason = dirt.take()
+    usernames, reason = changes.take()
 
     assert usernames == {f"user{MOST_DIRTY + 1}"}
     assert reason == "over 10,000 accounts changed at once"

@@ -1,0 +1,1 @@
+"""Notice that something changed below the dataset: kernel events, and polling where there are none."""
