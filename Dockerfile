@@ -21,7 +21,7 @@ RUN /opt/installer/bin/pip --python /opt/venv/bin/python3 install --require-hash
 COPY pyproject.toml README.md LICENSE db_init.sql igsearch.py /build/
 COPY answers /build/answers
 COPY bots /build/bots
-COPY commands /build/commands
+COPY cli /build/cli
 COPY core /build/core
 COPY indexer /build/indexer
 # The tests of other projects are left out.

@@ -1,6 +1,6 @@
 """igsearch tells which Instagram account posted a photo.
 
-The front door: the commands and the exit codes. What a command does is in commands/, imported when it runs.
+The front door: the commands and the exit codes. What a command does is in cli/, imported when it runs.
 """
 
 import asyncio
@@ -59,9 +59,9 @@ def index(
     ] = False,
 ) -> Job:
     """Bring the index in line with the dataset folder, once."""
-    from commands import indexing
+    from cli import index as command
 
-    return partial(indexing.index, dataset, as_json=json, is_quiet=quiet, is_light=light, remove_missing=remove_missing)
+    return partial(command.index, dataset, as_json=json, is_quiet=quiet, is_light=light, remove_missing=remove_missing)
 
 
 @app.command()
@@ -76,10 +76,10 @@ def search(
     ] = False,
 ) -> Job:
     """Print the usernames that posted a photo, the surest first."""
-    from commands import searching
+    from cli import search as command
 
-    show = searching.show_json if json else partial(searching.show_text, is_quiet=quiet, is_verbose=verbose)
-    return partial(searching.search, query, dataset, show)
+    show = command.show_json if json else partial(command.show_text, is_quiet=quiet, is_verbose=verbose)
+    return partial(command.search, query, dataset, show)
 
 
 @app.command()
@@ -89,9 +89,9 @@ def show_match(
     dataset: DatasetOption = None,
 ) -> Job:
     """Draw a photo and its best match side by side, with the part that matched."""
-    from commands import searching
+    from cli import search as command
 
-    return partial(searching.show_match, query, dataset, output)
+    return partial(command.show_match, query, dataset, output)
 
 
 @app.command()
@@ -103,45 +103,45 @@ def audit(
     json: JsonOption = False,
 ) -> Job:
     """Prove the index: stored photos, lightly edited, must find themselves at rank 1."""
-    from commands import searching
+    from cli import search as command
 
-    return partial(searching.audit, dataset, sample, seed, as_json=json)
+    return partial(command.audit, dataset, sample, seed, as_json=json)
 
 
 @app.command()
 def watch(dataset: DatasetOption = None) -> Job:
     """Keep the index in line with the dataset folder until Ctrl-C or SIGTERM; SIGHUP compares everything at once."""
     _outlive_the_terminal()
-    from commands import serving
+    from cli import serve as command
 
-    return partial(serving.watch, dataset)
+    return partial(command.watch, dataset)
 
 
 @app.command()
 def telegram(dataset: DatasetOption = None) -> Job:
     """Answer people who send photos to the Telegram bot, until Ctrl-C or SIGTERM."""
     _outlive_the_terminal()
-    from commands import serving
+    from cli import serve as command
 
-    return partial(serving.telegram, dataset)
+    return partial(command.telegram, dataset)
 
 
 @app.command()
 def discord(dataset: DatasetOption = None) -> Job:
     """Answer people who use the Discord bot, until Ctrl-C or SIGTERM."""
     _outlive_the_terminal()
-    from commands import serving
+    from cli import serve as command
 
-    return partial(serving.discord, dataset)
+    return partial(command.discord, dataset)
 
 
 @app.command()
 def run(dataset: DatasetOption = None) -> Job:
     """Do what `watch` does, beside every bot whose token is set; a part that fails is started again."""
     _outlive_the_terminal()
-    from commands import serving
+    from cli import serve as command
 
-    return partial(serving.run, dataset)
+    return partial(command.run, dataset)
 
 
 @app.command()
@@ -151,25 +151,25 @@ def init_db(
     sql: Annotated[bool, typer.Option("--sql", help="Print the schema as SQL for MySQL and change nothing.")] = False,
 ) -> Job:
     """Make the tables in the database, or bring older ones up to date."""
-    from commands import reporting
+    from cli import status as command
 
-    return reporting.print_schema if sql else partial(reporting.init_db, dataset)
+    return command.print_schema if sql else partial(command.init_db, dataset)
 
 
 @app.command()
 def stats(dataset: DatasetOption = None, *, json: JsonOption = False) -> Job:
     """Print how much is indexed, what waits, and when the dataset was last scanned."""
-    from commands import reporting
+    from cli import status as command
 
-    return partial(reporting.stats, dataset, as_json=json)
+    return partial(command.stats, dataset, as_json=json)
 
 
 @app.command()
 def reports(dataset: DatasetOption = None, *, json: JsonOption = False) -> Job:
     """List the answers of the bots that people called wrong, the latest first."""
-    from commands import reporting
+    from cli import status as command
 
-    return partial(reporting.reports, dataset, as_json=json)
+    return partial(command.reports, dataset, as_json=json)
 
 
 @app.command()
@@ -183,9 +183,9 @@ def health(
     json: JsonOption = False,
 ) -> Job:
     """Tell whether the daemon and the bots are well; exit code 1 where one is not."""
-    from commands import reporting
+    from cli import status as command
 
-    return partial(reporting.health, [each.value for each in part or ()], dataset, as_json=json)
+    return partial(command.health, [each.value for each in part or ()], dataset, as_json=json)
 
 
 @app.command()
@@ -200,28 +200,28 @@ def forget(
     """Remove an account from every answer and from the database, and never index it again."""
     if listed == (username is not None) or (listed and undo):
         raise typer.BadParameter("name one account, or give --list.")
-    from commands import forgetting
+    from cli import forget as command
 
     if username is None:
-        return partial(forgetting.list_forgotten, dataset, as_json=json)
-    act = forgetting.take_back if undo else forgetting.forget
+        return partial(command.list_forgotten, dataset, as_json=json)
+    act = command.take_back if undo else command.forget
     return partial(act, _account(username), dataset, as_json=json)
 
 
 @app.command()
 def doctor(dataset: DatasetOption = None, *, json: JsonOption = False) -> Job:
     """Check all that igsearch needs, and say what to fix; exit code 1 where something is."""
-    from commands import examining
+    from cli.doctor import command
 
-    return partial(examining.doctor, dataset, as_json=json)
+    return partial(command.doctor, dataset, as_json=json)
 
 
 @app.command()
 def failures(dataset: DatasetOption = None, *, json: JsonOption = False) -> Job:
     """List the files that could not be read, with the reason."""
-    from commands import reporting
+    from cli import status as command
 
-    return partial(reporting.failures, dataset, as_json=json)
+    return partial(command.failures, dataset, as_json=json)
 
 
 def main() -> None:
@@ -252,7 +252,7 @@ def main() -> None:
 
 
 def _fail(sentence: str, code: int) -> int:
-    from commands.saying import say
+    from cli.output import say
 
     say("igsearch: " + " ".join(sentence.split()))
     return code

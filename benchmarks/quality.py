@@ -51,6 +51,7 @@ from benchmarks.edits import (
     Edit,
 )
 from benchmarks.templates import TEMPLATES
+from cli.progress import shown_progress
 from core.dataset import locate
 from core.errors import ImageError
 from core.fingerprints.features import Pass
@@ -66,7 +67,6 @@ from core.workers.pool import PhotoWorkers
 from core.workers.tasks import VERSIONS, Description, Question
 from indexer.feature_backlog import FeatureBacklog
 from indexer.full_scan import FullScan, Removal
-from indexer.progress import shown_progress
 from indexer.scanning.account_scan import ScanOptions
 from indexer.scanning.task_pool import TaskPool
 

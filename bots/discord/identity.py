@@ -5,29 +5,23 @@ import asyncio
 from discord import Client, Intents, LoginFailure
 
 from bots.discord.sending import WAY_BROKEN
-from core.doctor.finding import Finding, Introduction, fix, ok
+from bots.identity import Introduction
 from core.errors import SettingsError
 
 ANSWER_SECONDS = 8.0
 
 
 async def introduce(token: str) -> Introduction:
-    """Ask who the bot is with this token, without going online; nothing said holds the token."""
-    return Introduction(await _finding(token))
-
-
-async def _finding(token: str) -> Finding:
+    """Ask who the bot is with this token, without going online; nothing returned holds the token."""
     try:
         async with asyncio.timeout(ANSWER_SECONDS), Client(intents=Intents.none()) as client:
             await client.login(token)
-            return ok("discord", f"the bot is @{client.user.name}" if client.user else "the token is taken")
+            return Introduction(client.user.name if client.user else None)
     except LoginFailure:
-        return fix("discord", str(refused_token()))
+        return Introduction(None, fault=str(refused_token()))
     except WAY_BROKEN as error:
-        return fix(
-            "discord",
-            f"Discord does not answer ({type(error).__name__}): see whether discord.com can be reached from here.",
-        )
+        fault = f"Discord does not answer ({type(error).__name__}): see whether discord.com can be reached from here."
+        return Introduction(None, fault=fault)
 
 
 def refused_token() -> SettingsError:

@@ -3,7 +3,6 @@
 from datetime import UTC, datetime, timedelta
 
 from bots.telegram.identity import introduce
-from core.doctor.finding import ok
 from tests.fakes.telegram.bot_api import bot_api
 
 TOKEN = "987654321:AAsecret-of_a_bot_that_nobody_knows_0"
@@ -18,9 +17,9 @@ async def test_the_bot_is_named_and_the_server_tells_the_time() -> None:
     with bot_api() as api:
         met = await introduce(api.token, api.url, lambda: now() + timedelta(minutes=10))
 
-    assert met.finding == ok("telegram", "the bot is @igsearch_bot")
-    assert met.ahead is not None
-    assert timedelta(minutes=-11) < met.ahead < timedelta(minutes=-9)
+    assert (met.name, met.fault) == ("igsearch_bot", None)
+    assert met.clock_ahead is not None
+    assert timedelta(minutes=-11) < met.clock_ahead < timedelta(minutes=-9)
 
 
 async def test_a_refused_token_a_silent_server_and_a_proxy_are_told_apart() -> None:
@@ -31,10 +30,9 @@ async def test_a_refused_token_a_silent_server_and_a_proxy_are_told_apart() -> N
         proxied = await introduce(api.token, api.url, now)
     away = await introduce(TOKEN, "http://127.0.0.1:1", now)
 
-    assert "copy the token from @BotFather again" in refused.finding.detail
-    assert refused.ahead is not None
+    assert "copy the token from @BotFather again" in (refused.fault or "")
+    assert refused.clock_ahead is not None
     for met in (proxied, away):
-        assert "127.0.0.1 does not answer as Telegram does" in met.finding.detail
-    assert away.ahead is None
-    assert all(met.finding.state == "fix" for met in (refused, proxied, away))
+        assert "127.0.0.1 does not answer as Telegram does" in (met.fault or "")
+    assert away.clock_ahead is None
     assert not any(part in repr((refused, proxied, away)) for part in (TOKEN, TOKEN.partition(":")[2]))

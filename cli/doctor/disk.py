@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.doctor.cache import existing
-from core.doctor.finding import Finding, fix, ok, size_text
+from cli.doctor.cache import existing
+from cli.doctor.finding import Finding, fix, ok, size_text
 
 SQLITE_BYTES, SERVER_BYTES = 10_100, 20_200
 """A photo takes in a SQLite file, and in MariaDB's files (28,000 images, `benchmarks.needing`)."""

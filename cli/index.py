@@ -3,14 +3,13 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from commands.saying import say
-from commands.wiring import open_store, prepare, stopping
-from core.answers import scan_json
+from cli.output import say, scan_json
+from cli.progress import shown_progress
+from cli.wiring import open_store, prepare, stopping
 from core.storage.store import Store
 from core.workers.pool import PhotoWorkers
 from indexer.feature_backlog import FeatureBacklog
 from indexer.full_scan import FullScan, Removal
-from indexer.progress import shown_progress
 from indexer.scanning.account_scan import ScanOptions
 from indexer.scanning.listing import root_identity
 from indexer.scanning.task_pool import TaskPool

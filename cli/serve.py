@@ -14,8 +14,8 @@ from pathlib import Path
 from answers.access import access_of
 from answers.backend import READ_SECONDS, SearchBackend
 from answers.match_pictures import MatchPictures
-from commands.engine import engine_of
-from commands.wiring import database_of, open_store, prepare, stopping
+from cli.engine import engine_of
+from cli.wiring import database_of, open_store, prepare, stopping
 from core.errors import SettingsError
 from core.model import FrontEnd
 from core.service.memory import limit_arenas

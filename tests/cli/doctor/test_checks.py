@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from core.doctor.cache import check_cache
-from core.doctor.clock import check_clock
-from core.doctor.codecs import read_samples
-from core.doctor.disk import MARGIN_BYTES, SNAPSHOT_BYTES, SQLITE_BYTES, Want, check_disk, wants
-from core.doctor.examination import Examination
-from core.doctor.finding import Finding, finding_json, finding_text, fix, ok, skipped
-from core.doctor.memory import PHOTO_BYTES, START_BYTES, WORKER_BYTES, System, check_memory
-from core.doctor.samples import SAMPLES
-from core.doctor.variables import check_settings
+from cli.doctor.cache import check_cache
+from cli.doctor.clock import check_clock
+from cli.doctor.codecs import read_samples
+from cli.doctor.disk import MARGIN_BYTES, SNAPSHOT_BYTES, SQLITE_BYTES, Want, check_disk, wants
+from cli.doctor.finding import Finding, finding_json, finding_text, fix, ok, skipped
+from cli.doctor.memory import PHOTO_BYTES, START_BYTES, WORKER_BYTES, System, check_memory
+from cli.doctor.runner import CheckRunner
+from cli.doctor.samples import SAMPLES
+from cli.doctor.settings import check_settings
 from core.errors import StoreError
 from core.model import PhotoHashes
 from core.settings import read_settings
@@ -47,25 +47,25 @@ def test_a_finding_is_one_line_whatever_it_says() -> None:
 
 async def test_a_check_that_hangs_is_left_behind() -> None:
     """Its time over, it is something to fix; the others are told as ever, in the order of the checks."""
-    examination, never = Examination((), seconds=0.05), threading.Event()
+    runner, never = CheckRunner((), seconds=0.05), threading.Event()
 
     await asyncio.gather(
-        examination.check("cache", lambda: [ok("cache", "well")]),
-        examination.look("database", never.wait),
+        runner.check("cache", lambda: [ok("cache", "well")]),
+        runner.look("database", never.wait),
     )
     never.set()
 
-    assert [(finding.check, finding.state) for finding in examination.findings] == [
+    assert [(finding.check, finding.state) for finding in runner.findings] == [
         ("database", "fix"),
         ("cache", "ok"),
     ]
-    assert examination.has_left_behind
-    assert not examination.is_well
+    assert runner.has_left_behind
+    assert not runner.is_well
 
 
 async def test_what_a_check_raises_is_its_finding_without_secrets() -> None:
     """Our errors are told as they are, others as faults of ours, and a token in them is hidden."""
-    examination = Examination(["1:hush-hush"])
+    runner = CheckRunner(["1:hush-hush"])
 
     def refuse() -> list[Finding]:
         raise StoreError("The database is away.")
@@ -73,13 +73,13 @@ async def test_what_a_check_raises_is_its_finding_without_secrets() -> None:
     def break_down() -> list[Finding]:
         raise ValueError("https://host/bot1:hush-hush/getMe")
 
-    await examination.check("database", refuse)
-    await examination.check("telegram", break_down)
+    await runner.check("database", refuse)
+    await runner.check("telegram", break_down)
 
-    told = [finding.detail for finding in examination.findings]
+    told = [finding.detail for finding in runner.findings]
     assert told[0] == "The database is away."
     assert "ValueError: https://host/bot[hidden]/getMe" in told[1]
-    assert not examination.has_left_behind
+    assert not runner.has_left_behind
 
 
 def test_every_wrong_setting_is_named_and_the_rest_is_taken() -> None:

@@ -1,7 +1,6 @@
-"""The search engine, put together: index snapshots are in the cache folder of the user."""
+"""The search engine, put together; apart from cli/wiring.py, since the libraries of the index take 300 MB of addresses."""
 
-from platformdirs import user_cache_path
-
+from cli.wiring import cache_folder
 from core.index.feature_index import FeatureIndex
 from core.index.hash_index import HashIndex
 from core.matching.ranking import DHASH_RADIUS, PDQ_RADIUS
@@ -12,6 +11,7 @@ from core.workers.tasks import VERSIONS
 
 
 def engine_of(store: Store, reader: PhotoWorkers) -> SearchEngine:
-    cache = user_cache_path("igsearch")
+    """Put the search engine together."""
+    cache = cache_folder()
     index = HashIndex(cache, pdq_radius=PDQ_RADIUS, dhash_radius=DHASH_RADIUS, hashes_version=VERSIONS.light)
     return SearchEngine(reader, store, index, FeatureIndex(cache, features_version=VERSIONS.deep))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from core.doctor.finding import Finding, fix, ok
+from cli.doctor.finding import Finding, fix, ok
 
 FIRST_YEAR = 2025
 """igsearch is not older; machines whose clock has no battery start in 1970."""

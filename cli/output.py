@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
@@ -196,3 +197,9 @@ def _verbose_line(match: Match) -> str:
 
 def sureness(confidence: float) -> str:
     return f"{100 * confidence:.1f} % ({word_for(confidence)})"
+
+
+def say(sentence: str) -> None:
+    """Tell a person something beside the results: on standard error, where there is one."""
+    if sys.stderr is not None:
+        print(sentence, file=sys.stderr)

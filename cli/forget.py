@@ -4,11 +4,8 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-from platformdirs import user_cache_path
-
-from commands.saying import say
-from commands.wiring import open_store, prepare
-from core.answers import opt_out_json, opt_out_text
+from cli.output import opt_out_json, opt_out_text, say
+from cli.wiring import cache_folder, prepare, ready_store
 from core.errors import PathError
 from core.index.following import discard_snapshots
 from core.storage.opt_outs import OptOuts
@@ -17,10 +14,9 @@ from indexer.scanning.listing import list_root
 
 async def forget(username: str, dataset: Path | None, *, as_json: bool) -> int:
     settings, root = prepare(dataset)
-    async with open_store(settings, root) as store:
-        await store.check_schema()
+    async with ready_store(settings, root) as store:
         entry = await OptOuts(store.database).forget(username, datetime.now(UTC))
-        discard_snapshots(user_cache_path("igsearch"), (await store.checkpoint()).database_id)
+        discard_snapshots(cache_folder(), (await store.checkpoint()).database_id)
     if as_json:
         print(opt_out_json(entry))
         return 0
@@ -40,8 +36,7 @@ def _folders_of(username: str, root: Path) -> list[Path]:
 
 async def take_back(username: str, dataset: Path | None, *, as_json: bool) -> int:
     settings, root = prepare(dataset)
-    async with open_store(settings, root) as store:
-        await store.check_schema()
+    async with ready_store(settings, root) as store:
         entry = await OptOuts(store.database).undo(username, datetime.now(UTC))
     if entry is None:
         say(f"{username} is not forgotten: `igsearch forget --list` shows who is.")
@@ -56,8 +51,7 @@ async def take_back(username: str, dataset: Path | None, *, as_json: bool) -> in
 
 async def list_forgotten(dataset: Path | None, *, as_json: bool) -> int:
     settings, root = prepare(dataset)
-    async with open_store(settings, root) as store:
-        await store.check_schema()
+    async with ready_store(settings, root) as store:
         entries = await OptOuts(store.database).entries()
     for entry in entries:
         print(opt_out_json(entry) if as_json else opt_out_text(entry))

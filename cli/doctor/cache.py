@@ -5,7 +5,7 @@ import stat
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from core.doctor.finding import Finding, fix, ok
+from cli.doctor.finding import Finding, fix, ok
 
 OTHER_FOLDER = "set XDG_CACHE_HOME to a folder that can be written"
 

@@ -6,14 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
-from commands.engine import engine_of
-from commands.saying import say
-from commands.wiring import open_store, prepare, stopping
-from core.answers import audit_json, audit_text, error_json, search_json, search_lines, search_remark, trial_text
+from cli.engine import engine_of
+from cli.output import audit_json, audit_text, error_json, say, search_json, search_lines, search_remark, trial_text
+from cli.queries import Answer, Answers, expand, read_query
+from cli.wiring import prepare, ready_store, stopping
 from core.errors import PathError
 from core.imaging.comparison import HEIGHT, side_by_side
 from core.originals.folder import reference_picture
-from core.queries import Answer, Answers, expand, read_query
 from core.search.audit import trials
 from core.workers.pool import PhotoWorkers
 
@@ -21,8 +20,7 @@ from core.workers.pool import PhotoWorkers
 async def search(queries: list[str], dataset: Path | None, show: Callable[[Answer], None]) -> int:
     settings, root = prepare(dataset)
     paths = [path for query in queries for path in expand(query)]
-    async with PhotoWorkers(min(settings.workers, len(paths))) as reader, open_store(settings, root) as store:
-        await store.check_schema()
+    async with PhotoWorkers(min(settings.workers, len(paths))) as reader, ready_store(settings, root) as store:
         answers = Answers(engine_of(store, reader), ahead=2 * settings.workers)
         with stopping(answers.stop):
             async for answer in answers.to(paths):
@@ -52,8 +50,7 @@ def show_text(answer: Answer, *, is_quiet: bool, is_verbose: bool) -> None:
 async def show_match(query: str, dataset: Path | None, output: Path) -> int:
     settings, root = prepare(dataset)
     data = await asyncio.to_thread(read_query, query)
-    async with PhotoWorkers(1) as reader, open_store(settings, root) as store:
-        await store.check_schema()
+    async with PhotoWorkers(1) as reader, ready_store(settings, root) as store:
         result = await engine_of(store, reader).search(data)
         if not result.matches:
             say(search_remark(query, result) or "")
@@ -71,8 +68,7 @@ async def show_match(query: str, dataset: Path | None, output: Path) -> int:
 async def audit(dataset: Path | None, sample: int, seed: int | None, *, as_json: bool) -> int:
     settings, root = prepare(dataset)
     counts: Counter[str] = Counter()
-    async with PhotoWorkers(settings.workers) as reader, open_store(settings, root) as store:
-        await store.check_schema()
+    async with PhotoWorkers(settings.workers) as reader, ready_store(settings, root) as store:
         places = await store.sample(sample, Random(seed))  # noqa: S311 - a sample, no secret
         engine, at_a_time = engine_of(store, reader), 4 * settings.workers
         async for trial in trials(root, places, editor=reader, engine=engine, at_a_time=at_a_time):

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cli.doctor.finding import Finding, fix, listed, ok, skipped
 from core.dataset import is_ignored_file, locate, printable
-from core.doctor.finding import Finding, fix, listed, ok, skipped
 from indexer.scanning.listing import list_root
 from indexer.watching.watcher import WATCH_LIMITS, watch_limit
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from commands.wiring import open_store, prepare
-from core.answers import failure_json, failure_text, report_json, report_text, stats_json, stats_text
+from cli.output import failure_json, failure_text, report_json, report_text, stats_json, stats_text
+from cli.wiring import open_store, prepare, ready_store
 from core.errors import IgSearchError, IndexerBusy
 from core.service.health import Condition, Part, conditions, health_json, health_text, parts_at_work, unknown
 from core.settings import Settings
@@ -52,8 +52,7 @@ async def print_schema() -> int:
 
 async def stats(dataset: Path | None, *, as_json: bool) -> int:
     settings, root = prepare(dataset)
-    async with open_store(settings, root) as store:
-        await store.check_schema()
+    async with ready_store(settings, root) as store:
         figures = await store.stats()
     print(stats_json(figures) if as_json else stats_text(figures, datetime.now(UTC)))
     return 0
@@ -61,8 +60,7 @@ async def stats(dataset: Path | None, *, as_json: bool) -> int:
 
 async def reports(dataset: Path | None, *, as_json: bool) -> int:
     settings, root = prepare(dataset)
-    async with open_store(settings, root) as store:
-        await store.check_schema()
+    async with ready_store(settings, root) as store:
         reports = await Replies(store.database).reports(REPORTS_LISTED)
     for report in reports:
         print(report_json(report) if as_json else report_text(report))
@@ -71,8 +69,7 @@ async def reports(dataset: Path | None, *, as_json: bool) -> int:
 
 async def failures(dataset: Path | None, *, as_json: bool) -> int:
     settings, root = prepare(dataset)
-    async with open_store(settings, root) as store:
-        await store.check_schema()
+    async with ready_store(settings, root) as store:
         entries = await store.ledger()
     for entry in entries.values():
         print(failure_json(entry) if as_json else failure_text(entry))
@@ -89,8 +86,7 @@ async def health(parts: Sequence[Part], dataset: Path | None, *, as_json: bool) 
 async def _conditions(settings: Settings, root: Path, parts: Sequence[Part]) -> list[Condition]:
     """Judge some parts, or all that ought to be at work."""
     try:
-        async with open_store(settings, root) as store:
-            await store.check_schema()
+        async with ready_store(settings, root) as store:
             stats, front_ends = await store.stats(), await FrontEnds(store.database).statuses()
     except IgSearchError as error:
         return unknown(parts or parts_at_work((), settings.front_ends), str(error))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
-from core.doctor.finding import Finding, fix, ok
+from cli.doctor.finding import Finding, fix, ok
 from core.settings import FILE_VARIABLES, VARIABLES, Reading
 
 READ_BY_OTHERS = stat.S_IRGRP | stat.S_IROTH

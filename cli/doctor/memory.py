@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from core.doctor.finding import Finding, fix, ok, size_text, skipped
+from cli.doctor.finding import Finding, fix, ok, size_text, skipped
 
 START_BYTES, PHOTO_BYTES = 115_000_000, 21_000
 """Of a searching process at its start, and for a photo at most, while the index is built; afterwards it keeps 10,000

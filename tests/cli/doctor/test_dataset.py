@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from core.doctor.finding import ok
+from cli.doctor.dataset import check_dataset, check_events, take_inventory
+from cli.doctor.finding import ok
 from core.errors import PathError
-from indexer.premises import check_dataset, check_events, take_inventory
 
 HERE = Path(__file__).parents[2]
 NO_EVENTS = 'echo 0 > /proc/sys/user/max_inotify_instances && exec "$@"'
 WITHOUT_EVENTS = ("unshare", "--user", "--map-root-user", "sh", "-c", NO_EVENTS, "sh")
-LOOK = "from indexer.premises import check_events; print(check_events(None)[0].detail)"
+LOOK = "from cli.doctor.dataset import check_events; print(check_events(None)[0].detail)"
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from threading import Thread
 from typing import TypeVar
 
-from core.doctor.finding import ORDER, CheckName, Finding, fix
+from cli.doctor.finding import ORDER, CheckName, Finding, fix
 from core.errors import IgSearchError
 from core.service.logs import hider
 
@@ -19,7 +19,7 @@ CHECK_SECONDS = 15.0
 T = TypeVar("T")
 
 
-class Examination:
+class CheckRunner:
     """Gathers what the checks of one run find, without secrets."""
 
     def __init__(self, secrets: Collection[str], *, seconds: float = CHECK_SECONDS) -> None:

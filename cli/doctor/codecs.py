@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Protocol
 
-from core.doctor.finding import Finding, fix, ok
-from core.doctor.samples import SAMPLES
+from cli.doctor.finding import Finding, fix, ok
+from cli.doctor.samples import SAMPLES
 from core.errors import ImageError
 from core.model import PhotoHashes
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from core.doctor.database import check_database
-from core.doctor.facts import Facts, read_facts
-from core.doctor.finding import Finding
-from core.doctor.schema import check_collation, check_schema
+from cli.doctor.database import check_database
+from cli.doctor.facts import Facts, read_facts
+from cli.doctor.finding import Finding
+from cli.doctor.schema import check_collation, check_schema
 from core.errors import StoreError
 from core.storage.database import Database
 from core.storage.store import Store

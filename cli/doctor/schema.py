@@ -6,8 +6,8 @@ from sqlalchemy import Column
 from sqlalchemy.dialects import mysql
 from sqlalchemy.schema import CreateColumn
 
-from core.doctor.facts import Charset, Facts
-from core.doctor.finding import Finding, fix, listed, ok, skipped
+from cli.doctor.facts import Charset, Facts
+from cli.doctor.finding import Finding, fix, listed, ok, skipped
 from core.errors import SchemaMismatch
 from core.storage.store import check_version
 from core.storage.tables import metadata

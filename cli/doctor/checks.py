@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from core.doctor.clock import check_clock
-from core.doctor.database import check_database
-from core.doctor.disk import SERVER_BYTES, check_disk, wants
-from core.doctor.facts import Facts
-from core.doctor.finding import CheckName, Finding
-from core.doctor.memory import System, check_memory
-from core.doctor.schema import check_collation, check_schema
+from cli.doctor.clock import check_clock
+from cli.doctor.database import check_database
+from cli.doctor.disk import SERVER_BYTES, check_disk, wants
+from cli.doctor.facts import Facts
+from cli.doctor.finding import CheckName, Finding
+from cli.doctor.memory import System, check_memory
+from cli.doctor.schema import check_collation, check_schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Machine:
     """How far Telegram's clock is ahead of ours."""
 
 
-def conclusions(machine: Machine, facts: Facts | None) -> Mapping[CheckName, Callable[[], list[Finding]]]:
+def combined_checks(machine: Machine, facts: Facts | None) -> Mapping[CheckName, Callable[[], list[Finding]]]:
     """Return the checks that are to be made, given what the database says, or without that."""
     photos = max(machine.photos, facts.images if facts else 0)
     ahead = {"the database server": facts.ahead if facts else None, "Telegram": machine.telegram_ahead}

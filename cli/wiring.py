@@ -1,10 +1,12 @@
-"""What every command is made of: settings and log, the store, and an end by signal."""
+"""What every command is made of: settings and log, the store, the cache folder, and an end by signal."""
 
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+
+from platformdirs import user_cache_path
 
 from core.errors import StoreError
 from core.service.logs import start_logging
@@ -35,6 +37,19 @@ async def open_store(
         yield store
     finally:
         await store.close()
+
+
+@asynccontextmanager
+async def ready_store(settings: Settings, root: Path) -> AsyncIterator[Store]:
+    """Open the store, whose tables must be those of this version; raises StoreError."""
+    async with open_store(settings, root) as store:
+        await store.check_schema()
+        yield store
+
+
+def cache_folder() -> Path:
+    """Return where snapshots of the index are kept."""
+    return user_cache_path("igsearch")
 
 
 def database_of(

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from core.doctor.facts import Facts, Kind
-from core.doctor.finding import Finding, fix, ok
+from cli.doctor.facts import Facts, Kind
+from cli.doctor.finding import Finding, fix, ok
 
 OLDEST: Mapping[Kind, tuple[int, int]] = {"MySQL": (8, 0), "MariaDB": (10, 5), "SQLite": (3, 35)}
 """Older servers get no security updates any more, and MySQL 5.7 passes over CHECK constraints; older SQLite can neither

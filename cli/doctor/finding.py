@@ -3,7 +3,6 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import timedelta
 from typing import Literal, get_args
 
 CheckName = Literal[
@@ -37,14 +36,6 @@ class Finding:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Introduction:
-    """What a chat's server says of our token, and how far its clock is ahead of ours, where it tells."""
-
-    finding: Finding
-    ahead: timedelta | None = None
-
-
 def ok(check: CheckName, detail: str) -> Finding:
     return Finding(check, "ok", detail)
 
@@ -55,10 +46,6 @@ def fix(check: CheckName, detail: str) -> Finding:
 
 def skipped(check: CheckName, reason: str) -> Finding:
     return Finding(check, "skipped", f"not checked, because {reason}")
-
-
-def without_token(check: Literal["telegram", "discord"]) -> Introduction:
-    return Introduction(skipped(check, f"there is no token (IGSEARCH_{check.upper()}_TOKEN)"))
 
 
 def finding_text(finding: Finding) -> str:

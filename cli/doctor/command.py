@@ -8,21 +8,24 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from tempfile import gettempdir
+from typing import Literal
 
-from platformdirs import user_cache_path
+from pydantic import SecretStr
 
-from core.doctor.cache import check_cache
-from core.doctor.codecs import check_codecs
-from core.doctor.conclusions import Machine, conclusions
-from core.doctor.examination import Examination
-from core.doctor.facts import read_facts
-from core.doctor.finding import Introduction, finding_json, finding_text, without_token
-from core.doctor.memory import System
-from core.doctor.variables import check_settings
+from bots.identity import Introduction
+from cli.doctor.cache import check_cache
+from cli.doctor.checks import Machine, combined_checks
+from cli.doctor.codecs import check_codecs
+from cli.doctor.dataset import check_dataset, check_events, take_inventory
+from cli.doctor.facts import read_facts
+from cli.doctor.finding import Finding, finding_json, finding_text, fix, ok, skipped
+from cli.doctor.memory import System
+from cli.doctor.runner import CheckRunner
+from cli.doctor.settings import check_settings
+from cli.wiring import cache_folder
 from core.service.logs import start_logging
 from core.settings import Reading, Settings, default_database, read_settings
 from core.storage.database import sqlite_url
-from indexer.premises import check_dataset, check_events, take_inventory
 
 # ruff: noqa: PLC0415 - a chat's library takes 2 s to import, and is asked only where its token is set
 
@@ -30,20 +33,20 @@ from indexer.premises import check_dataset, check_events, take_inventory
 async def doctor(dataset: Path | None, *, as_json: bool) -> int:
     reading = read_settings()
     start_logging("CRITICAL", reading.settings.log_format, reading.settings.tokens)
-    examination = Examination(reading.settings.tokens)
-    await _examine(examination, reading, dataset or reading.settings.dataset)
-    for finding in examination.findings:
+    runner = CheckRunner(reading.settings.tokens)
+    await _examine(runner, reading, dataset or reading.settings.dataset)
+    for finding in runner.findings:
         print(finding_json(finding) if as_json else finding_text(finding))
-    code = 0 if examination.is_well else 1
-    if examination.has_left_behind:  # Python would wait at its end for what hangs
+    code = 0 if runner.is_well else 1
+    if runner.has_left_behind:  # Python would wait at its end for what hangs
         sys.stdout.flush()
         os._exit(code)
     return code
 
 
-async def _examine(examination: Examination, reading: Reading, root: Path) -> None:
+async def _examine(runner: CheckRunner, reading: Reading, root: Path) -> None:
     """Look at everything side by side, and then judge what takes several things to be known."""
-    settings, cache, look, check = reading.settings, user_cache_path("igsearch"), examination.look, examination.check
+    settings, cache, look, check = reading.settings, cache_folder(), runner.look, runner.check
     url = settings.database_url.get_secret_value() if settings.database_url else sqlite_url(default_database(root))
     others = asyncio.gather(
         check("settings", partial(check_settings, reading)),
@@ -57,7 +60,9 @@ async def _examine(examination: Examination, reading: Reading, root: Path) -> No
         look("discord", partial(_meet_discord, settings)),
     )
     await others
-    examination.note(*(met.finding for met in (telegram, discord) if met))
+    runner.note(
+        *_judged("telegram", settings.telegram_token, telegram), *_judged("discord", settings.discord_token, discord)
+    )
     machine = Machine(
         now=_now(),
         photos=inventory.expected_photos if inventory else 0,
@@ -65,26 +70,39 @@ async def _examine(examination: Examination, reading: Reading, root: Path) -> No
         cache=cache,
         temporary=gettempdir,
         system=System(address_space=resource.getrlimit(resource.RLIMIT_AS)[0]),
-        telegram_ahead=telegram.ahead if telegram else None,
+        telegram_ahead=telegram.clock_ahead if telegram else None,
     )
     await asyncio.gather(
         check("dataset", partial(check_dataset, inventory)),
         check("events", partial(check_events, inventory)),
-        *[check(name, work) for name, work in conclusions(machine, facts).items()],
+        *[check(name, work) for name, work in combined_checks(machine, facts).items()],
     )
 
 
-def _meet_telegram(settings: Settings) -> Introduction:
+def _judged(
+    check: Literal["telegram", "discord"], token: SecretStr | None, introduction: Introduction | None
+) -> list[Finding]:
+    """Judge what a chat's server says of our token; why it says nothing is told already."""
+    if token is None:
+        return [skipped(check, f"there is no token (IGSEARCH_{check.upper()}_TOKEN)")]
+    if introduction is None:
+        return []
+    if introduction.fault:
+        return [fix(check, introduction.fault)]
+    return [ok(check, f"the bot is @{introduction.name}" if introduction.name else "the token is taken")]
+
+
+def _meet_telegram(settings: Settings) -> Introduction | None:
     if settings.telegram_token is None:
-        return without_token("telegram")
+        return None
     from bots.telegram.identity import introduce
 
     return asyncio.run(introduce(settings.telegram_token.get_secret_value(), settings.telegram_api_url, _now))
 
 
-def _meet_discord(settings: Settings) -> Introduction:
+def _meet_discord(settings: Settings) -> Introduction | None:
     if settings.discord_token is None:
-        return without_token("discord")
+        return None
     from bots.discord.identity import introduce
 
     return asyncio.run(introduce(settings.discord_token.get_secret_value()))

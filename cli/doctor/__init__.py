@@ -1,0 +1,1 @@
+"""`igsearch doctor`: what igsearch needs of the machine, the dataset and the database, and what to fix."""

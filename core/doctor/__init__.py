@@ -1,1 +1,0 @@
-"""What `igsearch doctor` looks at; igsearch.py runs the checks."""
