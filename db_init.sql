@@ -224,3 +224,37 @@ CREATE TABLE opt_outs (
 CREATE INDEX ix_opt_outs_username ON opt_outs (username);
 
 UPDATE alembic_version SET version_num='0004' WHERE alembic_version.version_num = '0003';
+
+-- Running upgrade 0004 -> 0005
+
+ALTER TABLE light_fingerprints RENAME TO photos;
+
+ALTER TABLE deep_fingerprints RENAME TO photo_features;
+
+ALTER TABLE photo_features RENAME COLUMN light_id TO photo_id;
+
+ALTER TABLE images RENAME COLUMN light_id TO photo_id;
+
+ALTER TABLE tombstones RENAME COLUMN light_id TO photo_id;
+
+ALTER TABLE reply_matches RENAME COLUMN light_id TO photo_id;
+
+ALTER TABLE photos RENAME INDEX ix_light_fingerprints_revision TO ix_photos_revision;
+
+ALTER TABLE photo_features RENAME INDEX ix_deep_fingerprints_revision TO ix_photo_features_revision;
+
+ALTER TABLE photo_features RENAME INDEX ix_deep_fingerprints_version TO ix_photo_features_version;
+
+ALTER TABLE images RENAME INDEX ix_images_light_id TO ix_images_photo_id;
+
+SET foreign_key_checks = 0;
+
+ALTER TABLE photo_features DROP FOREIGN KEY fk_deep_fingerprints_light_id, ADD CONSTRAINT fk_photo_features_photo_id FOREIGN KEY (photo_id) REFERENCES photos (id) ON DELETE CASCADE;
+
+ALTER TABLE images DROP FOREIGN KEY fk_images_light_id, ADD CONSTRAINT fk_images_photo_id FOREIGN KEY (photo_id) REFERENCES photos (id);
+
+SET foreign_key_checks = 1;
+
+UPDATE daemon SET state = 'dataset suspicious' WHERE state = 'root suspicious';
+
+UPDATE alembic_version SET version_num='0005' WHERE alembic_version.version_num = '0004';

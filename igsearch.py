@@ -52,7 +52,7 @@ def index(
     json: JsonOption = False,
     quiet: QuietOption = False,
     light: Annotated[
-        bool, typer.Option("--light", help="Only light fingerprints: quick, but crops and screenshots are not found.")
+        bool, typer.Option("--light", help="Only hashes: quick, but crops and screenshots are not found.")
     ] = False,
     remove_missing: Annotated[
         bool, typer.Option("--remove-missing", help="Believe it when a large part of the photos is gone.")

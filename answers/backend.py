@@ -55,7 +55,7 @@ class ReplyStore(Protocol):
 class PictureSource(Protocol):
     """Gives pictures of matches."""
 
-    async def picture(self, light_id: int, usernames: Sequence[str]) -> bytes | None: ...
+    async def picture(self, photo_id: int, usernames: Sequence[str]) -> bytes | None: ...
 
 
 class StatusStore(Protocol):

@@ -27,11 +27,11 @@ class MatchPictures:
         self._reader = reader
         self._root = root
 
-    async def picture(self, light_id: int, usernames: Sequence[str]) -> bytes | None:
+    async def picture(self, photo_id: int, usernames: Sequence[str]) -> bytes | None:
         """Return the image of one of these accounts as a JPEG; None where none has it any more. Raises StoreError."""
         for username in usernames:
             pixels = await reference_picture(
-                self._store, self._reader, self._root, light_id, username=username, side=SHOWN_SIDE
+                self._store, self._reader, self._root, photo_id, username=username, side=SHOWN_SIDE
             )
             if pixels is not None:
                 return await asyncio.to_thread(_encoded, pixels)

@@ -61,7 +61,7 @@ class Entry:
     username: str
     sureness: str
     how: str
-    light_id: int
+    photo_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +200,7 @@ def _entry(match: NamedMatch, number: int, language: Language) -> Entry:
         username=match.username,
         sureness=sureness(match.confidence, language),
         how=", ".join(how(words, language) for words in match.how),
-        light_id=match.light_id,
+        photo_id=match.photo_id,
     )
 
 

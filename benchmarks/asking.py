@@ -52,12 +52,12 @@ class Picture:
     """A photo's bytes and fingerprints."""
 
     data: bytes
-    light: PhotoHashes
-    deep: PhotoFeatures
+    hashes: PhotoHashes
+    features: PhotoFeatures
 
     @property
     def prints(self) -> Prints:
-        return self.light, self.deep
+        return self.hashes, self.features
 
 
 class Clock:
@@ -74,7 +74,7 @@ class Clock:
         return result
 
     async def hash_bytes(self, data: bytes) -> PhotoHashes:
-        return await self._taken("decode and light fingerprint", self._workers.hash_bytes(data))
+        return await self._taken("decode and hashes", self._workers.hash_bytes(data))
 
     async def describe(self, data: bytes, sizes: Pass) -> Description:
         return await self._taken(f"decode and features {sizes}", self._workers.describe(data, sizes))
@@ -93,23 +93,23 @@ def pictures(paths: Sequence[Path]) -> Iterator[Picture]:
 def invented(real: Sequence[Picture], count: int, *, seed: int = 7) -> Iterator[Prints]:
     """Yield fingerprints of photos that do not exist: random hashes, blended codes, thumbnails of others."""
     random = np.random.default_rng(seed)
-    pool = np.concatenate([np.frombuffer(one.deep.codes, FEATURE)["code"] for one in real])
+    pool = np.concatenate([np.frombuffer(one.features.codes, FEATURE)["code"] for one in real])
     for number in range(count):
         like = real[number % len(real)]
-        rows = np.frombuffer(like.deep.codes, FEATURE).copy()
+        rows = np.frombuffer(like.features.codes, FEATURE).copy()
         if len(rows):
             rows["code"] = blended(np.ascontiguousarray(rows["code"]), pool, random)
-        light = PhotoHashes(
+        hashes = PhotoHashes(
             sha256=random.bytes(32),
             dhash=random.bytes(8),
             pdq=random.bytes(32),
             pdq_quality=100,
-            flat_percent=like.light.flat_percent,
-            width=like.light.width,
-            height=like.light.height,
-            version=VERSIONS.light,
+            flat_percent=like.hashes.flat_percent,
+            width=like.hashes.width,
+            height=like.hashes.height,
+            version=VERSIONS.hashes,
         )
-        yield light, PhotoFeatures(rows.tobytes(), like.deep.thumbnail, VERSIONS.deep)
+        yield hashes, PhotoFeatures(rows.tobytes(), like.features.thumbnail, VERSIONS.features)
 
 
 async def fill(store: Store, real: Sequence[Picture], count: int) -> None:
@@ -125,15 +125,15 @@ async def put(store: Store, everything: Sequence[Prints], *, owner: Callable[[in
             some = everything[start : start + BATCH]
             numbers = range(first + start, first + start + len(some))
             await store.write(
-                [_remember(number, owner(number), light) for number, (light, _) in zip(numbers, some, strict=True)]
+                [_remember(number, owner(number), hashes) for number, (hashes, _) in zip(numbers, some, strict=True)]
             )
-            waiting = {one.sha256: one.light_id for one in await store.backlog(after=0, limit=2 * BATCH)}
-            await store.write([PutFeatures(waiting[light.sha256], b"", deep) for light, deep in some])
+            waiting = {one.sha256: one.photo_id for one in await store.backlog(after=0, limit=2 * BATCH)}
+            await store.write([PutFeatures(waiting[hashes.sha256], b"", features) for hashes, features in some])
 
 
-def _remember(number: int, username: str, light: PhotoHashes) -> PutImage:
+def _remember(number: int, username: str, hashes: PhotoHashes) -> PutImage:
     return PutImage(
-        Place(username, f"{username}/{number}.jpg".encode()), FileStamp(number + 1, number, number, 1), light
+        Place(username, f"{username}/{number}.jpg".encode()), FileStamp(number + 1, number, number, 1), hashes
     )
 
 
@@ -149,11 +149,11 @@ def asked(paths: Sequence[Path], kinds: Sequence[str], count: int, others: Seque
 
 async def measure(store: Store, cache: Path, clock: Clock, queries: dict[str, list[bytes]]) -> None:
     before = resident()
-    index = HashIndex(cache, pdq_radius=PDQ_RADIUS, dhash_radius=DHASH_RADIUS, hashes_version=VERSIONS.light)
-    deep = FeatureIndex(cache, features_version=VERSIONS.deep)
-    engine = SearchEngine(clock, store, index, deep)
+    index = HashIndex(cache, pdq_radius=PDQ_RADIUS, dhash_radius=DHASH_RADIUS, hashes_version=VERSIONS.hashes)
+    features = FeatureIndex(cache, features_version=VERSIONS.features)
+    engine = SearchEngine(clock, store, index, features)
     await by_the_clock("whole pictures: index ready", engine.refresh)
-    await by_the_clock("features: index ready", lambda: deep.follow(store))
+    await by_the_clock("features: index ready", lambda: features.follow(store))
     print(f"memory over the start: {resident() - before:.0f} MB")
     if not queries:
         return
@@ -169,7 +169,7 @@ async def measure(store: Store, cache: Path, clock: Clock, queries: dict[str, li
         print(f"{name:24} {len(some):4} queries: p50 {middle:6.1f} ms, p95 {slow:6.1f} ms {dict(verdicts)}")
     for codes in _codes(queries):
         started = time.perf_counter()
-        await deep.shortlist(codes, size=12)
+        await features.shortlist(codes, size=12)
         shortlisting.append(1000 * (time.perf_counter() - started))
     clock.milliseconds["shortlist, 550 random codes"] = shortlisting
     for step, times in sorted(clock.milliseconds.items()):

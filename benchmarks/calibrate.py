@@ -85,7 +85,7 @@ class Sample:
 
 
 class Bench:
-    """The pictures, their deep fingerprints, and an index of the known ones."""
+    """The pictures, their features, and an index of the known ones."""
 
     def __init__(self, folder: Path, half: int) -> None:
         self.folder = folder
@@ -188,7 +188,7 @@ def _examined(
     aligned.sort(key=lambda each: -each[0].weight)
     for alignment, name in _of_interest(aligned, job, is_mirrored=is_mirrored):
         thumbnail = opened(bench.fingerprints[name].thumbnail)
-        if evidence := examine(shown, thumbnail, alignment, light_id=0, is_mirrored=is_mirrored):
+        if evidence := examine(shown, thumbnail, alignment, photo_id=0, is_mirrored=is_mirrored):
             yield Sample(job, evidence, name == job.subject.name)
 
 

@@ -101,18 +101,18 @@ class Album:
         """Return copies of known photos that are found by their hashes."""
         return self._edited(WHOLE, count, first=0)
 
-    def deep(self, count: int) -> list[Query]:
+    def features(self, count: int) -> list[Query]:
         """Return crops, screenshots and captioned copies of known photos, and a quarter of unknown photos."""
         strangers = [Query(as_sent(path.read_bytes()), None) for path in islice(cycle(self.unknown), count // 4)]
         return _shuffled(strangers + self._edited(DEEP, count - len(strangers), first=len(self.known) // 2))
 
     def mixed(self, count: int) -> list[Query]:
-        """Return a third of whole copies and two thirds of what needs the deep search."""
+        """Return a third of whole copies and two thirds of what needs the search by features."""
         return list(islice(cycle(self._mix), count))
 
     @cached_property
     def _mix(self) -> list[Query]:
-        return _shuffled(self.whole(WHOLE_MIXED) + self.deep(DEEP_MIXED))
+        return _shuffled(self.whole(WHOLE_MIXED) + self.features(DEEP_MIXED))
 
     def _edited(self, kinds: Sequence[str], count: int, *, first: int) -> list[Query]:
         made = edited_copies(self.known[first:] + self.known[:first], kinds, count, self.unknown)

@@ -7,8 +7,8 @@ Each trial but the last runs the real `igsearch telegram`, over HTTP, against th
 28,000 images in the index, as benchmarks/asking.py invents them. Photos are encoded again as Telegram does.
 
 latency: 100 photos, one after the other, from the update to the reply; whole copies, which the hashes find, and crops,
-screenshots, captioned copies and unknown photos, which need the deep search. The rest is what the bot does not log: the
-way of the update, and keeping the reply.
+screenshots, captioned copies and unknown photos, which need the search by features. The rest is what the bot does not
+log: the way of the update, and keeping the reply.
 
 burst: 1,000 photos from 50 people at once, on a fresh bot.
 
@@ -142,8 +142,8 @@ def tried(name: str, ground: Ground) -> list[str]:
 def try_latency(ground: Ground) -> list[str]:
     with ground.bot() as chat:
         whole = ask_in_turn("latency, whole copies", chat, ground.album.whole(PHOTOS), goal=WHOLE_SECONDS)
-        deep = ask_in_turn("latency, deep search", chat, ground.album.deep(PHOTOS), goal=DEEP_SECONDS)
-    return missed_p95("whole copies", whole, WHOLE_SECONDS) + missed_p95("deep search", deep, DEEP_SECONDS)
+        features = ask_in_turn("latency, search by features", chat, ground.album.features(PHOTOS), goal=DEEP_SECONDS)
+    return missed_p95("whole copies", whole, WHOLE_SECONDS) + missed_p95("search by features", features, DEEP_SECONDS)
 
 
 # A crowd

@@ -156,7 +156,7 @@ def tried(folder: Path, album: Album, url: str) -> list[str]:
     with searching(folder, album, url) as search:
         try:
             faults = in_turn(search, "whole copies", album.whole(PHOTOS), goal=WHOLE_SECONDS)
-            faults += in_turn(search, "deep search", album.deep(PHOTOS), goal=DEEP_SECONDS)
+            faults += in_turn(search, "search by features", album.features(PHOTOS), goal=DEEP_SECONDS)
             return faults + at_once(search, album.mixed(AT_ONCE))
         finally:
             print(f"    {search.limited} of {len(search.api.calls):,} calls met Discord's limits")

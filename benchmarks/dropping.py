@@ -137,8 +137,8 @@ def drop_all(ask: Ask, dataset: Path, others: int, arguments: argparse.Namespace
 def business(ask: Ask, others: int) -> str:
     """Tell what the daemon is doing; the few photos that were dropped and have landed count as others."""
     if photo_count(ask) < others:
-        return "light fingerprints of the others"
-    return "deep fingerprints of the others" if backlog(ask) else NOTHING
+        return "hashes of the others"
+    return "features of the others" if backlog(ask) else NOTHING
 
 
 def drop(

@@ -15,7 +15,7 @@ asked for, and must name one that had it all the time; it must not name one that
 command on. "nothing" means that an account is missing in the answer, "refused" that the bot did not search.
 
 Every minute are printed, of each process with its children: memory (PSS), open files, threads; the answers since the
-minute before; the photos that wait for their deep fingerprint, by `igsearch stats`; and the lag: how long a dropped
+minute before; the photos that wait for their features, by `igsearch stats`; and the lag: how long a dropped
 photo takes until its row is there. At the end the record must equal the disk.
 
 Exits 1 when an answer names a wrong account, does not come, or tells of a fault in igsearch; when a pressed button does

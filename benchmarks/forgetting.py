@@ -133,7 +133,7 @@ async def added(
     await put(store, prints, owner=lambda _: name, first=first)
     for number, path in enumerate(photos, first):
         Shell(dataset).put(f"{name}/{number}.jpg", path.read_bytes())
-    return Account(name, photos, frozenset(light.sha256 for light, _ in prints))
+    return Account(name, photos, frozenset(hashes.sha256 for hashes, _ in prints))
 
 
 def warm_up(name: str, talk: Talk[Any], stranger: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the daemon costs while nothing happens: 20,000 small photos in 500 folders, indexed, both tiers done.
+"""What the daemon costs while nothing happens: 20,000 small photos in 500 folders, indexed, hashes and features done.
 
 python -m benchmarks.idling
 python -m benchmarks.idling --seconds 300 --rescan 2m --sqlite

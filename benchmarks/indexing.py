@@ -1,4 +1,4 @@
-"""How long the light tier takes for a photo of 1080 px: igsearch against a bare dhash loop and imagededup.
+"""How long the hashes take for a photo of 1080 px: igsearch against a bare dhash loop and imagededup.
 
 python -m benchmarks.indexing --imagededup-python /tmp/dedup/bin/python
 

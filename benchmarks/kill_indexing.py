@@ -49,10 +49,10 @@ FINGERPRINT = "l.sha256, l.dhash, l.pdq, l.pdq_quality, l.flat_percent, l.width,
 STAMP = "size, mtime_ns, inode, device"
 QUERIES = {
     "images": f"SELECT i.path, i.path_sha256, u.username, {STAMP}, {FINGERPRINT} FROM images i"
-    " JOIN users u ON u.id = i.user_id JOIN light_fingerprints l ON l.id = i.light_id",
+    " JOIN users u ON u.id = i.user_id JOIN photos l ON l.id = i.photo_id",
     "users": "SELECT username FROM users",
-    "light_fingerprints": f"SELECT {FINGERPRINT} FROM light_fingerprints l",
-    "deep_fingerprints": "SELECT light_id FROM deep_fingerprints",
+    "photos": f"SELECT {FINGERPRINT} FROM photos l",
+    "photo_features": "SELECT photo_id FROM photo_features",
     "unreadable_files": f"SELECT path, path_sha256, username, {STAMP}, kind, reason, attempts, reader_version,"
     " next_retry IS NULL FROM unreadable_files",
     "checkpoint": "SELECT images FROM checkpoint",

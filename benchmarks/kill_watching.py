@@ -13,7 +13,7 @@ may still be under way), the arrival goes on, and five things are checked:
 1. The new daemon starts and gets everything on record; SIGTERM ends it with 0 within 10 s.
 2. The store then equals that of a clean `igsearch index --light`, row by row: images with stamp and fingerprint, users,
    fingerprints, ledger, and the count of images; as in `kill_indexing`, without ids, revisions, moments and scans, and
-   without the deep tier, whose backlog may be left (with --deep it must be worked off).
+   without features, whose backlog may be left (with --deep it must be worked off).
 3. What was in the store right after the kill is not added again: nothing twice.
 4. No file was taken too early: none is 'updated'.
 5. No process of the killed daemon lives 2 s later.
@@ -117,7 +117,7 @@ def main() -> int:
         make_tree(folder / "tree", arguments.files, random.Random(arguments.seed))
         clean = clean_index(target, folder / "tree")
         stage = Stage(
-            target, folder, clean, arguments.rate, arguments.settle, arguments.patience, is_deep=arguments.deep
+            target, folder, clean, arguments.rate, arguments.settle, arguments.patience, is_deep=arguments.features
         )
         print(f"{target.name}, {len(clean['images']):,} photos and {len(clean['unreadable_files'])} unreadable files")
         return report(stage, kill_often(stage, arguments))
@@ -152,7 +152,7 @@ def clean_index(target: Target, dataset: Path) -> Content:
 
 
 def light_part(content: Content) -> Content:
-    return {table: rows for table, rows in content.items() if table != "deep_fingerprints"}
+    return {table: rows for table, rows in content.items() if table != "photo_features"}
 
 
 def restamped(clean: Content, dataset: Path) -> Content:

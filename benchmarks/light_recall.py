@@ -1,4 +1,4 @@
-"""What the light tier finds: edited copies of indexed photos, unknown photos, and every indexed photo itself.
+"""What the hashes find: edited copies of indexed photos, unknown photos, and every indexed photo itself.
 
 python -m benchmarks.light_recall --n 100 --neg 848
 

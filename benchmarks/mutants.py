@@ -172,7 +172,7 @@ class Judge:
     async def _outcome(self, sample: Sample) -> str:
         try:
             if sample.is_path:
-                fingerprint = (await self._workers.hash_file(sample.data)).light
+                fingerprint = (await self._workers.hash_file(sample.data)).hashes
             else:
                 fingerprint = await self._workers.hash_bytes(sample.data)
         except ImageError as error:

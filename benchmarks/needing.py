@@ -63,10 +63,10 @@ def follow(database: Path, cache: Path, images: int) -> None:
 async def _follow(database: Path, cache: Path, images: int) -> None:
     store = Store(Database(sqlite_url(database)), VERSIONS)
     resident, addresses = status("VmRSS"), status("VmSize")
-    index = HashIndex(cache, pdq_radius=PDQ_RADIUS, dhash_radius=DHASH_RADIUS, hashes_version=VERSIONS.light)
-    deep = FeatureIndex(cache, features_version=VERSIONS.deep)
+    index = HashIndex(cache, pdq_radius=PDQ_RADIUS, dhash_radius=DHASH_RADIUS, hashes_version=VERSIONS.hashes)
+    features = FeatureIndex(cache, features_version=VERSIONS.features)
     await index.follow(store)
-    await deep.follow(store)
+    await features.follow(store)
     await store.close()
     print(f"  at the start {resident / 1e6:.0f} MB resident, {addresses / 1e6:.0f} MB of addresses; bytes a photo:")
     for what, name, before in (

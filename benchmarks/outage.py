@@ -3,7 +3,7 @@
 python -m benchmarks.outage
 python -m benchmarks.outage --seconds 60 --files 3000 --only frozen
 
-Each time on a fresh database. The daemon has worked off some photos, so that its workers have met both tiers; then two
+Each time on a fresh database. The daemon has worked off some photos, hashes and features; then two
 thirds of the photos, of real size, arrive, and when some hundred are on record the outage begins; the last third comes
 in its middle. Shown are the seconds from the return of the server until the first new row, and until another 300 (more
 than one transaction, which a frozen server may have had in hand); the files that are not on record at the end; and by
@@ -179,7 +179,7 @@ def terminate_frozen(stage: Stage, kind: str) -> list[str]:
 
 @contextmanager
 def begun(stage: Stage, database: str) -> Iterator[tuple[Daemon, str]]:
-    """Run a daemon that has worked off the first photos, both tiers."""
+    """Run a daemon that has worked off the first photos, hashes and features."""
     url = stage.server.create_database(database)
     fresh(stage.dataset)
     stage.bring("first")

@@ -193,7 +193,7 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was answered to one query; `inliers` are those of the best candidate of the deep search."""
+    """What was answered to one query; `inliers` are those of the best candidate of the search by features."""
 
     query: Query
     verdict: Verdict
@@ -434,10 +434,10 @@ async def _indexed(folder: Path, workers: PhotoWorkers, *, pictures: int) -> Asy
             with shown_progress("indexing", is_quiet=True) as progress:
                 report = await FullScan(options, Removal(0), store=store, reader=workers, progress=progress).run()
                 backlog = (await store.stats()).backlog
-                crew = TaskPool(workers.count)
-                deepening = FeatureBacklog(options, store=store, reader=workers, pool=crew, heard=progress.advance)
-                await deepening.run()
-                done = deepening.done
+                pool = TaskPool(workers.count)
+                work = FeatureBacklog(options, store=store, reader=workers, pool=pool, heard=progress.advance)
+                await work.run()
+                done = work.done
         assert (report.added, done) == (pictures, backlog), f"not all of {pictures} were indexed: {report}, {done} deep"
         yield store
     finally:
@@ -445,8 +445,8 @@ async def _indexed(folder: Path, workers: PhotoWorkers, *, pictures: int) -> Asy
 
 
 def _engine(store: Store, reader: "Witness", cache: Path) -> SearchEngine:
-    index = HashIndex(cache, pdq_radius=PDQ_RADIUS, dhash_radius=DHASH_RADIUS, hashes_version=VERSIONS.light)
-    return SearchEngine(reader, store, index, FeatureIndex(cache, features_version=VERSIONS.deep))
+    index = HashIndex(cache, pdq_radius=PDQ_RADIUS, dhash_radius=DHASH_RADIUS, hashes_version=VERSIONS.hashes)
+    return SearchEngine(reader, store, index, FeatureIndex(cache, features_version=VERSIONS.features))
 
 
 class Witness:

@@ -189,7 +189,7 @@ def unchanged(stage: Stage, title: str, before: Counter[Row], mark: int) -> list
 
 def images(ask: Ask) -> Counter[Row]:
     """Return the images with the fingerprints that they have, by number."""
-    return Counter(ask("SELECT id, path, light_id FROM images"))
+    return Counter(ask("SELECT id, path, photo_id FROM images"))
 
 
 def compared(before: Counter[Row], after: Counter[Row], when: str) -> list[str]:

@@ -230,14 +230,14 @@ def unreadable_count(ask: Ask) -> int:
 
 
 def backlog(ask: Ask) -> int:
-    """Return how many fingerprints wait for their deep part."""
-    lights = number(ask, "SELECT COUNT(*) FROM light_fingerprints")
-    return lights - number(ask, "SELECT COUNT(*) FROM deep_fingerprints")
+    """Return how many fingerprints wait for their features."""
+    lights = number(ask, "SELECT COUNT(*) FROM photos")
+    return lights - number(ask, "SELECT COUNT(*) FROM photo_features")
 
 
 def stored(ask: Ask) -> list[tuple[str, bytes]]:
     """Return path and SHA-256 of every image on record."""
-    rows = ask("SELECT i.path, l.sha256 FROM images i JOIN light_fingerprints l ON l.id = i.light_id")
+    rows = ask("SELECT i.path, l.sha256 FROM images i JOIN photos l ON l.id = i.photo_id")
     return [(os.fsdecode(cast("bytes", path)), cast("bytes", sha256)) for path, sha256 in rows]
 
 
@@ -274,7 +274,7 @@ def wait_until_begun(ask: Ask, photos: int) -> None:
 
 
 def wait_until_quiet(ask: Ask, *, seconds: float, still: float = QUIET_SECONDS) -> bool:
-    """Wait until the light tier changed nothing for a while; tell whether that came."""
+    """Wait until no hashes came for a while; tell whether that came."""
     seen, since = light_state(ask), time.monotonic()
     deadline = since + seconds
     while time.monotonic() < since + still:
@@ -287,7 +287,7 @@ def wait_until_quiet(ask: Ask, *, seconds: float, still: float = QUIET_SECONDS) 
 
 
 def light_state(ask: Ask) -> list[Row]:
-    lights = "SELECT COUNT(*), COALESCE(MAX(id), 0) FROM light_fingerprints"
+    lights = "SELECT COUNT(*), COALESCE(MAX(id), 0) FROM photos"
     return ask("SELECT COUNT(*), COALESCE(MAX(id), 0) FROM images") + ask(lights) + [(unreadable_count(ask),)]
 
 

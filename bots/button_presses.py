@@ -29,7 +29,7 @@ class ButtonPress:
     def matches(self) -> tuple[NamedMatch, ...]:
         """The matches whose picture it asks for."""
         named = (match for outcome in self.kept.outcomes for match in outcome.matches)
-        return tuple(match for match in named if match.light_id == self.button.number)
+        return tuple(match for match in named if match.photo_id == self.button.number)
 
     @property
     def usernames(self) -> list[str]:
@@ -69,10 +69,10 @@ class ButtonPresses:
             return requester.language.say("Thank you: it is noted for the operator to look at.")
         return ButtonPress(button, kept)
 
-    async def picture(self, light_id: int, usernames: Sequence[str], language: Language) -> bytes | str:
+    async def picture(self, photo_id: int, usernames: Sequence[str], language: Language) -> bytes | str:
         """Return the image that these accounts share, as a JPEG; or a sentence where it cannot be had."""
         try:
-            picture = await self._pictures.picture(light_id, usernames)
+            picture = await self._pictures.picture(photo_id, usernames)
         except StoreError as error:
             self._queue.note_away(error)
             return words.fault_words("unavailable", language)

@@ -63,10 +63,10 @@ def rows_below(reply: Reply, number: int | None, language: Language) -> list[lis
 
 
 def _shows(reply: Reply, number: int, language: Language) -> Iterator[Labelled]:
-    first = {entry.light_id: entry for entry in reversed(reply.entries)}
+    first = {entry.photo_id: entry for entry in reversed(reply.entries)}
     for entry in sorted(first.values(), key=lambda entry: entry.number):
         label = language.say("Show the picture") if len(reply.entries) == 1 else f"🖼 {entry.number}"
-        yield Labelled(label, Button("s", number, entry.light_id))
+        yield Labelled(label, Button("s", number, entry.photo_id))
 
 
 def _pages(reply: Reply, number: int, language: Language) -> Iterator[Labelled]:

@@ -1,4 +1,4 @@
-"""The search engine, put together; apart from cli/wiring.py, since the libraries of the index take 300 MB of addresses."""
+"""The search engine, put together. Apart from cli/wiring.py: `igsearch doctor` has to run where memory is short."""
 
 from cli.wiring import cache_folder
 from core.index.feature_index import FeatureIndex
@@ -13,5 +13,5 @@ from core.workers.tasks import VERSIONS
 def engine_of(store: Store, reader: PhotoWorkers) -> SearchEngine:
     """Put the search engine together."""
     cache = cache_folder()
-    index = HashIndex(cache, pdq_radius=PDQ_RADIUS, dhash_radius=DHASH_RADIUS, hashes_version=VERSIONS.light)
-    return SearchEngine(reader, store, index, FeatureIndex(cache, features_version=VERSIONS.deep))
+    index = HashIndex(cache, pdq_radius=PDQ_RADIUS, dhash_radius=DHASH_RADIUS, hashes_version=VERSIONS.hashes)
+    return SearchEngine(reader, store, index, FeatureIndex(cache, features_version=VERSIONS.features))

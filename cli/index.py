@@ -41,17 +41,14 @@ async def index(dataset: Path | None, *, as_json: bool, is_quiet: bool, is_light
 
 
 async def _deepen(options: ScanOptions, store: Store, reader: PhotoWorkers, *, is_quiet: bool) -> bool:
-    """Make the deep fingerprints that are missing; return whether that was stopped."""
+    """Make the features that are missing; return whether that was stopped."""
     waiting = (await store.stats()).backlog
     with shown_progress("looking deeper", is_quiet=is_quiet) as progress:
         progress.expect(waiting)
         pool = TaskPool(options.workers)
-        deepening = FeatureBacklog(options, store=store, reader=reader, pool=pool, heard=progress.advance)
+        backlog = FeatureBacklog(options, store=store, reader=reader, pool=pool, heard=progress.advance)
         with stopping(pool.stop):
-            await deepening.run()
-    if deepening.done < waiting and not pool.is_stopped:
-        say(
-            f"{waiting - deepening.done:,} photo(s) have no deep fingerprint, as they could not be read again:"
-            " run again."
-        )
+            await backlog.run()
+    if backlog.done < waiting and not pool.is_stopped:
+        say(f"{waiting - backlog.done:,} photo(s) have no features, as they could not be read again: run again.")
     return pool.is_stopped

@@ -57,7 +57,7 @@ async def show_match(query: str, dataset: Path | None, output: Path) -> int:
             return 1
         username, best = result.matches[0].username, result.matches[0].images[0]
         shown = await reader.colours(data, side=HEIGHT)
-        reference = await reference_picture(store, reader, root, best.light_id, username=username, side=HEIGHT)
+        reference = await reference_picture(store, reader, root, best.photo_id, username=username, side=HEIGHT)
     if reference is None:
         raise PathError(f"{best.path} is gone, and no thumbnail of it is kept: run `igsearch index`.")
     await asyncio.to_thread(output.write_bytes, side_by_side(shown, reference, best.placement))
@@ -78,5 +78,5 @@ async def audit(dataset: Path | None, sample: int, seed: int | None, *, as_json:
         waiting = (await store.stats()).backlog
     print(audit_json(counts) if as_json else audit_text(counts))
     if waiting:
-        say(f"{waiting:,} photo(s) wait for their deep fingerprint: `igsearch index` makes it.")
+        say(f"{waiting:,} photo(s) wait for their features: `igsearch index` makes it.")
     return 1 if counts["missed"] else 0

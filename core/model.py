@@ -94,8 +94,8 @@ class PhotoFeatures:
 class Versions:
     """The versions of the two fingerprints that are current; rows with others wait in the backlog."""
 
-    light: int
-    deep: int
+    hashes: int
+    features: int
 
 
 Corners = tuple[tuple[float, float], ...]
@@ -178,7 +178,7 @@ class DetailFigures:
 class Evidence:
     """What speaks for and against one candidate, and where it lies."""
 
-    light_id: int
+    photo_id: int
     placement: Placement
     geometry: Geometry
     blocks: BlockFigures
@@ -193,7 +193,7 @@ class ImageRecord:
     place: Place
     stamp: FileStamp
     sha256: bytes
-    version: int  # of the light fingerprint
+    version: int  # of the hashes
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +244,7 @@ class ScanReport:
         return ", ".join(f"{number:,} {name}" for name, number in counts.items()) + f", {seconds:.1f} s"
 
 
-DaemonState = Literal["scanning", "watching", "root suspicious", "stopped"]
+DaemonState = Literal["scanning", "watching", "dataset suspicious", "stopped"]
 Emitter = Literal["events", "sweeps", "none"]
 
 
@@ -300,7 +300,7 @@ class MatchedImage:
 
     path: str  # below the dataset; bytes that are not UTF-8 as surrogate escapes
     confidence: float
-    light_id: int
+    photo_id: int
     placement: Placement | None
     """Where it lies in the query; None: as a whole, perhaps mirrored or turned."""
 
@@ -319,7 +319,7 @@ class Match:
 class SearchResult:
     """The answer to one query image; `matches` and `similar` are best first.
 
-    Of the `milliseconds`, the first `reading_milliseconds` went into decoding the query and its light fingerprint.
+    Of the `milliseconds`, the first `reading_milliseconds` went into decoding the query and its hashes.
     """
 
     verdict: Verdict
@@ -361,7 +361,7 @@ class NamedMatch:
     username: str
     confidence: float
     how: tuple[str, ...]
-    light_id: int
+    photo_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,7 +382,7 @@ class Outcome:
     def of(cls, result: SearchResult) -> Self:
         """Take from a search result what a front end shows of it."""
         matches, similar = (
-            tuple(NamedMatch(one.username, one.confidence, one.how, one.images[0].light_id) for one in matches)
+            tuple(NamedMatch(one.username, one.confidence, one.how, one.images[0].photo_id) for one in matches)
             for matches in (result.matches, result.similar[:MOST_SIMILAR])
         )
         return cls(result.verdict, matches=matches, similar=similar, searched=result.searched)
@@ -443,7 +443,7 @@ class PutImage:
 
     place: Place
     stamp: FileStamp
-    light: PhotoHashes
+    hashes: PhotoHashes
 
 
 @dataclass(frozen=True, slots=True)
@@ -488,11 +488,11 @@ class OptOut:
 
 @dataclass(frozen=True, slots=True)
 class PutFeatures:
-    """A change of the record: the bytes with this light fingerprint, read from this file, have this deep one."""
+    """A change of the record: the photo has these features, read from this file."""
 
-    light_id: int
+    photo_id: int
     path: bytes
-    deep: PhotoFeatures
+    features: PhotoFeatures
 
 
 Change = PutImage | MoveImage | PutFailure | RemoveFile | PutFeatures
@@ -500,9 +500,9 @@ Change = PutImage | MoveImage | PutFailure | RemoveFile | PutFeatures
 
 @dataclass(frozen=True, slots=True)
 class BacklogEntry:
-    """An entry of the backlog: bytes without a current deep fingerprint, a file that has them, and its ledger entry."""
+    """An entry of the backlog: bytes without features, a file that has them, and its ledger entry."""
 
-    light_id: int
+    photo_id: int
     sha256: bytes
     place: Place
     stamp: FileStamp
@@ -513,14 +513,14 @@ class BacklogEntry:
 class IndexSizes:
     """How many distinct images an index in memory holds: the hashes of, and the local features of."""
 
-    light: int
-    deep: int
+    hashes: int
+    features: int
 
 
 @dataclass(frozen=True, slots=True)
 class ReferenceImage:
     """An indexed image as a search result needs it."""
 
-    light_id: int
+    photo_id: int
     place: Place
-    light: PhotoHashes
+    hashes: PhotoHashes

@@ -210,7 +210,7 @@ class Daemon:
     def _status(self) -> DaemonStatus:
         doubt = self._detector.fault or self._loop_work.doubt
         return DaemonStatus(
-            state="root suspicious" if doubt else "scanning" if self._loop_work.is_scanning else "watching",
+            state="dataset suspicious" if doubt else "scanning" if self._loop_work.is_scanning else "watching",
             remark=doubt or self._trouble.sentence or self._detector.limits,
             waiting=self._loop_work.waiting,
             lag_seconds=self._loop_work.lag_seconds,

@@ -1,4 +1,4 @@
-"""Work off the backlog: every fingerprint without a current deep part gets one, behind the light tier.
+"""Work off the backlog: every photo without current features gets them, behind everything else.
 
 What was changed since stays in the backlog, for the next visit decides about it; what cannot be read gets into the
 ledger, and is tried again when that says so.
@@ -32,8 +32,8 @@ class Backlog(Writes, Protocol):
     async def backlog(self, *, after: int, limit: int) -> Sequence[BacklogEntry]: ...
 
 
-class Deepener(Protocol):
-    """What makes deep fingerprints."""
+class FeatureReader(Protocol):
+    """What makes features."""
 
     async def extract_features(self, path: bytes) -> FileFeatures: ...
 
@@ -49,7 +49,7 @@ class FeatureBacklog:
         options: ScanOptions,
         *,
         store: Backlog,
-        reader: Deepener,
+        reader: FeatureReader,
         pool: TaskPool,
         heard: Callable[[FileOutcome, int], None],
         filed: Callable[[FileOutcome], None] = lambda _outcome: None,
@@ -71,7 +71,7 @@ class FeatureBacklog:
     async def run(self, is_over: Callable[[], bool] = lambda: False) -> None:
         """Go on with the backlog until it ends or `is_over`, with everything finished written; raises StoreError."""
         self._batch, self._handed_out = WriteBatch(self._store), self._last_id
-        await self._pool.work(self._entries(is_over), self._deepen)
+        await self._pool.work(self._entries(is_over), self._add_features)
         await self._batch.flush()
         self._last_id = self._handed_out
 
@@ -80,11 +80,11 @@ class FeatureBacklog:
             for entry in page:
                 if is_over():
                     return
-                self._handed_out = entry.light_id
+                self._handed_out = entry.photo_id
                 yield entry
         self.is_at_end = True
 
-    async def _deepen(self, entry: BacklogEntry) -> None:
+    async def _add_features(self, entry: BacklogEntry) -> None:
         asked = self._options.is_asked
         if entry.failed and not is_due(entry.failed, entry.stamp, self._options.clock(), is_asked=asked):
             self._heard(FileOutcome.UNREADABLE, 1)
@@ -104,9 +104,9 @@ class FeatureBacklog:
         except ImageError as error:
             if not is_unchanged(path, entry.stamp):
                 return FileOutcome.CHANGING, None
-            logger.info("no deep fingerprint of %s: %s", entry.place, error)
+            logger.info("no features of %s: %s", entry.place, error)
             now = self._options.clock()
             return FileOutcome.UNREADABLE, rejection(entry.place, entry.stamp, error, before=entry.failed, now=now)
         if read.sha256 != entry.sha256:
             return FileOutcome.CHANGING, None
-        return FileOutcome.UPDATED, PutFeatures(entry.light_id, entry.place.path, read.deep)
+        return FileOutcome.UPDATED, PutFeatures(entry.photo_id, entry.place.path, read.features)

@@ -96,7 +96,7 @@ class FullScan:
         doubt = suspicion(len(missing), recorded=findings.recorded, listed=listing.file_count)
         if doubt and not self._removal.is_meant:
             self._progress.say(
-                f"Root suspicious: {doubt}. Nothing was removed: check that the disk is mounted;"
+                f"Dataset suspicious: {doubt}. Nothing was removed: check that the disk is mounted;"
                 " if the photos are gone for good, run again with --remove-missing."
             )
             return 0

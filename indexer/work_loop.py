@@ -3,7 +3,7 @@
 1. AccountScan the accounts where something happened, once their files may lie still; of many files the latest.
 2. AccountScan the accounts that wait: the rest of those, and all of them in a full rescan.
 3. Remove files that have been missing for a while, by the rules of indexer/scanning/removal.py.
-4. Make outdated light fingerprints again, then the deep ones that are missing.
+4. Make outdated hashes again, then the features that are missing.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from typing import Protocol
 from core.errors import IgSearchError, StoreError
 from core.model import Checkpoint, RemoveFile, Stats
 from indexer.account_queue import AccountQueue
-from indexer.feature_backlog import Backlog, Deepener, FeatureBacklog
+from indexer.feature_backlog import Backlog, FeatureBacklog, FeatureReader
 from indexer.full_scan import RecordStore
 from indexer.scan_progress import CHANGES, ScanProgress
 from indexer.scanning.account_scan import ACCOUNTS_AT_A_TIME, AccountScan, ScanFindings, ScanLimits, ScanOptions
@@ -53,7 +53,7 @@ class WholeStore(RecordStore, Backlog, Protocol):
     async def stats(self) -> Stats: ...
 
 
-class PhotoReader(Reader, Deepener, Protocol):
+class PhotoReader(Reader, FeatureReader, Protocol):
     """What opens files."""
 
 
@@ -62,7 +62,7 @@ class Meter(Protocol):
 
     def filed(self, outcome: str, files: int = 1) -> None: ...
 
-    def deepened(self) -> None: ...
+    def features_added(self) -> None: ...
 
 
 class ChangeSource(Protocol):
@@ -103,7 +103,7 @@ class WorkLoop:
         self._missing = Missing()
         self._outdated: set[str] = set()
         self._opted_out: frozenset[str] = frozenset()
-        self._deepening = self._new_deepening()
+        self._backlog = self._new_backlog()
         self._progress = ScanProgress()
         self._wanted: str | None = None
         self._is_asked = False
@@ -156,8 +156,8 @@ class WorkLoop:
         elif self._outdated:
             some = sorted(self._outdated)[:ACCOUNTS_AT_A_TIME]
             await self._visit(some, ScanLimits(is_over=self._until_anything_else(now)))
-        elif not self._deepening.is_at_end:
-            await self._deepening.run(self._until_anything_else(now))
+        elif not self._backlog.is_at_end:
+            await self._backlog.run(self._until_anything_else(now))
         else:
             return False
         return True
@@ -210,7 +210,7 @@ class WorkLoop:
         self._wanted, self._is_asked = None, False
         self._progress.begin(reason, [OUTSIDE, *usernames], now)
         self._queue.add_waiting([OUTSIDE, *usernames], now)
-        self._deepening = self._new_deepening()
+        self._backlog = self._new_backlog()
 
     async def _visit(self, usernames: list[str], limits: ScanLimits) -> None:
         began = time.monotonic()
@@ -250,7 +250,7 @@ class WorkLoop:
         else:
             self._outdated |= findings.outdated
         if findings.counts[FileOutcome.ADDED] or findings.counts[FileOutcome.UPDATED]:
-            self._deepening.is_at_end = False
+            self._backlog.is_at_end = False
 
     async def _judge(self) -> None:
         """Decide whether what is missing can be believed to be removed."""
@@ -259,7 +259,7 @@ class WorkLoop:
             recorded = (await self._store.checkpoint()).images
             doubt = suspicion(missing, recorded=recorded, listed=recorded - missing)
         if doubt and not self.doubt:
-            logger.warning("root suspicious: %s; nothing is removed. %s", doubt, REMEDY)
+            logger.warning("dataset suspicious: %s; nothing is removed. %s", doubt, REMEDY)
         elif self.doubt and not doubt:
             logger.warning("the dataset is whole again: removals are believed")
         self.doubt = f"{doubt}; nothing is removed. {REMEDY}" if doubt else None
@@ -309,23 +309,23 @@ class WorkLoop:
             f"{following:%Y-%m-%d %H:%M:%S %Z}" if following else "not planned",
         )
 
-    def _new_deepening(self) -> FeatureBacklog:
+    def _new_backlog(self) -> FeatureBacklog:
         return FeatureBacklog(
             self._scan_manner,
             store=self._store,
             reader=self._reader,
             pool=self._pool,
             heard=_ignore,
-            filed=self._count_deepened,
+            filed=self._count_features,
         )
 
     def _count_filed(self, outcome: FileOutcome) -> None:
         if outcome is not FileOutcome.UNCHANGED:
             self._meter.filed(outcome.value)
 
-    def _count_deepened(self, outcome: FileOutcome) -> None:
+    def _count_features(self, outcome: FileOutcome) -> None:
         if outcome is FileOutcome.UPDATED:
-            self._meter.deepened()
+            self._meter.features_added()
         else:
             self._meter.filed(outcome.value)
 

@@ -29,7 +29,7 @@ LYING = {
 
 
 def photo(seed: int, size: tuple[int, int] = (400, 300)) -> Image.Image:
-    """Make a photo-like RGB picture: soft light, textures of several sizes, and shapes; other seeds look different."""
+    """Make a photo-like RGB picture: soft hashes, textures of several sizes, and shapes; other seeds look different."""
     random = np.random.default_rng(seed)
     layers = [_noise(random, size, cells) * strength for cells, strength in ((3, 90), (8, 50), (24, 30), (80, 14))]
     pixels = np.clip(128 + sum(layers), 0, 255).astype(np.uint8)
@@ -67,7 +67,7 @@ def srgb_profile() -> bytes:
 
 
 def swapped_profile() -> bytes:
-    """Make a colour profile, not named sRGB, in which the red channel is green light and the green one red."""
+    """Make a colour profile, not named sRGB, in which the red channel is green hashes and the green one red."""
     profile = srgb_profile().replace("sRGB".encode("utf-16-be"), "swap".encode("utf-16-be"))
     return profile.replace(b"rXYZ", b"????").replace(b"gXYZ", b"rXYZ").replace(b"????", b"gXYZ")
 

@@ -144,14 +144,14 @@ def test_show_match_draws_the_thumbnail_where_the_file_is_gone(indexed: Shell) -
     assert (indexed.folder / "shown.png").exists()
 
 
-def test_light_indexing_leaves_the_deep_tier_for_later(shell: Shell) -> None:
+def test_light_indexing_leaves_features_for_later(shell: Shell) -> None:
     """With --light every photo waits in the backlog; a plain run then makes what is missing, and changes no counts."""
-    light = shell.igsearch("index", "--light", "--json")
+    quick = shell.igsearch("index", "--light", "--json")
     waiting = shell.igsearch("stats", "--json").objects[0]["backlog"]
     whole = shell.igsearch("index", "--json")
     left = shell.igsearch("stats", "--json").objects[0]["backlog"]
 
-    assert (light.objects[-1]["added"], waiting) == (2, 2)
+    assert (quick.objects[-1]["added"], waiting) == (2, 2)
     assert (whole.objects[-1]["added"], whole.objects[-1]["unchanged"], left) == (0, 2, 0)
     assert list(whole.objects[-1]) == COUNTS
 

@@ -475,9 +475,9 @@ def test_a_picture_that_the_answer_does_not_name_is_not_shown(api: BotApi, anna:
     assert number is not None
     reply = number.split(":")[1]
 
-    for light_id in range(1, 5):
-        if f"s:{reply}:{light_id}" != number:
-            anna.presses_raw(answer, f"s:{reply}:{light_id}").answer()
+    for photo_id in range(1, 5):
+        if f"s:{reply}:{photo_id}" != number:
+            anna.presses_raw(answer, f"s:{reply}:{photo_id}").answer()
 
     api.until(lambda: len(anna.answers_to(answer)) >= 3, what="the refusals")
     assert {message.text for message in anna.answers_to(answer)} == {"That picture is no longer in the index."}

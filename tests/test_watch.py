@@ -219,9 +219,9 @@ def test_an_unmounted_dataset_loses_nothing(shell: Shell) -> None:
     with shell.service("watch", variables={"IGSEARCH_LOG_LEVEL": "DEBUG"}, prefix=prefix) as service:
         until_images(shell, service, 1)
         (shell.folder / "unmount").write_text("\n")
-        service.until_said("root suspicious")
+        service.until_said("dataset suspicious")
         with _record(shell) as ask:
-            service.until(lambda: ask("SELECT state FROM daemon") == [("root suspicious",)])
+            service.until(lambda: ask("SELECT state FROM daemon") == [("dataset suspicious",)])
             away = photo_count(ask)
         (shell.folder / "mount").write_text("\n")
         service.until_said("mounted\n")

@@ -270,13 +270,13 @@ class DiscordBot:
         """Write a page of a reply, with the picture of each passage's first match."""
         first = [passage.entries[0] for passage in page.passages if passage.entries]
         pictures = await asyncio.gather(
-            *(self._buttons.picture(entry.light_id, [entry.username], language) for entry in first)
+            *(self._buttons.picture(entry.photo_id, [entry.username], language) for entry in first)
         )
-        found = {entry.light_id: data for entry, data in zip(first, pictures, strict=True) if isinstance(data, bytes)}
-        names = {light_id: f"match-{light_id}.jpg" for light_id in found}
+        found = {entry.photo_id: data for entry, data in zip(first, pictures, strict=True) if isinstance(data, bytes)}
+        names = {photo_id: f"match-{photo_id}.jpg" for photo_id in found}
         return RenderedReply(
             embeds_of(page, names),
-            {names[light_id]: data for light_id, data in found.items()},
+            {names[photo_id]: data for photo_id, data in found.items()},
             view_of(page, number, language),
             has_matches=bool(page.entries),
         )

@@ -36,7 +36,7 @@ def _embed(passage: Passage, mark: str, similar: Callable[[str], str], pictures:
         description="\n".join(_lines(passage, mark, similar)) or None,
         colour=GREEN if passage.entries else GREY,
     )
-    shown = next((pictures[entry.light_id] for entry in passage.entries if entry.light_id in pictures), None)
+    shown = next((pictures[entry.photo_id] for entry in passage.entries if entry.photo_id in pictures), None)
     return embed.set_thumbnail(url=f"attachment://{shown}") if shown else embed
 
 

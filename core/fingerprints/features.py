@@ -1,4 +1,4 @@
-"""Pixels -> deep fingerprint: local features as binary codes with their places, and a small grey copy.
+"""Pixels -> features: local features as binary codes with their places, and a small grey copy.
 
 A feature is a SIFT keypoint (Lowe 2004) with its descriptor made a RootSIFT (Arandjelovic and Zisserman 2012): it is
 found again in crops, screenshots and turned copies. Its code is the signs of 256 rotated coordinates of the descriptor
@@ -21,7 +21,7 @@ from core.imaging.decoding import Photo
 from core.model import CODE_BYTES, FEATURE_BYTES, PhotoFeatures
 
 FEATURES_VERSION = 1
-"""Raised whenever a deep fingerprint of the same bytes comes out differently: old rows are then made again."""
+"""Raised whenever features of the same bytes come out differently: old rows are then made again."""
 
 REFERENCE_SIDE = 224
 """Pixels of the long side from which a reference image's features are taken, and of its thumbnail."""
@@ -121,7 +121,7 @@ class QueryFeatures:
 
 
 def photo_features(photo: Photo) -> PhotoFeatures:
-    """Make the deep fingerprint of a photo; the same pixels give the same fingerprint."""
+    """Make the features of a photo; the same pixels give the same fingerprint."""
     small = fitted(photo.pixels, long_side=REFERENCE_SIDE)
     features = _detected(small, REFERENCE_FEATURES).plain
     return PhotoFeatures(features.packed(), _thumbnail(small), FEATURES_VERSION)

@@ -1,4 +1,4 @@
-"""Pixels -> light fingerprint: SHA-256, dhash, PDQ. The one module that knows ImageHash and pdqhash.
+"""Pixels -> hashes: SHA-256, dhash, PDQ. The one module that knows ImageHash and pdqhash.
 
 PDQ (Meta's ThreatExchange) is 256 bits: the signs of a 16 x 16 block of cosine coefficients against their median, taken
 from a 64 x 64 grey copy of the picture. That copy is made here, by Pillow's antialiased HAMMING filter, the same for
@@ -50,7 +50,7 @@ VARIANTS = (
 
 
 def fingerprint(photo: Photo, sha256: bytes) -> PhotoHashes:
-    """Make the light fingerprint of a photo; the same pixels give the same fingerprint."""
+    """Make the hashes of a photo; the same pixels give the same fingerprint."""
     grey = Image.fromarray(photo.pixels)
     pdq, quality = _pdq(grey)
     return PhotoHashes(

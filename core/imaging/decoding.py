@@ -229,7 +229,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _in_8_bits(image: Image.Image, side: int) -> Image.Image:
-    """Scale deep samples to 8 bits and resolve palettes, keeping alpha."""
+    """Scale samples of more bits to 8 bits and resolve palettes, keeping alpha."""
     if image.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode in {"I", "F"}:

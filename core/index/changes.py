@@ -25,7 +25,7 @@ class FingerprintPage:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FeaturePage:
-    """The codes of some deep fingerprints: ids (n,) int64, counts (n,) int64, codes (sum of counts, 32) uint8.
+    """The codes of some features: ids (n,) int64, counts (n,) int64, codes (sum of counts, 32) uint8.
 
     Those of another version, and pictures without features, have a count of 0.
     """

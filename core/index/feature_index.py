@@ -1,4 +1,4 @@
-"""The features of every deep fingerprint in memory, following the store; trained anew when it has outgrown its
+"""The features of every photo in memory, following the store; trained anew when it has outgrown its
 training.
 """
 
@@ -23,7 +23,7 @@ class FeatureIndex(Follower):
     """A InvertedLists, and the revision it stands for."""
 
     def __init__(self, cache: Path, *, features_version: int) -> None:
-        super().__init__(cache, suffix=".deep", worth_a_snapshot=WORTH_A_SNAPSHOT)
+        super().__init__(cache, suffix=".features", former_suffix=".deep", worth_a_snapshot=WORTH_A_SNAPSHOT)
         self._deep_version = features_version
         self._features = InvertedLists()
         self._training: asyncio.Task[InvertedLists] | None = None

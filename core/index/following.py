@@ -32,9 +32,14 @@ def discard_snapshots(cache: Path, database_id: str) -> None:
 class Follower(ABC):
     """What keeps something in memory that is made from the store; for one event loop, one `follow` at a time."""
 
-    def __init__(self, cache: Path, *, suffix: str, worth_a_snapshot: int) -> None:
+    def __init__(self, cache: Path, *, suffix: str, worth_a_snapshot: int, former_suffix: str | None = None) -> None:
+        """Keep snapshots in the cache folder, named after the database and the suffix.
+
+        Those that an earlier version kept under `former_suffix` are removed when one takes their place.
+        """
         self._cache = cache
         self._suffix = suffix
+        self._former_suffix = former_suffix
         self._worth_a_snapshot = worth_a_snapshot
         self._database_id = ""
         self._revision = 0
@@ -105,6 +110,8 @@ class Follower(ABC):
 
     def _save_snapshot(self) -> None:
         save(self._folder(), self._key(), self._arrays())
+        if self._former_suffix and (former := self._cache / f"{self._database_id}{self._former_suffix}").exists():
+            discard(former)
         self._unsaved, self._kept_revision = 0, self._revision
         logger.info("saved a snapshot to %s at revision %d", self._folder(), self._revision)
 

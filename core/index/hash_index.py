@@ -1,4 +1,4 @@
-"""All searchable light fingerprints in memory: whose PDQ or dhash is near a query's, in any of the eight
+"""All searchable hashes in memory: whose PDQ or dhash is near a query's, in any of the eight
 orientations.
 """
 

@@ -1,7 +1,7 @@
 """Candidates -> one match a username, best first: what counts as a match, how sure it is, and how it matched. Pure.
 
 There are three proofs: the same file; a PDQ hash within its published radius of a picture that has detail enough to
-be told apart by it; and a deep search whose evidence is as strong as that of true copies. Everything nearer than
+be told apart by it; and a search by features whose evidence is as strong as that of true copies. Everything nearer than
 chance but short of that is "similar", never a match.
 """
 
@@ -54,7 +54,7 @@ class Likeness:
 
 @dataclass(frozen=True, slots=True)
 class Graded:
-    """A candidate with its verdict; the placement is known where the deep search found it."""
+    """A candidate with its verdict; the placement is known where the search by features found it."""
 
     image: ReferenceImage
     grade: Grade
@@ -68,7 +68,7 @@ def grade(query: PhotoHashes, likeness: Likeness) -> Graded | None:
     if likeness.is_identical:
         return Graded(likeness.image, "match", IDENTICAL_CONFIDENCE, ("identical",))
     how = likeness.transformation or ("recompressed",)
-    is_drawn = query.is_sparse and likeness.image.light.is_sparse
+    is_drawn = query.is_sparse and likeness.image.hashes.is_sparse
     if likeness.pdq_distance <= PDQ_RADIUS and not is_drawn:
         return Graded(likeness.image, "match", confidence_at(likeness.pdq_distance), how)
     if likeness.pdq_distance <= SIMILAR_RADIUS:
@@ -77,7 +77,7 @@ def grade(query: PhotoHashes, likeness: Likeness) -> Graded | None:
 
 
 def grade_evidence(image: ReferenceImage, evidence: Evidence) -> Graded | None:
-    """Decide about one candidate of the deep search; None where not even the scene is the same."""
+    """Decide about one candidate of the search by features; None where not even the scene is the same."""
     how, sureness = words(evidence.placement), round(confidence(evidence), 4)
     if sureness >= (ACCEPTED_DRAWN_CONFIDENCE if is_drawn(evidence) else ACCEPTED_CONFIDENCE):
         return Graded(image, "match", sureness, how, evidence.placement)
@@ -117,6 +117,6 @@ def rank(candidates: Iterable[Graded]) -> tuple[Match, ...]:
 
 def _match(username: str, best_first: list[Graded]) -> Match:
     images = tuple(
-        MatchedImage(str(one.image.place), one.confidence, one.image.light_id, one.placement) for one in best_first
+        MatchedImage(str(one.image.place), one.confidence, one.image.photo_id, one.placement) for one in best_first
     )
     return Match(username, best_first[0].confidence, best_first[0].how, images)

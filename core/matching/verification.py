@@ -60,21 +60,21 @@ def verify(
     *,
     is_mirrored: bool,
 ) -> list[Evidence]:
-    """Examine candidates (id, deep fingerprint) for a query (rows, columns) uint8; the best aligned come first.
+    """Examine candidates (id, features) for a query (rows, columns) uint8; the best aligned come first.
 
     With `is_mirrored`, the features are those of the query's mirror image.
     """
     pixels = np.ascontiguousarray(pixels[:, ::-1]) if is_mirrored else pixels
     aligned = [
-        (alignment, light_id, deep)
-        for light_id, deep in candidates
-        if (alignment := align(features, Features.unpacked(deep.codes)))
+        (alignment, photo_id, kept)
+        for photo_id, kept in candidates
+        if (alignment := align(features, Features.unpacked(kept.codes)))
         and alignment.geometry.inliers >= FEWEST_INLIERS
     ]
     aligned.sort(key=lambda each: -each[0].weight)
     examined = [
-        examine(pixels, opened(deep.thumbnail), alignment, light_id=light_id, is_mirrored=is_mirrored)
-        for alignment, light_id, deep in aligned[:DENSE_CHECKS]
+        examine(pixels, opened(kept.thumbnail), alignment, photo_id=photo_id, is_mirrored=is_mirrored)
+        for alignment, photo_id, kept in aligned[:DENSE_CHECKS]
     ]
     return [evidence for evidence in examined if evidence]
 
@@ -84,7 +84,7 @@ def examine(
     thumbnail: NDArray[np.uint8],
     alignment: Alignment,
     *,
-    light_id: int,
+    photo_id: int,
     is_mirrored: bool,
 ) -> Evidence | None:
     """Lay the query over the thumbnail and compare; None where they hardly overlap."""
@@ -98,7 +98,7 @@ def examine(
     shown, details_shown = _shown(blocks, details, alignment.geometry)
     share = _share(shown)
     return Evidence(
-        light_id=light_id,
+        photo_id=photo_id,
         placement=replace(place, visible=place.visible * share, covered=place.covered * share),
         geometry=alignment.geometry,
         blocks=_block_figures(blocks.of(shown), max(overlay.thumbnail.shape)),

@@ -18,9 +18,9 @@ from core.model import PhotoFeatures, ReferenceImage
 class PhotoLookup(Protocol):
     """The store, as far as pictures are shown from it."""
 
-    async def references(self, light_ids: Collection[int]) -> list[ReferenceImage]: ...
+    async def references(self, photo_ids: Collection[int]) -> list[ReferenceImage]: ...
 
-    async def deep(self, light_ids: Collection[int]) -> dict[int, PhotoFeatures]: ...
+    async def features(self, photo_ids: Collection[int]) -> dict[int, PhotoFeatures]: ...
 
 
 class PictureReader(Protocol):
@@ -30,19 +30,19 @@ class PictureReader(Protocol):
 
 
 async def reference_picture(
-    store: PhotoLookup, reader: PictureReader, root: Path, light_id: int, *, username: str, side: int
+    store: PhotoLookup, reader: PictureReader, root: Path, photo_id: int, *, username: str, side: int
 ) -> NDArray[np.uint8] | None:
     """Return an account's image with this fingerprint, (rows, columns, 3) uint8, the short side about `side` or less.
 
     None where the account has it no more, or neither file nor thumbnail is to be had. Raises StoreError.
     """
-    owned = [image for image in await store.references([light_id]) if image.place.username == username]
+    owned = [image for image in await store.references([photo_id]) if image.place.username == username]
     for image in owned:
         try:
             file = await asyncio.to_thread(read_file, os.path.join(os.fsencode(root), image.place.path))
-            if sha256_of(file.data) == image.light.sha256:
+            if sha256_of(file.data) == image.hashes.sha256:
                 return await reader.colours(file.data, side=side)
         except (ImageError, PathError):
             continue
-    kept = await store.deep([light_id]) if owned else {}
-    return np.repeat(opened(kept[light_id].thumbnail)[:, :, None], 3, axis=2) if light_id in kept else None
+    kept = await store.features([photo_id]) if owned else {}
+    return np.repeat(opened(kept[photo_id].thumbnail)[:, :, None], 3, axis=2) if photo_id in kept else None

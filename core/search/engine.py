@@ -3,7 +3,7 @@
 1. The query is read and fingerprinted in a worker process, while the index follows the store.
 2. Candidates: the same file by its SHA-256; fingerprints near by PDQ in eight orientations, or by dhash. A match among
    them ends the search.
-3. The deep search looks for reference images in parts of the query, and lays the query over each.
+3. The search by features looks for reference images in parts of the query, and lays the query over each.
 4. Whoever has the same photo as a match is a match too.
 Who has a fingerprint is asked of the store, so that a name is right as of now.
 """
@@ -52,9 +52,9 @@ class Reader(QueryReader, Protocol):
 class Catalogue(PhotoLookup, Protocol):
     """The store, as the search sees it."""
 
-    async def light_id(self, sha256: bytes) -> int | None: ...
+    async def photo_id(self, sha256: bytes) -> int | None: ...
 
-    async def references(self, light_ids: Collection[int]) -> list[ReferenceImage]: ...
+    async def references(self, photo_ids: Collection[int]) -> list[ReferenceImage]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class SearchEngine:
         self._deep_index = deep_index
         self._deep = FeatureSearch(reader, store, deep_index)
         self._following = _OneAtATime(partial(index.follow, store))
-        self._following_deeper = _OneAtATime(self._deep.follow)
+        self._following_features = _OneAtATime(self._deep.follow)
         """Apart, so that whole pictures are found while the index of features is being read."""
 
     @property
@@ -89,7 +89,7 @@ class SearchEngine:
     async def warm_up(self) -> None:
         """Let both indexes follow the store, so that the next search need not; raises StoreError."""
         await self._following()
-        await self._following_deeper()
+        await self._following_features()
 
     async def search(self, data: bytes) -> SearchResult:
         """Find the accounts that posted a picture; raises ImageError or StoreError."""
@@ -111,43 +111,43 @@ class SearchEngine:
         graded = await self._near(query)
         if any(one.grade == "match" for one in graded):
             return _Found(graded, "none")
-        return await self._looked_deeper(query, data, graded)
+        return await self._by_features(query, data, graded)
 
     async def _near(self, query: PhotoHashes) -> list[Graded]:
         """Grade the images that are the same file, or whose hashes are near, the nearest first."""
         candidates = self._index.near(dihedral(query.pdq), np.frombuffer(query.dhash, np.uint8)[None, :])
-        identical = await self._store.light_id(query.sha256)
+        identical = await self._store.photo_id(query.sha256)
         if identical is not None:
             candidates.add(identical)
         likenesses = _likenesses(query, await self._store.references(candidates)) if candidates else []
         likenesses.sort(key=lambda likeness: likeness.pdq_distance)
         return [one for likeness in likenesses if (one := grade(query, likeness))]
 
-    async def _looked_deeper(self, query: PhotoHashes, data: bytes, graded: Sequence[Graded]) -> "_Found":
+    async def _by_features(self, query: PhotoHashes, data: bytes, graded: Sequence[Graded]) -> "_Found":
         """Search by features; what the hashes hold for similar is examined too, and stays where nothing is known."""
-        await self._following_deeper()
-        found = await self._deep.find(data, [one.image.light_id for one in graded[:NEARBY]])
-        evidence = {one.light_id: one for one in found.evidence}
+        await self._following_features()
+        found = await self._deep.find(data, [one.image.photo_id for one in graded[:NEARBY]])
+        evidence = {one.photo_id: one for one in found.evidence}
         images = await self._store.references(evidence)
-        deep = [one for image in images if (one := grade_evidence(image, evidence[image.light_id]))]
-        rest = [one for one in graded if one.image.light_id not in evidence]
+        found_ones = [one for image in images if (one := grade_evidence(image, evidence[image.photo_id]))]
+        rest = [one for one in graded if one.image.photo_id not in evidence]
         is_blank = query.pdq_quality < MIN_PDQ_QUALITY or found.features < FEWEST_FEATURES
-        return _Found([*deep, *await self._twins(deep), *rest], "unsearchable" if is_blank else "none")
+        return _Found([*found_ones, *await self._copies(found_ones), *rest], "unsearchable" if is_blank else "none")
 
-    async def _twins(self, graded: Sequence[Graded]) -> list[Graded]:
+    async def _copies(self, graded: Sequence[Graded]) -> list[Graded]:
         """Find other copies of the photos that matched: their owners are as sure as the one found."""
-        matches = [one for one in graded if one.grade == "match" and not one.image.light.is_sparse]
+        matches = [one for one in graded if one.grade == "match" and not one.image.hashes.is_sparse]
         if not matches:
             return []
-        known = {one.image.light_id for one in graded if one.grade == "match"}
-        hashes = np.frombuffer(b"".join(one.image.light.pdq for one in matches), np.uint8).reshape(-1, 32)
+        known = {one.image.photo_id for one in graded if one.grade == "match"}
+        hashes = np.frombuffer(b"".join(one.image.hashes.pdq for one in matches), np.uint8).reshape(-1, 32)
         near = self._index.near(hashes, np.empty((0, 8), np.uint8))
         others = await self._store.references(near - known)
         surest_first = sorted(matches, key=lambda one: -one.confidence)
         return [
             replace(original, image=other)
             for other in others
-            if (original := next((one for one in surest_first if is_same_photo(one.image.light, other.light)), None))
+            if (original := next((one for one in surest_first if is_same_photo(one.image.hashes, other.hashes)), None))
         ]
 
 
@@ -180,7 +180,7 @@ def _likenesses(query: PhotoHashes, images: Sequence[ReferenceImage]) -> list[Li
     """Compare the query, in its eight orientations, with reference images."""
     if not images:
         return []
-    theirs = np.frombuffer(b"".join(image.light.pdq for image in images), np.uint64).reshape(-1, 1, 4)
+    theirs = np.frombuffer(b"".join(image.hashes.pdq for image in images), np.uint64).reshape(-1, 1, 4)
     distances = np.bitwise_count(theirs ^ dihedral(query.pdq).view(np.uint64)[None, :, :]).sum(axis=2)
     nearest = distances.argmin(axis=1)
     return [
@@ -188,7 +188,7 @@ def _likenesses(query: PhotoHashes, images: Sequence[ReferenceImage]) -> list[Li
             image=image,
             pdq_distance=int(distances[row, variant]),
             transformation=VARIANTS[variant],
-            is_identical=image.light.sha256 == query.sha256,
+            is_identical=image.hashes.sha256 == query.sha256,
         )
         for row, (image, variant) in enumerate(zip(images, nearest.tolist(), strict=True))
     ]

@@ -1,7 +1,7 @@
-"""The deep search: a query's bytes -> evidence for the reference images that may be in it.
+"""The search by features: a query's bytes -> evidence for the reference images that may be in it.
 
 1. The query's features are found, in a worker; the index proposes the images that share most of them.
-2. The candidates' deep fingerprints come from the store; a worker lays the query over each of the likeliest.
+2. The candidates' features come from the store; a worker lays the query over each of the likeliest.
 3. Nothing sure: the same with the mirror image's features, then with the features of a larger copy.
 It ends as soon as it is sure, except in a collage, whose other members it looks for.
 """
@@ -53,13 +53,13 @@ class QueryReader(Protocol):
 
 
 class PhotoLookup(Feed, Protocol):
-    """The store, as the deep search sees it."""
+    """The store, as the search by features sees it."""
 
-    async def deep(self, light_ids: Collection[int]) -> dict[int, PhotoFeatures]: ...
+    async def features(self, photo_ids: Collection[int]) -> dict[int, PhotoFeatures]: ...
 
 
 class Proposals(Protocol):
-    """The index, as the deep search sees it."""
+    """The index, as the search by features sees it."""
 
     async def follow(self, feed: Feed) -> Checkpoint: ...
 
@@ -88,8 +88,8 @@ class FeatureSearch:
             description = await self._reader.describe(data, one.sizes)
             for is_mirrored in one.ways:
                 for evidence in await self._examined(description, nearby, one.shortlist, is_mirrored=is_mirrored):
-                    if confidence(evidence) > _confidence_of(found.get(evidence.light_id)):
-                        found[evidence.light_id] = evidence
+                    if confidence(evidence) > _confidence_of(found.get(evidence.photo_id)):
+                        found[evidence.photo_id] = evidence
                 if _is_settled(found.values()):
                     return Findings(tuple(found.values()), len(description.features.plain))
         return Findings(tuple(found.values()), len(description.features.plain))
@@ -99,7 +99,7 @@ class FeatureSearch:
     ) -> list[Evidence]:
         features = description.features.mirrored if is_mirrored else description.features.plain
         proposed = await self._index.shortlist(features.codes, size=size)
-        fingerprints = await self._store.deep({*proposed, *nearby})
+        fingerprints = await self._store.features({*proposed, *nearby})
         if not fingerprints:
             return []
         return await self._reader.answer(Question(description, list(fingerprints.items()), is_mirrored))

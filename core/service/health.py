@@ -97,7 +97,7 @@ def _indexer(stats: Stats, now: datetime) -> Condition:
 
 
 def _daemon_faults(daemon: DaemonStatus, now: datetime) -> Iterator[str]:
-    if daemon.state == "root suspicious":
+    if daemon.state == "dataset suspicious":
         yield daemon.remark or "the dataset folder is not as it was: nothing is removed"
     elif daemon.emitter == "none":
         yield "nothing tells it of new photos: look into its log"

@@ -13,8 +13,8 @@ class Meter:
     def filed(self, outcome: str, files: int = 1) -> None:
         """Files came on record as "added", "updated" or "moved", were "removed" from it, or are "unreadable"."""
 
-    def deepened(self) -> None:
-        """A deep fingerprint came on record."""
+    def features_added(self) -> None:
+        """The features of a photo came on record."""
 
     def daemon_is(self, status: DaemonStatus) -> None:
         """The daemon looked at itself."""

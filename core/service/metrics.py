@@ -47,6 +47,8 @@ SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.5, 5.0, 10
 """Bounds of the buckets: whole copies are answered in 25 ms, parts of pictures in 0.2 to 0.6 s, the worst in 10 s."""
 COUNT_SECONDS = 60.0
 """How often the rows of the database are counted: of 28,000 images in 0.06 s by SQLite, in 0.7 s by MariaDB."""
+HASHES_LABEL, FEATURES_LABEL = "light", "deep"
+"""Older than the words of the code: dashboards of operators ask for these, and for igsearch_deep_fingerprints_total."""
 FILED = ("added", "updated", "moved", "removed", "unreadable")
 DATABASE_ERRORS: dict[type[StoreError], str] = {
     Unavailable: "unavailable",
@@ -69,11 +71,11 @@ class _FileMetrics(Meter):
 
     def __init__(self, registry: CollectorRegistry | None) -> None:
         self._files = Counter("igsearch_files", "Files by what became of them.", ["outcome"], registry=registry)
-        self._deepened = Counter("igsearch_deep_fingerprints", "Deep fingerprints made.", registry=registry)
+        self._features_added = Counter("igsearch_deep_fingerprints", "Features made.", registry=registry)
         self._waiting = Gauge("igsearch_accounts_waiting", "Accounts that are to be looked at.", registry=registry)
         self._lag = Gauge("igsearch_lag_seconds", "How far behind the disk the record is.", registry=registry)
         self._images = Gauge("igsearch_images", "Images on record.", registry=registry)
-        self._backlog = Gauge("igsearch_backlog", "Images that wait for the deep tier.", registry=registry)
+        self._backlog = Gauge("igsearch_backlog", "Images that wait for features.", registry=registry)
         self._unreadable = Gauge("igsearch_unreadable_files", "Files in the ledger.", registry=registry)
         self._last_scan = Gauge(
             "igsearch_last_scan_timestamp_seconds", "When the last full rescan ended.", registry=registry
@@ -83,8 +85,8 @@ class _FileMetrics(Meter):
     def filed(self, outcome: str, files: int = 1) -> None:
         self._files.labels(outcome).inc(files)
 
-    def deepened(self) -> None:
-        self._deepened.inc()
+    def features_added(self) -> None:
+        self._features_added.inc()
 
     def daemon_is(self, status: DaemonStatus) -> None:
         self._waiting.set(status.waiting)
@@ -144,7 +146,7 @@ class _SearchMetrics(Meter):
         _begin_at_0(self._refusals, front_ends, get_args(RefusalReason))
         for family in (self._connected, self._pictures):
             _begin_at_0(family, front_ends)
-        _begin_at_0(self._index, ("light", "deep"))
+        _begin_at_0(self._index, (HASHES_LABEL, FEATURES_LABEL))
 
     def searched(self, front_end: FrontEnd, outcome: Outcome) -> None:
         self._searches.labels(front_end, outcome.verdict).inc()
@@ -162,8 +164,8 @@ class _SearchMetrics(Meter):
         self._pictures.labels(status.name).set(status.waiting)
 
     def index_is(self, sizes: Callable[[], IndexSizes]) -> None:
-        self._index.labels("light").set_function(lambda: sizes().light)
-        self._index.labels("deep").set_function(lambda: sizes().deep)
+        self._index.labels(HASHES_LABEL).set_function(lambda: sizes().hashes)
+        self._index.labels(FEATURES_LABEL).set_function(lambda: sizes().features)
 
 
 class Metrics(_FileMetrics, _SearchMetrics):

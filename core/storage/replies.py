@@ -134,7 +134,7 @@ def _match_rows(number: int, outcomes: Sequence[Outcome], accounts: Mapping[str,
                     "picture": picture,
                     "position": position,
                     "user_id": accounts[match.username],
-                    "light_id": match.light_id,
+                    "photo_id": match.photo_id,
                     "is_similar": int(position >= len(outcome.matches)),
                     "confidence": match.confidence,
                     "how": json.dumps(match.how),
@@ -188,4 +188,4 @@ def _checkpoint(kept: Mapping[str, Any] | None) -> Checkpoint | None:
 
 
 def _match(row: Row[Any]) -> NamedMatch:
-    return NamedMatch(row.username, row.confidence, tuple(json.loads(row.how)), row.light_id)
+    return NamedMatch(row.username, row.confidence, tuple(json.loads(row.how)), row.photo_id)

@@ -5,12 +5,14 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, MetaData, inspect, text
 
 from core.errors import StoreError
 from core.storage.tables import metadata
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+FORMER_TABLES = ("light_fingerprints", "deep_fingerprints")
+"""Names that tables had before migration 0005."""
 PREAMBLE = """\
 -- The whole schema of igsearch for an empty MySQL or MariaDB database, made from the migrations by `make db_init.sql`.
 -- `igsearch init-db` does the same, and upgrades.
@@ -39,13 +41,13 @@ def mysql_script() -> str:
 
 def _clear_half_made(connection: Connection) -> None:
     names = set(inspect(connection).get_table_names())
-    ours = [table for table in metadata.sorted_tables if table.name in names]
+    ours = sorted(names.intersection({*metadata.tables, *FORMER_TABLES}))
     if "alembic_version" not in names and ours:
-        raise StoreError(
-            f"The database already has a table '{ours[0].name}' that is not igsearch's: use an empty database."
-        )
+        raise StoreError(f"The database already has a table '{ours[0]}' that is not igsearch's: use an empty database.")
     if ours and connection.scalar(text("SELECT COUNT(*) FROM alembic_version")) == 0:
-        metadata.drop_all(connection, tables=ours)
+        half_made = MetaData()
+        half_made.reflect(connection, only=ours)
+        half_made.drop_all(connection)
 
 
 def _config(output: io.StringIO | None = None) -> Config:

@@ -54,21 +54,21 @@ from core.storage.database import KEYS_A_QUERY, Database
 from core.storage.lock import WriterLock, writer_lock
 from core.storage.writing import apply, aware, naive, opted_out
 
-SCHEMA_VERSION = "0004"
+SCHEMA_VERSION = "0005"
 """The newest migration; a test compares them. Asking Alembic would cost every command its import."""
 UPGRADE_SECONDS = 3600.0
 PAGE_ROWS = 20_000
-"""Fingerprints read at a time when an index follows the store."""
+"""Photos whose hashes are read at a time when an index follows the store."""
 PAGE_PICTURES = 1_000
-"""Deep fingerprints read at a time: 6 MB."""
+"""Features read at a time: 6 MB."""
 SCANS_KEPT = 1_000
 """Reports of ten days with a rescan every 15 minutes."""
 
-LIGHT = t.light_fingerprints.c
+PHOTO = t.photos.c
 IMAGE = t.images.c
 LEDGER = t.unreadable_files.c
-DEEP = t.deep_fingerprints.c
-LIGHT_NAMES = list(PhotoHashes.__dataclass_fields__)
+FEATURE = t.photo_features.c
+HASH_NAMES = list(PhotoHashes.__dataclass_fields__)
 STAMP_NAMES = list(FileStamp.__dataclass_fields__)
 
 CHECKPOINT = select(
@@ -78,24 +78,24 @@ CHECKPOINT = select(
 )
 RECORD = (
     select(IMAGE.id, IMAGE.path, *[IMAGE[name] for name in STAMP_NAMES], t.users.c.username)
-    .add_columns(LIGHT.sha256, LIGHT.version)
+    .add_columns(PHOTO.sha256, PHOTO.version)
     .join_from(t.images, t.users)
-    .join(t.light_fingerprints)
+    .join(t.photos)
 )
 REFERENCES = (
-    select(LIGHT.id.label("light_id"), IMAGE.path, t.users.c.username, *[LIGHT[name] for name in LIGHT_NAMES])
+    select(PHOTO.id.label("photo_id"), IMAGE.path, t.users.c.username, *[PHOTO[name] for name in HASH_NAMES])
     .join_from(t.images, t.users)
-    .join(t.light_fingerprints)
+    .join(t.photos)
     .order_by(IMAGE.id)
 )
 FINGERPRINTS = (
-    select(LIGHT.id, LIGHT.revision, LIGHT.pdq, LIGHT.dhash, LIGHT.flat_percent, LIGHT.version)
-    .order_by(LIGHT.revision, LIGHT.id)
+    select(PHOTO.id, PHOTO.revision, PHOTO.pdq, PHOTO.dhash, PHOTO.flat_percent, PHOTO.version)
+    .order_by(PHOTO.revision, PHOTO.id)
     .limit(PAGE_ROWS)
 )
 FEATURES = (
-    select(DEEP.light_id, DEEP.revision, DEEP.codes, DEEP.version)
-    .order_by(DEEP.revision, DEEP.light_id)
+    select(FEATURE.photo_id, FEATURE.revision, FEATURE.codes, FEATURE.version)
+    .order_by(FEATURE.revision, FEATURE.photo_id)
     .limit(PAGE_PICTURES)
 )
 LAST_SCAN = select(t.scans).order_by(t.scans.c.id.desc()).limit(1)
@@ -240,11 +240,11 @@ class Store:
                 found |= {row.id: _image_record(row) for row in await self.database.rows(RECORD.where(condition))}
         return list(found.values())
 
-    async def light(self, sha256: bytes) -> PhotoHashes | None:
-        """Return the light fingerprint of these bytes, if one of the current version is known."""
-        query = select(*[LIGHT[name] for name in LIGHT_NAMES]).where(LIGHT.sha256 == sha256)
-        rows = await self.database.rows(query.where(LIGHT.version == self._versions.light))
-        return _light(rows[0]) if rows else None
+    async def hashes(self, sha256: bytes) -> PhotoHashes | None:
+        """Return the hashes of these bytes, if one of the current version is known."""
+        query = select(*[PHOTO[name] for name in HASH_NAMES]).where(PHOTO.sha256 == sha256)
+        rows = await self.database.rows(query.where(PHOTO.version == self._versions.hashes))
+        return _hashes(rows[0]) if rows else None
 
     async def checkpoint(self) -> Checkpoint:
         row = (await self.database.rows(CHECKPOINT))[0]
@@ -264,32 +264,34 @@ class Store:
 
     async def removed_after(self, revision: int) -> NDArray[np.int64]:
         """Return the ids of the fingerprints removed after a revision."""
-        rows = await self.database.rows(select(t.tombstones.c.light_id).where(t.tombstones.c.revision > revision))
+        rows = await self.database.rows(select(t.tombstones.c.photo_id).where(t.tombstones.c.revision > revision))
         return np.array([row[0] for row in rows], dtype=np.int64)
 
-    async def light_id(self, sha256: bytes) -> int | None:
+    async def photo_id(self, sha256: bytes) -> int | None:
         """Return the id of the fingerprint of these bytes."""
-        rows = await self.database.rows(select(LIGHT.id).where(LIGHT.sha256 == sha256))
+        rows = await self.database.rows(select(PHOTO.id).where(PHOTO.sha256 == sha256))
         return int(rows[0][0]) if rows else None
 
-    async def references(self, light_ids: Collection[int]) -> list[ReferenceImage]:
+    async def references(self, photo_ids: Collection[int]) -> list[ReferenceImage]:
         """Return the images that have one of these fingerprints, as the store has them now, oldest first."""
-        wanted, found = sorted(light_ids), []
+        wanted, found = sorted(photo_ids), []
         for start in range(0, len(wanted), KEYS_A_QUERY):
-            rows = await self.database.rows(REFERENCES.where(LIGHT.id.in_(wanted[start : start + KEYS_A_QUERY])))
-            found += [ReferenceImage(row.light_id, Place(row.username, row.path), _light(row)) for row in rows]
+            rows = await self.database.rows(REFERENCES.where(PHOTO.id.in_(wanted[start : start + KEYS_A_QUERY])))
+            found += [ReferenceImage(row.photo_id, Place(row.username, row.path), _hashes(row)) for row in rows]
         return found
 
     async def features_after(self, revision: int) -> AsyncIterator[FeaturePage]:
-        """Yield the codes of the deep fingerprints written after a revision, in the order of revisions."""
+        """Yield the codes of the features written after a revision, in the order of revisions."""
         async for rows in self._written_after(revision, FEATURES):
-            yield _feature_page([(row.light_id, row.codes if self._is_current(row) else b"") for row in rows])
+            yield _feature_page([(row.photo_id, row.codes if self._is_current(row) else b"") for row in rows])
 
-    async def deep(self, light_ids: Collection[int]) -> dict[int, PhotoFeatures]:
-        """Return the current deep fingerprints that these have."""
-        query = select(DEEP.light_id, DEEP.codes, DEEP.thumbnail, DEEP.version).where(DEEP.light_id.in_(light_ids))
-        rows = [row for row in await self.database.rows(query) if self._is_current(row)] if light_ids else []
-        return {row.light_id: PhotoFeatures(row.codes, row.thumbnail, row.version) for row in rows}
+    async def features(self, photo_ids: Collection[int]) -> dict[int, PhotoFeatures]:
+        """Return the current features that these have."""
+        query = select(FEATURE.photo_id, FEATURE.codes, FEATURE.thumbnail, FEATURE.version).where(
+            FEATURE.photo_id.in_(photo_ids)
+        )
+        rows = [row for row in await self.database.rows(query) if self._is_current(row)] if photo_ids else []
+        return {row.photo_id: PhotoFeatures(row.codes, row.thumbnail, row.version) for row in rows}
 
     async def sample(self, count: int, choice: Random) -> list[Place]:
         """Return some images' places, in the order of their ids."""
@@ -305,15 +307,15 @@ class Store:
     async def backlog(self, *, after: int, limit: int) -> list[BacklogEntry]:
         """Return entries of the backlog, in the order of their fingerprints' ids, from beyond one of them."""
         twin = t.images.alias()
-        first = select(func.min(twin.c.id)).where(twin.c.light_id == LIGHT.id).correlate(t.light_fingerprints)
+        first = select(func.min(twin.c.id)).where(twin.c.photo_id == PHOTO.id).correlate(t.photos)
         rows = await self.database.rows(
-            select(LIGHT.id.label("light_id"), LIGHT.sha256, IMAGE.path, IMAGE.path_sha256, t.users.c.username)
+            select(PHOTO.id.label("photo_id"), PHOTO.sha256, IMAGE.path, IMAGE.path_sha256, t.users.c.username)
             .add_columns(*[IMAGE[name] for name in STAMP_NAMES])
-            .select_from(t.light_fingerprints)
+            .select_from(t.photos)
             .join(t.images, IMAGE.id == first.scalar_subquery())
             .join(t.users)
-            .where(LIGHT.id > after, self._lacks_deep())
-            .order_by(LIGHT.id)
+            .where(PHOTO.id > after, self._lacks_features())
+            .order_by(PHOTO.id)
             .limit(limit)
         )
         keys = [row.path_sha256 for row in rows]
@@ -323,7 +325,7 @@ class Store:
         failed = {row.path_sha256: _ledger_record(row) for row in failures}
         return [
             BacklogEntry(
-                light_id=row.light_id,
+                photo_id=row.photo_id,
                 sha256=row.sha256,
                 place=Place(row.username, row.path),
                 stamp=_stamp(row),
@@ -335,8 +337,8 @@ class Store:
     async def stats(self) -> Stats:
         """Return the figures of the store; rows without the current version of their fingerprints are backlog."""
         point = await self.checkpoint()
-        is_outdated = or_(LIGHT.version != self._versions.light, self._lacks_deep())
-        outdated = select(func.count()).select_from(t.light_fingerprints).where(is_outdated)
+        is_outdated = or_(PHOTO.version != self._versions.hashes, self._lacks_features())
+        outdated = select(func.count()).select_from(t.photos).where(is_outdated)
         counted = {
             "backlog": outdated,
             "unreadable": select(func.count()).select_from(t.unreadable_files),
@@ -359,12 +361,12 @@ class Store:
             reports=row.reports,
         )
 
-    def _lacks_deep(self) -> ColumnElement[bool]:
-        is_current = and_(DEEP.light_id == LIGHT.id, DEEP.version == self._versions.deep)
-        return not_(exists().where(is_current).correlate(t.light_fingerprints))
+    def _lacks_features(self) -> ColumnElement[bool]:
+        is_current = and_(FEATURE.photo_id == PHOTO.id, FEATURE.version == self._versions.features)
+        return not_(exists().where(is_current).correlate(t.photos))
 
     def _is_current(self, row: Row[Any]) -> bool:
-        return bool(row.version == self._versions.deep)
+        return bool(row.version == self._versions.features)
 
     async def _written_after(self, revision: int, query: Select[Any]) -> AsyncIterator[Sequence[Row[Any]]]:
         """Yield pages of a query by revision and id, which are its second and first column, from beyond a revision."""
@@ -384,7 +386,7 @@ class Store:
             ids=np.array(ids, dtype=np.int64),
             pdq=np.frombuffer(b"".join(pdq), np.uint8).reshape(-1, 32),
             dhash=np.frombuffer(b"".join(dhash), np.uint8).reshape(-1, 8),
-            is_searchable=(np.array(flat_percent) < FLAT_PERCENT) & (np.array(versions) == self._versions.light),
+            is_searchable=(np.array(flat_percent) < FLAT_PERCENT) & (np.array(versions) == self._versions.hashes),
         )
 
 
@@ -458,9 +460,9 @@ def _daemon_status(row: Row[Any]) -> DaemonStatus:
     )
 
 
-def _light(row: Row[Any]) -> PhotoHashes:
+def _hashes(row: Row[Any]) -> PhotoHashes:
     values = row._asdict()
-    return PhotoHashes(**{name: values[name] for name in LIGHT_NAMES})
+    return PhotoHashes(**{name: values[name] for name in HASH_NAMES})
 
 
 def _stamp(row: Row[Any]) -> FileStamp:

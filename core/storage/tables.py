@@ -76,8 +76,8 @@ users = Table(
 )
 """The accounts that have an image."""
 
-light_fingerprints = Table(
-    "light_fingerprints",
+photos = Table(
+    "photos",
     metadata,
     Column("id", Key, primary_key=True),
     Column("sha256", Digest, nullable=False, unique=True),
@@ -93,24 +93,24 @@ light_fingerprints = Table(
 )
 """One row a distinct file content: byte-identical photos of several accounts share it."""
 
-deep_fingerprints = Table(
-    "deep_fingerprints",
+photo_features = Table(
+    "photo_features",
     metadata,
-    Column("light_id", Key, ForeignKey("light_fingerprints.id", ondelete="CASCADE"), primary_key=True),
+    Column("photo_id", Key, ForeignKey("photos.id", ondelete="CASCADE"), primary_key=True),
     Column("codes", Codes, nullable=False),
     Column("thumbnail", Codes, nullable=False),
     Column("version", SmallInteger, nullable=False, index=True),
     Column("revision", BigInteger, nullable=False, index=True),
     **OPTIONS,
 )
-"""Local features and a small grey copy, one row a light fingerprint; those without one are the backlog."""
+"""Local features and a small grey copy, one row a photo; photos without one are the backlog."""
 
 images = Table(
     "images",
     metadata,
     Column("id", Key, primary_key=True),
     Column("user_id", Key, ForeignKey("users.id"), nullable=False, index=True),
-    Column("light_id", Key, ForeignKey("light_fingerprints.id"), nullable=False, index=True),
+    Column("photo_id", Key, ForeignKey("photos.id"), nullable=False, index=True),
     Column("path", PathBytes, nullable=False),
     Column("path_sha256", Digest, nullable=False, unique=True),
     *_stamp_columns(),
@@ -140,7 +140,7 @@ unreadable_files = Table(
 tombstones = Table(
     "tombstones",
     metadata,
-    Column("light_id", Key, primary_key=True, autoincrement=False),
+    Column("photo_id", Key, primary_key=True, autoincrement=False),
     Column("revision", BigInteger, nullable=False, index=True),
     **OPTIONS,
 )
@@ -227,7 +227,7 @@ reply_matches = Table(
     Column("picture", SmallInteger, primary_key=True, autoincrement=False),
     Column("position", Integer, primary_key=True, autoincrement=False),
     Column("user_id", Key, ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
-    Column("light_id", BigInteger, nullable=False),
+    Column("photo_id", BigInteger, nullable=False),
     Column("is_similar", SmallInteger, nullable=False),
     Column("confidence", Double, nullable=False),
     Column("how", Sentence, nullable=False),

@@ -28,10 +28,10 @@ from core.model import (
 from core.storage.database import KEYS_A_QUERY
 from core.storage.tables import (
     checkpoint,
-    deep_fingerprints,
     images,
-    light_fingerprints,
     opt_outs,
+    photo_features,
+    photos,
     tombstones,
     unreadable_files,
     users,
@@ -74,12 +74,12 @@ async def apply(connection: AsyncConnection, changes: Sequence[Change]) -> None:
     batch = _Batch(connection, await _next_revision(connection))
     unwanted = await opted_out(connection)
     changes = [change for change in changes if _username(change) not in unwanted]
-    await batch.relocate(_only(MoveImage, changes))
-    await batch.remember(_only(PutImage, changes))
-    await batch.reject(_only(PutFailure, changes))
-    await batch.forget([change.path for change in _only(RemoveFile, changes)])
-    await batch.bury_what_nobody_has()
-    await batch.deepen(_only(PutFeatures, changes))
+    await batch.move_images(_only(MoveImage, changes))
+    await batch.put_images(_only(PutImage, changes))
+    await batch.put_failures(_only(PutFailure, changes))
+    await batch.remove_files([change.path for change in _only(RemoveFile, changes)])
+    await batch.remove_orphans()
+    await batch.put_features(_only(PutFeatures, changes))
     await batch.count()
 
 
@@ -87,7 +87,7 @@ async def erase(connection: AsyncConnection, username: str) -> Erased:
     """Remove all that is known of an account, in the caller's transaction."""
     batch = _Batch(connection, revision := await _next_revision(connection))
     images = await batch.erase(username)
-    await batch.bury_what_nobody_has()
+    await batch.remove_orphans()
     await batch.count()
     return Erased(images, revision)
 
@@ -104,7 +104,7 @@ async def _next_revision(connection: AsyncConnection) -> int:
 
 
 def _username(change: Change) -> str | None:
-    """Return whose record a change adds to; None where it only takes away, or deepens what is there."""
+    """Return whose record a change adds to; None where it only takes away, or adds features to what is there."""
     match change:
         case PutImage(place=place) | MoveImage(place=place):
             return place.username
@@ -123,12 +123,12 @@ class _Batch:
     def __init__(self, connection: AsyncConnection, revision: int) -> None:
         self._connection = connection
         self._revision = revision
-        self._left_lights: set[int] = set()
+        self._left_photos: set[int] = set()
         self._left_users: set[int] = set()
         self._more_images = 0
         self._has_new_images = False
 
-    async def relocate(self, changes: Sequence[MoveImage]) -> None:
+    async def move_images(self, changes: Sequence[MoveImage]) -> None:
         """Let rows stand for other paths; a row that stood for such a path goes."""
         if not changes:
             return
@@ -144,15 +144,15 @@ class _Batch:
         await self._update_images(rows)
         await self._settle(keys)
 
-    async def remember(self, changes: Sequence[PutImage]) -> None:
+    async def put_images(self, changes: Sequence[PutImage]) -> None:
         """Put the rows of files whose content is known, and their fingerprints."""
         if not changes:
             return
-        lights = await self._light_ids([change.light for change in changes])
+        photo_ids = await self._photo_ids([change.hashes for change in changes])
         accounts = await self._user_ids(change.place for change in changes)
         rows = {
             path_key(change.place.path): {
-                "light_id": lights[change.light.sha256],
+                "photo_id": photo_ids[change.hashes.sha256],
                 **_file_row(change.place, change.stamp, accounts),
             }
             for change in changes
@@ -166,7 +166,7 @@ class _Batch:
         self._has_new_images |= bool(new)
         await self._settle(list(rows))
 
-    async def reject(self, changes: Sequence[PutFailure]) -> None:
+    async def put_failures(self, changes: Sequence[PutFailure]) -> None:
         """Put files in the ledger; an image of older content at such a path goes, unless the fault may pass."""
         if not changes:
             return
@@ -178,7 +178,7 @@ class _Batch:
         await self._settle(keys)
         await self._insert(unreadable_files, [_ledger_row(change.entry) for change in changes])
 
-    async def forget(self, paths: Sequence[bytes]) -> None:
+    async def remove_files(self, paths: Sequence[bytes]) -> None:
         """Remove images and ledger entries."""
         if not paths:
             return
@@ -193,33 +193,35 @@ class _Batch:
         await self._connection.execute(delete(unreadable_files).where(unreadable_files.c.username == username))
         return -self._more_images
 
-    async def bury_what_nobody_has(self) -> None:
+    async def remove_orphans(self) -> None:
         """Remove fingerprints and users without an image; a fingerprint leaves a tombstone."""
-        lights = sorted(self._left_lights)
-        for start in range(0, len(lights), KEYS_A_QUERY):
-            await self._bury(set(lights[start : start + KEYS_A_QUERY]))
+        photo_ids = sorted(self._left_photos)
+        for start in range(0, len(photo_ids), KEYS_A_QUERY):
+            await self._remove_photos(set(photo_ids[start : start + KEYS_A_QUERY]))
         active = select(images.c.user_id).where(images.c.user_id.in_(self._left_users)).distinct()
         idle = self._left_users.difference(await self._connection.scalars(active))
         await self._connection.execute(delete(users).where(users.c.id.in_(idle)))
 
-    async def _bury(self, lights: set[int]) -> None:
-        owned = select(images.c.light_id).where(images.c.light_id.in_(lights))
-        orphans = lights.difference(await self._connection.scalars(owned))
-        await self._insert(tombstones, [{"light_id": light, "revision": self._revision} for light in sorted(orphans)])
-        await self._connection.execute(delete(light_fingerprints).where(light_fingerprints.c.id.in_(orphans)))
+    async def _remove_photos(self, photo_ids: set[int]) -> None:
+        owned = select(images.c.photo_id).where(images.c.photo_id.in_(photo_ids))
+        orphans = photo_ids.difference(await self._connection.scalars(owned))
+        await self._insert(
+            tombstones, [{"photo_id": photo_id, "revision": self._revision} for photo_id in sorted(orphans)]
+        )
+        await self._connection.execute(delete(photos).where(photos.c.id.in_(orphans)))
 
-    async def deepen(self, changes: Sequence[PutFeatures]) -> None:
-        """Put deep fingerprints in the place of older ones, where the bytes still have an image."""
+    async def put_features(self, changes: Sequence[PutFeatures]) -> None:
+        """Put features in the place of older ones, where the bytes still have an image."""
         if not changes:
             return
-        ids = light_fingerprints.c.id
-        wanted = {change.light_id: change.deep for change in changes}
+        ids = photos.c.id
+        wanted = {change.photo_id: change.features for change in changes}
         await self._settle([path_key(change.path) for change in changes])
         known = set(await self._connection.scalars(select(ids).where(ids.in_(wanted))))
-        await self._connection.execute(delete(deep_fingerprints).where(deep_fingerprints.c.light_id.in_(known)))
+        await self._connection.execute(delete(photo_features).where(photo_features.c.photo_id.in_(known)))
         await self._insert(
-            deep_fingerprints,
-            [{"light_id": light_id, **_fields(wanted[light_id]), "revision": self._revision} for light_id in known],
+            photo_features,
+            [{"photo_id": photo_id, **_fields(wanted[photo_id]), "revision": self._revision} for photo_id in known],
         )
 
     async def count(self) -> None:
@@ -228,19 +230,19 @@ class _Batch:
         more = checkpoint.c.images + self._more_images
         await self._connection.execute(update(checkpoint).values(images=more, **now))
 
-    async def _light_ids(self, lights: Sequence[PhotoHashes]) -> dict[bytes, int]:
+    async def _photo_ids(self, photos_hashes: Sequence[PhotoHashes]) -> dict[bytes, int]:
         """Return the row ids of fingerprints by SHA-256; those missing or of another version are written."""
-        wanted = {light.sha256: light for light in lights}
-        table = light_fingerprints
+        wanted = {one.sha256: one for one in photos_hashes}
+        table = photos
         found = await self._connection.execute(
             select(table.c.sha256, table.c.id, table.c.version).where(table.c.sha256.in_(wanted))
         )
-        versions = {sha256: (light_id, version) for sha256, light_id, version in found}
-        rows = {sha256: {**_fields(light), "revision": self._revision} for sha256, light in wanted.items()}
+        versions = {sha256: (photo_id, version) for sha256, photo_id, version in found}
+        rows = {sha256: {**_fields(one), "revision": self._revision} for sha256, one in wanted.items()}
         await self._insert(table, [row for sha256, row in rows.items() if sha256 not in versions])
-        for sha256, (light_id, version) in versions.items():
+        for sha256, (photo_id, version) in versions.items():
             if version != wanted[sha256].version:
-                await self._connection.execute(update(table).where(table.c.id == light_id).values(rows[sha256]))
+                await self._connection.execute(update(table).where(table.c.id == photo_id).values(rows[sha256]))
         return await self._pairs(table.c.sha256, table.c.id, list(wanted))
 
     async def _user_ids(self, places: Iterable[Place]) -> dict[str, int]:
@@ -255,10 +257,10 @@ class _Batch:
 
     async def _leave(self, which: ColumnElement[bool]) -> None:
         """Note the fingerprints and users of images that are about to change."""
-        for light_id, user_id in await self._connection.execute(
-            select(images.c.light_id, images.c.user_id).where(which)
+        for photo_id, user_id in await self._connection.execute(
+            select(images.c.photo_id, images.c.user_id).where(which)
         ):
-            self._left_lights.add(light_id)
+            self._left_photos.add(photo_id)
             self._left_users.add(user_id)
 
     async def _drop(self, which: ColumnElement[bool]) -> None:

@@ -93,11 +93,11 @@ class PhotoWorkers:
         return not self._is_refused
 
     async def hash_file(self, path: bytes) -> FileHashes:
-        """Read a file and make its light fingerprint; raises ImageError or PathError."""
+        """Read a file and make its hashes; raises ImageError or PathError."""
         return await self._run(hash_file, path)
 
     async def hash_bytes(self, data: bytes) -> PhotoHashes:
-        """Make the light fingerprint of a picture; raises ImageError."""
+        """Make the hashes of a picture; raises ImageError."""
         if len(data) > MAX_BYTES:
             raise too_many_bytes(len(data))
         return await self._run(hash_bytes, data)
@@ -107,7 +107,7 @@ class PhotoWorkers:
         return await self._run(digest_file, path)
 
     async def extract_features(self, path: bytes) -> FileFeatures:
-        """Read a file and make its deep fingerprint; raises ImageError or PathError."""
+        """Read a file and make its features; raises ImageError or PathError."""
         return await self._run(extract_features, path)
 
     async def describe(self, data: bytes, sizes: Pass) -> Description:

@@ -17,10 +17,10 @@ VERSIONS = Versions(HASHES_VERSION, FEATURES_VERSION)
 
 @dataclass(frozen=True, slots=True)
 class FileHashes:
-    """The light fingerprint of a file, and the stamp of the bytes it was made from."""
+    """The hashes of a file, and the stamp of the bytes it was made from."""
 
     stamp: FileStamp
-    light: PhotoHashes
+    hashes: PhotoHashes
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +33,15 @@ class FileDigest:
 
 @dataclass(frozen=True, slots=True)
 class FileFeatures:
-    """The deep fingerprint of a file, and the SHA-256 of the bytes it was made from."""
+    """The features of a file, and the SHA-256 of the bytes it was made from."""
 
     sha256: bytes
-    deep: PhotoFeatures
+    features: PhotoFeatures
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Description:
-    """A query image as the deep search sees it: grey pixels (rows, columns) uint8, and their features."""
+    """A query image as the search by features sees it: grey pixels (rows, columns) uint8, and their features."""
 
     pixels: NDArray[np.uint8]
     features: QueryFeatures
@@ -49,7 +49,7 @@ class Description:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Question:
-    """Candidates (id, deep fingerprint) to be looked for in a query, or in its mirror image."""
+    """Candidates (id, features) to be looked for in a query, or in its mirror image."""
 
     description: Description
     candidates: Sequence[tuple[int, PhotoFeatures]]
@@ -57,13 +57,13 @@ class Question:
 
 
 def hash_file(path: bytes) -> FileHashes:
-    """Read a file and make its light fingerprint; raises ImageError or PathError."""
+    """Read a file and make its hashes; raises ImageError or PathError."""
     file = read_file(path)
     return FileHashes(file.stamp, hash_bytes(file.data))
 
 
 def hash_bytes(data: bytes) -> PhotoHashes:
-    """Make the light fingerprint of a picture; raises ImageError."""
+    """Make the hashes of a picture; raises ImageError."""
     return fingerprint(decode(data), sha256_of(data))
 
 
@@ -74,7 +74,7 @@ def digest_file(path: bytes) -> FileDigest:
 
 
 def extract_features(path: bytes) -> FileFeatures:
-    """Read a file and make its deep fingerprint; raises ImageError or PathError."""
+    """Read a file and make its features; raises ImageError or PathError."""
     file = read_file(path)
     return FileFeatures(sha256_of(file.data), photo_features(decode(file.data)))
 

@@ -79,7 +79,7 @@ class Reader(Protocol):
 class Lights(Protocol):
     """What knows the fingerprints of bytes."""
 
-    async def light(self, sha256: bytes) -> PhotoHashes | None: ...
+    async def hashes(self, sha256: bytes) -> PhotoHashes | None: ...
 
 
 class Reconciler:
@@ -130,28 +130,28 @@ class Reconciler:
         if file.known and _is_remounted(file.known, file.stamp):
             return FileOutcome.UNCHANGED, MoveImage(file.known.image_id, file.place, file.stamp)
         new = FileOutcome.UPDATED if file.known else FileOutcome.ADDED
-        if (twin := self._same_inode(file)) and (light := await self._light(twin.sha256)):
+        if (twin := self._same_inode(file)) and (hashes := await self._hashes(twin.sha256)):
             if self._has_left(twin):
                 return FileOutcome.MOVED, self._relocation(twin, file.place, file.stamp)
-            return new, PutImage(file.place, file.stamp, light)
+            return new, PutImage(file.place, file.stamp, hashes)
         if file.stamp.size in self._sizes_read or any(twin.stamp.size == file.stamp.size for twin in file.relatives):
             digest = await self._reader.digest_file(self._path(file.place.path))
-            if light := await self._light(digest.sha256):
-                return self._known_bytes(file, digest.stamp, light, new)
+            if hashes := await self._hashes(digest.sha256):
+                return self._known_bytes(file, digest.stamp, hashes, new)
         self._sizes_read.add(file.stamp.size)
         read = await self._reader.hash_file(self._path(file.place.path))
-        return new, PutImage(file.place, read.stamp, read.light)
+        return new, PutImage(file.place, read.stamp, read.hashes)
 
     def _known_bytes(
-        self, file: Found, stamp: FileStamp, light: PhotoHashes, new: FileOutcome
+        self, file: Found, stamp: FileStamp, hashes: PhotoHashes, new: FileOutcome
     ) -> tuple[FileOutcome, Change]:
         """Decide about a file whose bytes have a fingerprint already."""
-        if file.known and file.known.sha256 == light.sha256:
-            return FileOutcome.UNCHANGED, PutImage(file.place, stamp, light)
+        if file.known and file.known.sha256 == hashes.sha256:
+            return FileOutcome.UNCHANGED, PutImage(file.place, stamp, hashes)
         for twin in file.relatives:
-            if twin.sha256 == light.sha256 and not file.known and self._has_left(twin):
+            if twin.sha256 == hashes.sha256 and not file.known and self._has_left(twin):
                 return FileOutcome.MOVED, self._relocation(twin, file.place, stamp)
-        return new, PutImage(file.place, stamp, light)
+        return new, PutImage(file.place, stamp, hashes)
 
     def _same_inode(self, file: Found) -> ImageRecord | None:
         return next((one for one in file.relatives if one.stamp == file.stamp and one.place != file.place), None)
@@ -164,8 +164,8 @@ class Reconciler:
         self.relocated.add(image.image_id)
         return MoveImage(image.image_id, place, stamp)
 
-    async def _light(self, sha256: bytes) -> PhotoHashes | None:
-        return self._batch.light(sha256) or await self._store.light(sha256)
+    async def _hashes(self, sha256: bytes) -> PhotoHashes | None:
+        return self._batch.hashes(sha256) or await self._store.hashes(sha256)
 
     def _path(self, path: bytes) -> bytes:
         return os.path.join(self._root, path)

@@ -27,7 +27,7 @@ class WriteBatch:
         self._writing = asyncio.Lock()
         self._failure: IgSearchError | None = None
 
-    def light(self, sha256: bytes) -> PhotoHashes | None:
+    def hashes(self, sha256: bytes) -> PhotoHashes | None:
         """Return the fingerprint of these bytes if it is on its way."""
         return self._lights.get(sha256)
 
@@ -37,7 +37,7 @@ class WriteBatch:
         """
         self._waiting.append((change, on_record))
         if isinstance(change, PutImage):
-            self._lights[change.light.sha256] = change.light
+            self._lights[change.hashes.sha256] = change.hashes
         async with self._writing:
             if len(self._waiting) >= BATCH_FILES:
                 await self._write_some()
@@ -59,5 +59,5 @@ class WriteBatch:
             raise
         for change, on_record in part:
             if isinstance(change, PutImage):
-                self._lights.pop(change.light.sha256, None)
+                self._lights.pop(change.hashes.sha256, None)
             on_record()

@@ -127,7 +127,7 @@ class ChangeDetector:
 
     def _lose(self, fault: str) -> None:
         if fault != self.fault:
-            logger.warning("root suspicious: %s", fault)
+            logger.warning("dataset suspicious: %s", fault)
         self.identity, self.fault = None, fault
 
 

@@ -73,7 +73,7 @@ class Nobody:
 
     async def remove_old(self, now: datetime) -> None: ...
 
-    async def picture(self, light_id: int, usernames: Sequence[str]) -> bytes | None:
+    async def picture(self, photo_id: int, usernames: Sequence[str]) -> bytes | None:
         return None
 
     async def note_front_end(self, status: FrontEndStatus) -> None: ...

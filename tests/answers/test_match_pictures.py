@@ -35,11 +35,11 @@ class PhotoLookup:
         self.image = ReferenceImage(7, place, fingerprint(photo, sha256_of(data)))
         self.kept = photo_features(photo)
 
-    async def references(self, light_ids: Collection[int]) -> list[ReferenceImage]:
-        return [self.image] if 7 in light_ids else []
+    async def references(self, photo_ids: Collection[int]) -> list[ReferenceImage]:
+        return [self.image] if 7 in photo_ids else []
 
-    async def deep(self, light_ids: Collection[int]) -> dict[int, PhotoFeatures]:
-        return {7: self.kept} if 7 in light_ids else {}
+    async def features(self, photo_ids: Collection[int]) -> dict[int, PhotoFeatures]:
+        return {7: self.kept} if 7 in photo_ids else {}
 
 
 def put(root: Path, data: bytes) -> None:
@@ -77,12 +77,12 @@ async def test_the_thumbnail_stands_in_for_a_file_that_changed(tmp_path: Path, c
     assert np.abs(grey[:, :, 0] - grey[:, :, 2]).max() <= 4
 
 
-@pytest.mark.parametrize(("light_id", "owners"), [(7, ["bob"]), (8, ["anna"]), (7, [])])
-async def test_nothing_is_shown_of_who_has_it_not(tmp_path: Path, light_id: int, owners: list[str]) -> None:
+@pytest.mark.parametrize(("photo_id", "owners"), [(7, ["bob"]), (8, ["anna"]), (7, [])])
+async def test_nothing_is_shown_of_who_has_it_not(tmp_path: Path, photo_id: int, owners: list[str]) -> None:
     """An image is shown for its account only, and only while it has it."""
     put(tmp_path, FILE)
 
-    assert await MatchPictures(PhotoLookup(FILE), Reader(), tmp_path).picture(light_id, owners) is None
+    assert await MatchPictures(PhotoLookup(FILE), Reader(), tmp_path).picture(photo_id, owners) is None
 
 
 async def test_an_extreme_shape_is_shown_with_margins(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ async def test_a_picture_is_fetched_and_searched() -> None:
     served = await queue_for(Engine()).search(ANNA, picture)
 
     assert [match.username for match in served.outcome.matches] == ["anna"]
-    assert served.outcome.matches[0].light_id == 7
+    assert served.outcome.matches[0].photo_id == 7
     assert (served.reading, served.search) == (0.004, 0.008)
 
 

@@ -37,7 +37,7 @@ IGNORED_FOLDERS = [b".trash", b"@eaDir", b"__MACOSX", b"#recycle", b"lost+found"
 
 
 def test_the_first_folder_is_the_username():
-    """A photo belongs to the folder below the dataset, however deep it lies."""
+    """A photo belongs to the folder below the dataset, however features it lies."""
     paths = [b"abc/photo.jpg", b"abc/2024/05/photo.jpg"]
 
     assert [locate(path) for path in paths] == [Place("abc", path) for path in paths]
@@ -93,7 +93,7 @@ def test_what_lies_in_a_systems_folder_is_ignored(name):
     assert is_ignored_folder(name)
     assert locate(name + b"/1.jpg") is None
     assert locate(b"abc/" + name + b"/1.jpg") is None
-    assert locate(b"abc/2024/" + name + b"/deep/1.jpg") is None
+    assert locate(b"abc/2024/" + name + b"/features/1.jpg") is None
 
 
 @pytest.mark.parametrize("name", [b"photo.part.jpg", b"ids", b"tmp", b"json", b"my.txt.png", b"mp4", b"idea.jpg"])

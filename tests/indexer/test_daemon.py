@@ -65,13 +65,13 @@ class Counts(Meter):
 
     def __init__(self) -> None:
         self.files: Counter[str] = Counter()
-        self.deep = 0
+        self.features = 0
 
     def filed(self, outcome: str, files: int = 1) -> None:
         self.files[outcome] += files
 
-    def deepened(self) -> None:
-        self.deep += 1
+    def features_added(self) -> None:
+        self.features += 1
 
 
 class Bench:
@@ -138,7 +138,7 @@ class Bench:
 
     async def is_suspicious(self) -> bool:
         daemon = (await self.stats()).daemon
-        return daemon is not None and daemon.state == "root suspicious"
+        return daemon is not None and daemon.state == "dataset suspicious"
 
     async def has_failures(self, count: int) -> bool:
         return len(await self.store.ledger()) == count
@@ -392,23 +392,23 @@ async def test_an_unreadable_photo_is_in_the_ledger_until_it_changes(bench: Benc
 
 
 async def test_the_backlog_is_worked_off(bench: Bench) -> None:
-    """Every photo gets its deep fingerprint, and one of an older version its new light one, while the daemon runs."""
+    """Every photo gets its features, and one of an older version its new hashes, while the daemon runs."""
     contents = bench.put_all("anna")
     async with bench.daemon():
         await bench.until_record_is(contents)
         await bench.until(bench.is_worked_off)
     [first, *_] = (await bench.store.record("anna")).values()
-    light = await bench.store.light(first.sha256)
-    assert light
+    hashes = await bench.store.hashes(first.sha256)
+    assert hashes
     async with bench.store.writer():
-        outdated = PutImage(first.place, first.stamp, _of_version(light, 0))
+        outdated = PutImage(first.place, first.stamp, _of_version(hashes, 0))
         await bench.store.write([outdated])
     waiting = (await bench.stats()).backlog
     async with bench.daemon():
         await bench.until(bench.is_worked_off)
 
     assert waiting == 1
-    assert await bench.store.light(first.sha256) == light
+    assert await bench.store.hashes(first.sha256) == hashes
     assert len(await bench.record()) == len(contents)
 
 
@@ -458,7 +458,7 @@ async def test_what_comes_on_record_is_counted_once(bench: Bench) -> None:
         await bench.until(lambda: bench.is_scanned_after(before))
 
     assert bench.meter.files == {"added": 8, "updated": 1, "moved": 1, "removed": 1, "unreadable": 1}
-    assert bench.meter.deep == 9
+    assert bench.meter.features == 9
 
 
 async def test_the_end_is_told(bench: Bench) -> None:
@@ -503,8 +503,8 @@ async def _is_told_of_events(bench: Bench) -> bool:
     return daemon is not None and daemon.emitter == "events"
 
 
-def _of_version(light, version):
-    return type(light)(**{name: getattr(light, name) for name in light.__dataclass_fields__} | {"version": version})
+def _of_version(hashes, version):
+    return type(hashes)(**{name: getattr(hashes, name) for name in hashes.__dataclass_fields__} | {"version": version})
 
 
 async def _is_false(answer: Awaitable[bool]) -> bool:

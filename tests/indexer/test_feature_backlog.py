@@ -48,7 +48,7 @@ class SlowDisk:
 
 
 class Bench:
-    """A dataset whose photos have light fingerprints."""
+    """A dataset whose photos have hashes."""
 
     def __init__(self, root: Path, store: Store, workers: PhotoWorkers) -> None:
         self.root = root
@@ -70,15 +70,15 @@ class Bench:
             removal = Removal(pause_seconds=0)
             await FullScan(self.options, removal, store=self.store, reader=self.workers, progress=Ears()).run()
 
-    def deepening(self, reader=None) -> FeatureBacklog:
+    def new_backlog(self, reader=None) -> FeatureBacklog:
         reader, self.pool = reader or self.workers, TaskPool(2)
         return FeatureBacklog(self.options, store=self.store, reader=reader, pool=self.pool, heard=self.ears.advance)
 
-    async def run(self, deepening: FeatureBacklog, is_over=lambda: False) -> int:
+    async def run(self, backlog: FeatureBacklog, is_over=lambda: False) -> int:
         """Go on with a pass, and return how many got their part by it so far."""
         async with self.store.writer():
-            await deepening.run(is_over)
-        return deepening.done
+            await backlog.run(is_over)
+        return backlog.done
 
     async def backlog(self) -> int:
         return (await self.store.stats()).backlog
@@ -93,17 +93,17 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     await store.close()
 
 
-async def test_every_photo_gets_its_deep_fingerprint_once(bench: Bench) -> None:
+async def test_every_photo_gets_its_features_once(bench: Bench) -> None:
     """After one run nothing waits; the next has nothing to do."""
     await bench.index(5)
 
-    first = await bench.run(bench.deepening())
-    second = await bench.run(bench.deepening())
+    first = await bench.run(bench.new_backlog())
+    second = await bench.run(bench.new_backlog())
 
     assert (first, second, await bench.backlog()) == (5, 0, 0)
-    kept = await bench.store.deep(range(1, 6))
+    kept = await bench.store.features(range(1, 6))
     assert len(kept) == 5
-    assert all(deep.codes and deep.thumbnail for deep in kept.values())
+    assert all(features.codes and features.thumbnail for features in kept.values())
 
 
 async def test_what_changed_or_vanished_stays_in_the_backlog(bench: Bench) -> None:
@@ -113,7 +113,7 @@ async def test_what_changed_or_vanished_stays_in_the_backlog(bench: Bench) -> No
     (bench.root / "anna" / "1.jpg").unlink()
     (bench.root / "anna" / "2.jpg").write_bytes(b"no picture")
 
-    done = await bench.run(bench.deepening())
+    done = await bench.run(bench.new_backlog())
 
     assert (done, await bench.backlog()) == (1, 3)
 
@@ -123,13 +123,13 @@ async def test_a_file_that_cannot_be_read_waits_in_the_ledger(bench: Bench) -> N
     await bench.index(3)
     disk = SlowDisk()
 
-    done = await bench.run(bench.deepening(disk))
-    await bench.run(bench.deepening(disk))
+    done = await bench.run(bench.new_backlog(disk))
+    await bench.run(bench.new_backlog(disk))
     tried = disk.tried
     [first, *_] = (await bench.store.ledger()).values()
     assert first.next_retry
     bench.now = first.next_retry
-    await bench.run(bench.deepening(disk))
+    await bench.run(bench.new_backlog(disk))
     [again, *_] = (await bench.store.ledger()).values()
 
     assert (done, await bench.backlog()) == (0, 3)
@@ -139,12 +139,12 @@ async def test_a_file_that_cannot_be_read_waits_in_the_ledger(bench: Bench) -> N
 
 
 async def test_a_file_that_can_be_read_again_leaves_the_ledger(bench: Bench) -> None:
-    """Once it has its deep fingerprint, nothing is said against it any more."""
+    """Once it has its features, nothing is said against it any more."""
     await bench.index(1)
-    await bench.run(bench.deepening(SlowDisk()))
+    await bench.run(bench.new_backlog(SlowDisk()))
     bench.now += timedelta(hours=1)
 
-    done = await bench.run(bench.deepening())
+    done = await bench.run(bench.new_backlog())
 
     assert (done, await bench.store.ledger()) == (1, {})
 
@@ -152,26 +152,26 @@ async def test_a_file_that_can_be_read_again_leaves_the_ledger(bench: Bench) -> 
 async def test_a_pass_goes_on_where_it_was_interrupted(bench: Bench) -> None:
     """A pass that had to make room for something else takes up where it was, and ends with nothing waiting."""
     await bench.index(40)
-    deepening = bench.deepening()
+    backlog = bench.new_backlog()
 
-    first = await bench.run(deepening, is_over=lambda: len(bench.ears.heard) > 3)
-    was_at_end = deepening.is_at_end
-    both = await bench.run(deepening)
+    first = await bench.run(backlog, is_over=lambda: len(bench.ears.heard) > 3)
+    was_at_end = backlog.is_at_end
+    both = await bench.run(backlog)
 
     assert 0 < first < 40
     assert not was_at_end
-    assert (both, deepening.is_at_end, await bench.backlog()) == (40, True, 0)
+    assert (both, backlog.is_at_end, await bench.backlog()) == (40, True, 0)
 
 
 async def test_a_stopped_run_is_continued_by_the_next(bench: Bench) -> None:
     """Stopped early, what is finished is written; the next run does the rest."""
     await bench.index(40)
-    deepening = bench.deepening()
+    backlog = bench.new_backlog()
     bench.ears.pool = bench.pool
 
-    first = await bench.run(deepening)
+    first = await bench.run(backlog)
     bench.ears.pool = None
-    second = await bench.run(bench.deepening())
+    second = await bench.run(bench.new_backlog())
 
     assert 0 < first < 40
     assert (first + second, await bench.backlog()) == (40, 0)

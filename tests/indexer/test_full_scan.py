@@ -120,14 +120,14 @@ PICTURES = [photo_bytes(seed) for seed in range(8)]
 async def test_photos_are_added_once(bench: Bench) -> None:
     """The first rescan adds every photo; the second opens none."""
     bench.put("anna/a.jpg", PICTURES[0])
-    bench.put("bob/deep/down/b", PICTURES[1])
+    bench.put("bob/features/down/b", PICTURES[1])
 
     first, second = await bench.rescan(), await bench.rescan()
 
     assert first == ScanReport(added=2)
     assert second == ScanReport(unchanged=2)
     assert (bench.eyes.digested, bench.eyes.fingerprinted) == ([], [])
-    assert await bench.record() == {b"anna/a.jpg": "anna", b"bob/deep/down/b": "bob"}
+    assert await bench.record() == {b"anna/a.jpg": "anna", b"bob/features/down/b": "bob"}
 
 
 async def test_folders_of_one_name_are_one_account(bench: Bench) -> None:
@@ -277,7 +277,7 @@ async def test_a_suspicious_root_removes_nothing(bench: Bench, remains: str) -> 
 
     assert report.removed == 0
     assert kept == 8
-    assert "Root suspicious" in sentence
+    assert "Dataset suspicious" in sentence
     assert "--remove-missing" in sentence
     assert meant.removed == (8 if remains == "empty" else 6)
 
@@ -449,19 +449,19 @@ async def test_a_stopped_rescan_is_continued_by_the_next(bench: Bench) -> None:
 
 
 async def test_an_outdated_fingerprint_is_made_again(bench: Bench) -> None:
-    """A row of another light version is fingerprinted again although the file did not change."""
+    """A row of another hashes version is fingerprinted again although the file did not change."""
     bench.put("anna/a.jpg", PICTURES[0])
     await bench.rescan()
     [image] = (await bench.store.record("anna")).values()
-    light = await bench.store.light(image.sha256)
-    assert light
+    hashes = await bench.store.hashes(image.sha256)
+    assert hashes
     async with bench.store.writer():
-        await bench.store.write([PutImage(image.place, image.stamp, replace(light, version=VERSIONS.light + 1))])
+        await bench.store.write([PutImage(image.place, image.stamp, replace(hashes, version=VERSIONS.hashes + 1))])
 
     report = await bench.rescan()
 
     assert report == ScanReport(updated=1)
-    assert await bench.store.light(image.sha256) == light
+    assert await bench.store.hashes(image.sha256) == hashes
 
 
 async def test_a_file_that_is_being_written_is_taken_by_the_next_rescan(bench: Bench) -> None:

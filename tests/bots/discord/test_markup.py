@@ -27,7 +27,7 @@ async def test_every_page_keeps_discords_limits(album: list[Outcome], language: 
     """Whatever an album comes to, each page fits: embeds, their parts, all of them together, buttons and their ids."""
     reply = compose(album, language, now=NOW, page=page)
 
-    embeds = embeds_of(reply, {entry.light_id: "match.jpg" for entry in reply.entries})
+    embeds = embeds_of(reply, {entry.photo_id: "match.jpg" for entry in reply.entries})
     items = view_of(reply, LARGEST, language).to_components()
 
     assert 0 < len(embeds) <= MOST_EMBEDS

@@ -75,13 +75,13 @@ async def test_what_is_missing_is_named(tmp_path: Path) -> None:
     """A dropped table and a dropped column, and tables without their version."""
     execute = await sqlite(tmp_path / "s.db")
     execute("DROP TABLE tombstones")
-    execute("ALTER TABLE light_fingerprints DROP COLUMN width")
+    execute("ALTER TABLE photos DROP COLUMN width")
 
     [dropped] = faults(check_schema(await facts_of(tmp_path / "s.db")))
     execute("DROP TABLE alembic_version")
     [unknown] = faults(check_schema(await facts_of(tmp_path / "s.db")))
 
-    assert "lacks table 'tombstones', column 'width' of table 'light_fingerprints': restore a backup" in dropped
+    assert "lacks table 'tombstones', column 'width' of table 'photos': restore a backup" in dropped
     assert "has a table 'checkpoint' but no version of it" in unknown
 
 

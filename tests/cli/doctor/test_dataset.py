@@ -19,7 +19,7 @@ LOOK = "from cli.doctor.dataset import check_events; print(check_events(None)[0]
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     root = tmp_path / "images"
-    for path in ("anna/a.jpg", "anna/deep/b.jpg", "bob/c.jpg", "bob/c.json", ".hidden/d.jpg", "bob/@eaDir/e.jpg"):
+    for path in ("anna/a.jpg", "anna/features/b.jpg", "bob/c.jpg", "bob/c.json", ".hidden/d.jpg", "bob/@eaDir/e.jpg"):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_bytes(b"photo")
     return root

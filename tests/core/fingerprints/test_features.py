@@ -28,8 +28,8 @@ def pixels(picture):
     return np.asarray(picture.convert("L"))
 
 
-def test_the_same_picture_has_the_same_deep_fingerprint():
-    """Made twice, a deep fingerprint is equal byte for byte."""
+def test_the_same_picture_has_the_same_features():
+    """Made twice, features is equal byte for byte."""
     first, second = (photo_features(decode(photo_bytes(1))) for _ in range(2))
 
     assert first == second
@@ -48,13 +48,13 @@ def test_the_rotations_never_change():
 @pytest.mark.parametrize(
     "picture", [photo(3, (1080, 1350)), photo(4, (300, 2000)), Image.effect_noise((1080, 1080), 90)]
 )
-def test_a_deep_fingerprint_is_small(picture):
+def test_features_are_small(picture):
     """At most 12 KB of codes and 8 KB of thumbnail, whatever the picture; the thumbnail keeps its shape."""
-    deep = photo_features(decode(encode(picture.convert("RGB"), "PNG")))
+    features = photo_features(decode(encode(picture.convert("RGB"), "PNG")))
 
-    assert len(deep.codes) <= REFERENCE_FEATURES * FEATURE_BYTES <= 12_000
-    assert len(deep.thumbnail) <= 8_000
-    height, width = opened(deep.thumbnail).shape
+    assert len(features.codes) <= REFERENCE_FEATURES * FEATURE_BYTES <= 12_000
+    assert len(features.thumbnail) <= 8_000
+    height, width = opened(features.thumbnail).shape
     assert max(height, width) == REFERENCE_SIDE
     assert width / height == pytest.approx(picture.width / picture.height, rel=0.05)
 
@@ -64,10 +64,10 @@ def test_a_blank_picture_has_no_features(size):
     """A picture of one colour, however small, gives a fingerprint without features, and queries without any."""
     blank = Image.new("RGB", size, (90, 90, 90))
 
-    deep = photo_features(decode(encode(blank, "PNG")))
+    features = photo_features(decode(encode(blank, "PNG")))
     query = query_features(pixels(blank), FIRST_PASS)
 
-    assert (deep.codes, len(query.plain), len(query.mirrored)) == (b"", 0, 0)
+    assert (features.codes, len(query.plain), len(query.mirrored)) == (b"", 0, 0)
 
 
 @given(

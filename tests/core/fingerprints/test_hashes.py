@@ -1,4 +1,4 @@
-"""The light fingerprint stays near under what does not change a picture, and tells different pictures apart."""
+"""The hashes stay near under what does not change a picture, and tells different pictures apart."""
 
 import hashlib
 from itertools import combinations
@@ -31,7 +31,7 @@ def bits_apart(one: bytes, other: bytes) -> int:
 
 
 def looks(image: Image.Image, kind: str = "BMP", **options: object) -> PhotoHashes:
-    """Make the light fingerprint of a picture by way of a file's bytes."""
+    """Make the hashes of a picture by way of a file's bytes."""
     return hash_bytes(encode(image, kind, **options))
 
 
@@ -39,11 +39,11 @@ def test_a_fingerprint_says_what_it_is_of():
     """A fingerprint holds the SHA-256 of the bytes, the size in pixels and its version."""
     data = photo_bytes(1, "PNG", (400, 300))
 
-    light = hash_bytes(data)
+    hashes = hash_bytes(data)
 
-    assert light.sha256 == hashlib.sha256(data).digest()
-    assert (light.width, light.height, light.version) == (400, 300, HASHES_VERSION)
-    assert (len(light.dhash), len(light.pdq)) == (8, 32)
+    assert hashes.sha256 == hashlib.sha256(data).digest()
+    assert (hashes.width, hashes.height, hashes.version) == (400, 300, HASHES_VERSION)
+    assert (len(hashes.dhash), len(hashes.pdq)) == (8, 32)
 
 
 @given(seed=seeds)
@@ -63,8 +63,8 @@ def test_a_file_has_the_fingerprint_and_digest_of_its_bytes(tmp_path):
 
     of_file, digest = hash_file(bytes(path)), digest_file(bytes(path))
 
-    assert of_file.light == hash_bytes(data)
-    assert (digest.sha256, digest.stamp) == (of_file.light.sha256, of_file.stamp)
+    assert of_file.hashes == hash_bytes(data)
+    assert (digest.sha256, digest.stamp) == (of_file.hashes.sha256, of_file.stamp)
 
 
 def test_the_dhash_is_imagehash_s_own():
@@ -156,17 +156,17 @@ def test_a_line_of_text_on_one_colour_is_sparse():
     card = Image.new("RGB", (600, 600), "navy")
     card.paste("white", (100, 280, 500, 300))
 
-    light = looks(card)
+    hashes = looks(card)
 
-    assert light.is_sparse
-    assert not light.is_flat
+    assert hashes.is_sparse
+    assert not hashes.is_flat
 
 
 @given(seed=seeds)
 @settings(max_examples=20, deadline=None)
 def test_a_photo_is_neither_flat_nor_sparse(seed):
     """A picture full of detail may match."""
-    light = looks(photo(seed), "JPEG")
+    hashes = looks(photo(seed), "JPEG")
 
-    assert not light.is_flat
-    assert not light.is_sparse
+    assert not hashes.is_flat
+    assert not hashes.is_sparse

@@ -79,7 +79,7 @@ def modes() -> dict[str, bytes]:
     """Encode one grey picture in every mode."""
     grey, colour = photo(3).convert("L"), photo(3).convert("L").convert("RGB")
     low_bytes = np.random.default_rng(1).integers(0, 256, np.asarray(grey).shape).astype(np.uint16)
-    deep = np.asarray(grey).astype(np.uint16) * 256 + low_bytes
+    samples = np.asarray(grey).astype(np.uint16) * 256 + low_bytes
     lab = ImageCms.profileToProfile(
         colour, ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), outputMode="LAB"
     )
@@ -94,12 +94,12 @@ def modes() -> dict[str, bytes]:
         "RGBA WebP": encode(colour.convert("RGBA"), "WEBP", lossless=True),
         "CMYK JPEG, inverted as Adobe does": encode(colour.convert("CMYK"), "JPEG", quality=95),
         "CMYK TIFF": encode(colour.convert("CMYK"), "TIFF"),
-        "16-bit PNG": encode(Image.fromarray(deep), "PNG"),
-        "16-bit TIFF": encode(Image.fromarray(deep), "TIFF"),
-        "16-bit TIFF, big-endian": encode(Image.frombytes("I;16B", grey.size, deep.astype(">u2").tobytes()), "TIFF"),
-        "16-bit RGB PNG": png_of_16_bits(np.repeat(deep[:, :, None], 3, axis=2)),
-        "32-bit TIFF": encode(Image.fromarray(deep.astype(np.int32)), "TIFF"),
-        "float TIFF from 0 to 1": encode(Image.fromarray(deep.astype(np.float32) / 65535), "TIFF"),
+        "16-bit PNG": encode(Image.fromarray(samples), "PNG"),
+        "16-bit TIFF": encode(Image.fromarray(samples), "TIFF"),
+        "16-bit TIFF, big-endian": encode(Image.frombytes("I;16B", grey.size, samples.astype(">u2").tobytes()), "TIFF"),
+        "16-bit RGB PNG": png_of_16_bits(np.repeat(samples[:, :, None], 3, axis=2)),
+        "32-bit TIFF": encode(Image.fromarray(samples.astype(np.int32)), "TIFF"),
+        "float TIFF from 0 to 1": encode(Image.fromarray(samples.astype(np.float32) / 65535), "TIFF"),
         "float TIFF from 0 to 255": encode(Image.fromarray(np.asarray(grey).astype(np.float32)), "TIFF"),
         "BigTIFF": encode(colour, "TIFF", big_tiff=True),
         "progressive JPEG": encode(colour, "JPEG", progressive=True, quality=95),

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from core.index.changes import FeaturePage, FingerprintPage
 from core.index.feature_index import WORTH_A_SNAPSHOT, FeatureIndex
 from core.index.inverted_lists import FLAT_UP_TO
+from core.index.snapshot import save
 from core.model import Checkpoint
 
 EACH = 12
@@ -20,7 +21,7 @@ def codes_of(image):
 
 
 class Feed:
-    """A store of deep fingerprints, one a revision; it counts what it was asked for."""
+    """A store of features, one a revision; it counts what it was asked for."""
 
     def __init__(self, count: int, database_id: str = "db") -> None:
         self.count = count
@@ -81,6 +82,19 @@ async def test_a_snapshot_spares_reading(tmp_path: Path) -> None:
     assert await first_for(index, 5) == [5]
     assert await first_for(index, WORTH_A_SNAPSHOT + 2) == [WORTH_A_SNAPSHOT + 2]
     assert feed.pictures_read == read + feed.count
+
+
+async def test_a_snapshot_takes_the_place_of_an_older_version_s(tmp_path: Path) -> None:
+    """What an earlier version kept under another name does not stay on the disk beside the new one."""
+    feed = Feed(WORTH_A_SNAPSHOT)
+    database_id = (await feed.checkpoint()).database_id
+    save(tmp_path / f"{database_id}.deep", {"deep_version": 1}, {})
+
+    await FeatureIndex(tmp_path, features_version=1).follow(feed)
+
+    assert [folder.name for folder in tmp_path.iterdir() if not folder.name.startswith(".")] == [
+        f"{database_id}.features"
+    ]
 
 
 async def test_a_restored_backup_starts_over(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ usernames = st.sampled_from(["amber", "basil", "cedar"])
 confidences = st.sampled_from([0.3, 0.97, 0.98, 1.0])
 
 
-def image(username: str = "amber", name: str = "1.jpg", light: PhotoHashes = QUERY) -> ReferenceImage:
-    return ReferenceImage(1, Place(username, f"{username}/{name}".encode()), light)
+def image(username: str = "amber", name: str = "1.jpg", hashes: PhotoHashes = QUERY) -> ReferenceImage:
+    return ReferenceImage(1, Place(username, f"{username}/{name}".encode()), hashes)
 
 
 def likeness(
@@ -25,9 +25,9 @@ def likeness(
     *,
     transformation: tuple[str, ...] = (),
     is_identical: bool = False,
-    light: PhotoHashes = QUERY,
+    hashes: PhotoHashes = QUERY,
 ) -> Likeness:
-    return Likeness(image(light=light), pdq_distance, transformation, is_identical)
+    return Likeness(image(hashes=hashes), pdq_distance, transformation, is_identical)
 
 
 @pytest.mark.parametrize("query", [QUERY, *SPARSE])
@@ -52,7 +52,7 @@ def test_distance_decides(distance):
 @given(distance=st.integers(0, 256))
 def test_pictures_without_detail_never_match_by_looks(query, reference, distance):
     """Near hashes of two drawn or blurred pictures are no proof against anyone."""
-    graded = grade(query, likeness(distance, light=reference))
+    graded = grade(query, likeness(distance, hashes=reference))
 
     assert graded is None or graded.grade == "similar"
 

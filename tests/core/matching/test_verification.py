@@ -46,7 +46,7 @@ def test_an_edited_copy_is_proved_and_described(name):
 
     evidence = examined(edit(KNOWN))
 
-    assert evidence[0].light_id == 1
+    assert evidence[0].photo_id == 1
     assert confidence(evidence[0]) > ACCEPTED_CONFIDENCE
     assert expected <= set(words(evidence[0].placement))
     assert all(confidence(other) < ACCEPTED_CONFIDENCE for other in evidence[1:])
@@ -58,7 +58,7 @@ def test_a_mirrored_copy_is_proved_by_the_mirrored_features():
 
     evidence = examined(mirrored, is_mirrored=True)
 
-    assert evidence[0].light_id == 1
+    assert evidence[0].photo_id == 1
     assert confidence(evidence[0]) > ACCEPTED_CONFIDENCE
     assert words(evidence[0].placement)[0] == "mirrored"
     assert all(confidence(other) < ACCEPTED_CONFIDENCE for other in examined(mirrored))
@@ -80,7 +80,7 @@ def test_all_members_of_a_collage_are_proved():
     for column, seed in enumerate((1, 4, 6)):
         collage.paste(photo(seed, SIZE).resize((400, 500)), (400 * column, 0))
 
-    sure = {one.light_id: one for one in examined(collage) if confidence(one) > ACCEPTED_CONFIDENCE}
+    sure = {one.photo_id: one for one in examined(collage) if confidence(one) > ACCEPTED_CONFIDENCE}
 
     assert set(sure) == {1, 4, 6}
     assert all("part of a larger picture" in words(one.placement) for one in sure.values())
@@ -94,7 +94,7 @@ def test_members_that_are_cut_to_their_cell_are_proved():
 
     best = examined(collage)[0]
 
-    assert best.light_id == 1
+    assert best.photo_id == 1
     assert confidence(best) > ACCEPTED_CONFIDENCE
     assert best.blocks.agreeing > 0.9
     assert best.placement.visible == pytest.approx(0.62, abs=0.08)
@@ -113,7 +113,7 @@ def test_the_same_scene_with_another_thing_in_it_is_not_proved():
 
     evidence = examined(other)
 
-    assert evidence[0].light_id == 1
+    assert evidence[0].photo_id == 1
     assert evidence[0].geometry.inliers >= 4
     assert confidence(evidence[0]) < confidence(examined(ground)[0])
 

@@ -35,8 +35,10 @@ class Bench:
         self.files = 0
 
     def new_engine(self) -> SearchEngine:
-        index = HashIndex(self.cache, pdq_radius=PDQ_RADIUS, dhash_radius=DHASH_RADIUS, hashes_version=VERSIONS.light)
-        return SearchEngine(self.workers, self.store, index, FeatureIndex(self.cache, features_version=VERSIONS.deep))
+        index = HashIndex(self.cache, pdq_radius=PDQ_RADIUS, dhash_radius=DHASH_RADIUS, hashes_version=VERSIONS.hashes)
+        return SearchEngine(
+            self.workers, self.store, index, FeatureIndex(self.cache, features_version=VERSIONS.features)
+        )
 
     async def remember(self, username: str, content: bytes) -> PutImage:
         self.files += 1
@@ -48,12 +50,14 @@ class Bench:
         await self.write(change)
         return change
 
-    async def deepen(self) -> None:
-        """Give every fingerprint its deep part."""
+    async def add_features(self) -> None:
+        """Give every fingerprint its features."""
         for entry in await self.store.backlog(after=0, limit=100):
             path = self.folder / str(entry.place).replace("/", "-")
             await self.write(
-                PutFeatures(entry.light_id, entry.place.path, (await self.workers.extract_features(bytes(path))).deep)
+                PutFeatures(
+                    entry.photo_id, entry.place.path, (await self.workers.extract_features(bytes(path))).features
+                )
             )
 
     async def write(self, *changes: Change) -> None:
@@ -189,11 +193,11 @@ PHOTOS = {name: photo(seed, (600, 750)) for seed, name in enumerate(("anna", "bo
 
 
 @pytest.fixture
-async def deep(bench: Bench) -> Bench:
-    """Five accounts with a photo each, all with deep fingerprints."""
+async def indexed(bench: Bench) -> Bench:
+    """Five accounts with a photo each, all with features."""
     for name, picture in PHOTOS.items():
         await bench.remember(name, encode(picture, "JPEG"))
-    await bench.deepen()
+    await bench.add_features()
     return bench
 
 
@@ -204,9 +208,9 @@ def collage(*names: str) -> Image.Image:
     return sheet
 
 
-async def test_a_part_of_a_photo_is_found(deep: Bench) -> None:
+async def test_a_part_of_a_photo_is_found(indexed: Bench) -> None:
     """A crop is a match, with the words and the place for it, and nobody else is named."""
-    result = await deep.search(PHOTOS["cara"].crop((100, 200, 500, 600)), quality=60)
+    result = await indexed.search(PHOTOS["cara"].crop((100, 200, 500, 600)), quality=60)
 
     assert (result.verdict, usernames(result)) == ("match", ["cara"])
     assert result.matches[0].how == ("cropped to about 36 %",)
@@ -215,47 +219,47 @@ async def test_a_part_of_a_photo_is_found(deep: Bench) -> None:
     assert placement.visible == pytest.approx(0.36, abs=0.02)
 
 
-async def test_a_mirrored_and_turned_part_is_explained_as_a_whole_one_is(deep: Bench) -> None:
-    """The deep search says of a mirrored, turned crop what the light one says of the whole picture so edited."""
+async def test_a_mirrored_and_turned_part_is_explained_as_a_whole_one_is(indexed: Bench) -> None:
+    """What is said of a mirrored, turned crop, found by features, is what is said of the whole, found by hashes."""
     edited = ImageOps.mirror(PHOTOS["bob"]).transpose(Image.Transpose.ROTATE_270)
 
-    whole = await deep.search(edited)
-    part = await deep.search(edited.crop((0, 0, 560, 480)))
+    whole = await indexed.search(edited)
+    part = await indexed.search(edited.crop((0, 0, 560, 480)))
 
     assert whole.matches[0].how == ("mirrored", "rotated by about 90 degrees")
     assert usernames(part) == ["bob"]
     assert part.matches[0].how[:2] == whole.matches[0].how
 
 
-async def test_every_member_of_a_collage_is_named(deep: Bench) -> None:
+async def test_every_member_of_a_collage_is_named(indexed: Bench) -> None:
     """A collage names all accounts whose photos are in it, and says that each is a part."""
-    result = await deep.search(collage("anna", "dora", "ella"))
+    result = await indexed.search(collage("anna", "dora", "ella"))
 
     assert sorted(usernames(result)) == ["anna", "dora", "ella"]
     assert all("part of a larger picture" in match.how for match in result.matches)
 
 
-async def test_a_small_part_of_a_large_picture_is_found(deep: Bench) -> None:
+async def test_a_small_part_of_a_large_picture_is_found(indexed: Bench) -> None:
     """A picture in a corner of another one, too small for the first look, is found by the second."""
     large = photo(99, (1600, 1600))
     large.paste(PHOTOS["dora"].resize((300, 375)), (1200, 1100))
 
-    result = await deep.search(large)
+    result = await indexed.search(large)
 
     assert usernames(result) == ["dora"]
     assert "part of a larger picture" in result.matches[0].how
 
 
-async def test_other_copies_of_a_match_are_named_with_it(deep: Bench) -> None:
+async def test_other_copies_of_a_match_are_named_with_it(indexed: Bench) -> None:
     """Accounts with a re-encoded copy of the photo that a crop shows are all named, as sure as the first."""
-    await deep.remember("zoe", encode(PHOTOS["anna"].resize((500, 625)), "JPEG", quality=40))
+    await indexed.remember("zoe", encode(PHOTOS["anna"].resize((500, 625)), "JPEG", quality=40))
 
-    result = await deep.search(PHOTOS["anna"].crop((50, 100, 500, 650)))
+    result = await indexed.search(PHOTOS["anna"].crop((50, 100, 500, 650)))
 
     assert sorted(usernames(result)) == ["anna", "zoe"]
 
 
-async def test_without_deep_fingerprints_only_whole_pictures_are_found(bench: Bench) -> None:
+async def test_without_features_only_whole_pictures_are_found(bench: Bench) -> None:
     """What waits in the backlog is findable as a whole and not yet in parts; that is no fault."""
     await bench.remember("anna", encode(PHOTOS["anna"], "JPEG"))
 
@@ -264,33 +268,33 @@ async def test_without_deep_fingerprints_only_whole_pictures_are_found(bench: Be
     assert (whole.verdict, part.verdict) == ("match", "none")
 
 
-async def test_a_stranger_names_nobody_after_the_deep_search(deep: Bench) -> None:
+async def test_a_stranger_names_nobody_after_the_search_by_features(indexed: Bench) -> None:
     """Photos and drawn pictures that nobody posted are answered with nothing."""
     for stranger in (photo(91, (600, 750)), photo(92, (900, 300)), collage("anna").resize((8, 10))):
-        result = await deep.search(stranger)
+        result = await indexed.search(stranger)
 
         assert result.matches == ()
 
 
-async def test_a_picture_with_next_to_nothing_in_it_is_unsearchable(deep: Bench) -> None:
+async def test_a_picture_with_next_to_nothing_in_it_is_unsearchable(indexed: Bench) -> None:
     """A smooth picture with a single spot has too little detail, and is told so."""
     spot = Image.new("RGB", (600, 600), (120, 140, 160))
     spot.paste((250, 240, 40), (300, 300, 330, 330))
 
-    result = await deep.search(spot)
+    result = await indexed.search(spot)
 
     assert (result.verdict, result.matches) == ("unsearchable", ())
 
 
-async def test_searches_side_by_side_while_photos_arrive(deep: Bench) -> None:
+async def test_searches_side_by_side_while_photos_arrive(indexed: Bench) -> None:
     """Many searches at a time, with photos written in between, are all answered right."""
 
     async def one(name: str) -> list[str]:
-        return usernames(await deep.search(PHOTOS[name].crop((60, 60, 560, 700))))
+        return usernames(await indexed.search(PHOTOS[name].crop((60, 60, 560, 700))))
 
     async def arrive(seed: int) -> None:
-        await deep.remember(f"new{seed}", encode(photo(seed, (300, 300)), "JPEG"))
-        await deep.deepen()
+        await indexed.remember(f"new{seed}", encode(photo(seed, (300, 300)), "JPEG"))
+        await indexed.add_features()
 
     names = list(PHOTOS) * 2
     answers, _ = await asyncio.gather(asyncio.gather(*map(one, names)), arrive(70))

@@ -38,7 +38,7 @@ def judged(
         (None, "never heard of"),
         (replace(DAEMON, state="stopped"), "was stopped at 2026-11-25 11:59:50 UTC: start it by `igsearch watch`"),
         (replace(DAEMON, seen_at=NOW - timedelta(seconds=61)), "not heard of since"),
-        (replace(DAEMON, state="root suspicious", remark="the dataset is empty"), "the dataset is empty"),
+        (replace(DAEMON, state="dataset suspicious", remark="the dataset is empty"), "the dataset is empty"),
         (replace(DAEMON, emitter="none"), "nothing tells it of new photos"),
         (replace(DAEMON, has_workers=False), "no process to read pictures in"),
         (replace(DAEMON, lag_seconds=3_600.0), "60 minutes behind"),

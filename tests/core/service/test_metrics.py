@@ -83,14 +83,14 @@ def test_each_fact_is_told(metrics: Metrics) -> None:
 
     metrics.filed("added")
     metrics.filed("removed", 3)
-    metrics.deepened()
+    metrics.features_added()
     metrics.daemon_is(DaemonStatus("watching", None, 4, 5.5, NOW, NOW, "events", has_workers=True))
     metrics.searched("discord", Outcome("match"))
     metrics.searched("telegram", Outcome("error", "too large"))
     metrics.took("telegram", "whole", 0.3)
     metrics.refused("discord", "pace")
     metrics.front_end_is(FrontEndStatus("telegram", "answering", None, 6, has_workers=True, seen_at=NOW))
-    metrics.index_is(lambda: IndexSizes(light=8, deep=7))
+    metrics.index_is(lambda: IndexSizes(hashes=8, features=7))
     metrics.worker_restarted()
 
     told_now = told(metrics).items()

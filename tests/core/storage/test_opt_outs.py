@@ -39,7 +39,7 @@ ANNA, BEN = "anna.forgotten", "ben"
 async def opt_outs(store: Store) -> OptOuts:
     """The list of a store in which anna.forgotten has a photo of her own, one that ben has too, and a broken file."""
     await write(store, remember(ANNA, 1), remember(ANNA, 2), remember(BEN, 2), remember(BEN, 3), reject(ANNA, 9))
-    await write(store, *[deepen(light_id, ANNA) for light_id in await light_ids(store)])
+    await write(store, *[put_features(photo_id, ANNA) for photo_id in await photo_ids(store)])
     return OptOuts(store.database)
 
 
@@ -49,7 +49,7 @@ async def write(store: Store, *changes: Change) -> None:
 
 
 def remember(username: str, content: int) -> PutImage:
-    return PutImage(place(username, content), stamp(content), light(content))
+    return PutImage(place(username, content), stamp(content), hashes(content))
 
 
 def reject(username: str, number: int) -> PutFailure:
@@ -57,8 +57,8 @@ def reject(username: str, number: int) -> PutFailure:
     return PutFailure(entry)
 
 
-def deepen(light_id: int, username: str) -> PutFeatures:
-    return PutFeatures(light_id, f"{username}/{light_id}.jpg".encode(), PhotoFeatures(bytes(38), b"THUMBNAIL", 1))
+def put_features(photo_id: int, username: str) -> PutFeatures:
+    return PutFeatures(photo_id, f"{username}/{photo_id}.jpg".encode(), PhotoFeatures(bytes(38), b"THUMBNAIL", 1))
 
 
 def place(username: str, number: int) -> Place:
@@ -69,13 +69,13 @@ def stamp(number: int) -> FileStamp:
     return FileStamp(number, number, number, 1)
 
 
-def light(content: int) -> PhotoHashes:
+def hashes(content: int) -> PhotoHashes:
     digest = hashlib.sha256(b"%d" % content).digest()
     return PhotoHashes(digest, digest[:8], digest, 100, 5, 1080, 1350, 1)
 
 
-async def light_ids(store: Store) -> list[int]:
-    return [row[0] for row in await store.database.rows(select(t.light_fingerprints.c.id))]
+async def photo_ids(store: Store) -> list[int]:
+    return [row[0] for row in await store.database.rows(select(t.photos.c.id))]
 
 
 async def paths(store: Store) -> set[str]:
@@ -87,20 +87,20 @@ async def test_everything_of_an_account_goes_and_nothing_of_others(store: Store,
     entry = await opt_outs.forget(ANNA, NOW)
 
     point = await store.checkpoint()
-    deep_rows = await store.database.rows(select(func.count()).select_from(t.deep_fingerprints))
+    deep_rows = await store.database.rows(select(func.count()).select_from(t.photo_features))
     assert entry == OptOut(ANNA, NOW, 2, undone_at=None)
     assert await paths(store) == {"ben/2.jpg", "ben/3.jpg"}
     assert await store.usernames() == [BEN]
     assert await store.ledger() == {}
     assert (point.images, point.users) == (2, 1)
-    assert [await store.light_id(light(content).sha256) is None for content in (1, 2, 3)] == [True, False, False]
+    assert [await store.photo_id(hashes(content).sha256) is None for content in (1, 2, 3)] == [True, False, False]
     assert deep_rows[0][0] == 2
 
 
 async def test_an_index_that_follows_hears_of_it(store: Store, opt_outs: OptOuts) -> None:
     """What is gone is told by a tombstone of a newer revision, and the checkpoint tells since when."""
     before = await store.checkpoint()
-    gone = await store.light_id(light(1).sha256)
+    gone = await store.photo_id(hashes(1).sha256)
 
     await opt_outs.forget(ANNA, NOW)
 
@@ -180,7 +180,7 @@ async def test_a_large_account_goes_as_a_whole(store: Store, opt_outs: OptOuts) 
     entry = await opt_outs.forget(ANNA, NOW)
 
     assert entry.images == 1202
-    assert len(await light_ids(store)) == 2
+    assert len(await photo_ids(store)) == 2
     assert len(await store.removed_after(0)) == 1201
 
 
@@ -206,8 +206,8 @@ async def test_a_dump_holds_nothing_but_the_entry(mariadb: MariaDB, database_url
 
     lines = [line for line in dump.splitlines() if ANNA in line or ANNA.encode().hex().upper() in line]
     assert [line.split(" VALUES ")[0] for line in lines] == ["INSERT INTO `opt_outs`"]
-    assert light(1).sha256.hex().upper() not in dump
-    assert light(2).sha256.hex().upper() in dump
+    assert hashes(1).sha256.hex().upper() not in dump
+    assert hashes(2).sha256.hex().upper() in dump
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -217,5 +217,5 @@ async def test_sqlite_keeps_nothing_in_its_file(store: Store, opt_outs: OptOuts)
 
     kept = b"".join(Path(store.name + suffix).read_bytes() for suffix in ("", "-wal"))
     assert f"{ANNA}/1.jpg".encode() not in kept
-    assert light(1).sha256 not in kept
-    assert light(2).sha256 in kept
+    assert hashes(1).sha256 not in kept
+    assert hashes(2).sha256 in kept

@@ -1,8 +1,10 @@
 """The schema: one history of migrations, the same tables on every way, and db_init.sql made from it."""
 
 import subprocess
+from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
@@ -10,7 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, MetaData, text
+from sqlalchemy import Column, Connection, MetaData, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.errors import SchemaMismatch, StoreError
@@ -138,7 +140,7 @@ async def test_a_killed_creation_is_made_good(mariadb: MariaDB, statements: int)
 
 async def test_an_upgrade_keeps_what_is_there(database_url: str) -> None:
     """Tables of every earlier version, with a row in them, become those of today, and the row stays."""
-    for version in ("0001", "0002", "0003"):
+    for version in ("0001", "0002", "0003", "0004"):
         database = Database(database_url)
         await database.write(partial(AsyncConnection.run_sync, fn=partial(_fresh, to=version)))
         store = Store(database, VERSIONS)
@@ -150,6 +152,52 @@ async def test_an_upgrade_keeps_what_is_there(database_url: str) -> None:
         assert (await store.checkpoint()).revision == 7
         assert (await store.checkpoint()).newest is None
         await store.close()
+
+
+async def test_the_names_of_0005_keep_every_row(database_url: str) -> None:
+    """Whatever lay in the tables of light and deep fingerprints lies in those of photos and their features."""
+    database = Database(database_url)
+    await database.write(partial(AsyncConnection.run_sync, fn=partial(_fresh, to="0004")))
+    before = await database.write(partial(AsyncConnection.run_sync, fn=_filled))
+    store = Store(database, VERSIONS)
+
+    await store.upgrade_schema()
+
+    after = await database.read(partial(AsyncConnection.run_sync, fn=_everything))
+    for old, new in (("light_fingerprints", "photos"), ("deep_fingerprints", "photo_features")):
+        before[new] = before.pop(old)
+    before["daemon"] = [tuple("dataset suspicious" if one == "root suspicious" else one for one in before["daemon"][0])]
+    assert after == before
+    await store.close()
+
+
+def _filled(connection: Connection) -> dict[str, list[tuple[object, ...]]]:
+    """Put a row in every table of 0004, and return them all."""
+    reflected = MetaData()
+    reflected.reflect(connection)
+    digest, moment = bytes(range(32)), datetime(2026, 11, 28, 12, 30, 1, 5000)  # noqa: DTZ001 - as databases keep it
+    special = {"state": "root suspicious", "username": "anna", "outcomes": "[]", "dhash": digest[:8]}
+    for table in reflected.sorted_tables:
+        if table.name not in {"alembic_version", "checkpoint"}:
+            connection.execute(table.insert(), {c.name: special.get(c.name, _value(c, moment)) for c in table.columns})
+    return _everything(connection)
+
+
+def _value(column: Column[Any], moment: datetime) -> object:
+    """Return a value that fits a column; every key is 1."""
+    kind = column.type.python_type
+    return {datetime: moment, bytes: bytes(range(32)), str: "word", float: 1.5}.get(kind, 1)
+
+
+def _everything(connection: Connection) -> dict[str, list[tuple[object, ...]]]:
+    """Return the rows of every table by its name, but those of Alembic."""
+    reflected = MetaData()
+    reflected.reflect(connection)
+    return {
+        table.name: [tuple(row) for row in connection.execute(table.select())]
+        for table in reflected.sorted_tables
+        if table.name != "alembic_version"
+    }
 
 
 def _fresh(connection: Connection, *, to: str) -> None:

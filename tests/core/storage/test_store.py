@@ -37,7 +37,7 @@ from core.workers.tasks import VERSIONS
 NOW = datetime(2026, 11, 22, 14, 5, 6, 789, tzinfo=UTC)
 
 
-def light(content: int, *, version: int = VERSIONS.light, flat_percent: int = 5) -> PhotoHashes:
+def hashes(content: int, *, version: int = VERSIONS.hashes, flat_percent: int = 5) -> PhotoHashes:
     digest = hashlib.sha256(b"%d" % content).digest()
     return PhotoHashes(
         sha256=digest,
@@ -61,7 +61,7 @@ def stamp(number: int) -> FileStamp:
 
 
 def remember(path: str | bytes, content: int, *, file: int | None = None) -> PutImage:
-    return PutImage(place(path), stamp(content if file is None else file), light(content))
+    return PutImage(place(path), stamp(content if file is None else file), hashes(content))
 
 
 def reject(path: str, file: int, *, attempts: int = 1) -> PutFailure:
@@ -76,7 +76,7 @@ async def write(store: Store, *batches: list[Change]) -> None:
 
 async def searchable_ids(store: Store, after: int = 0) -> set[int]:
     pages = [page async for page in store.fingerprints_after(after)]
-    return {light_id for page in pages for light_id in page.ids.tolist()}
+    return {photo_id for page in pages for photo_id in page.ids.tolist()}
 
 
 async def test_what_is_remembered_is_on_record(store: Store) -> None:
@@ -87,8 +87,8 @@ async def test_what_is_remembered_is_on_record(store: Store) -> None:
 
     assert list(record) == [b"anna/a.jpg"]
     assert record[b"anna/a.jpg"].stamp == stamp(1)
-    assert record[b"anna/a.jpg"].sha256 == light(1).sha256
-    assert await store.light(light(1).sha256) == light(1)
+    assert record[b"anna/a.jpg"].sha256 == hashes(1).sha256
+    assert await store.hashes(hashes(1).sha256) == hashes(1)
     point = await store.checkpoint()
     assert (point.images, point.users, point.revision) == (1, 1, 1)
 
@@ -123,21 +123,21 @@ async def test_identical_bytes_share_a_fingerprint_and_name_every_owner(store: S
     """Byte-identical files have one fingerprint, and every owner is found by it."""
     await write(store, [remember("anna/a.jpg", 1, file=1), remember("bob/b.jpg", 1, file=2)])
 
-    light_id = await store.light_id(light(1).sha256)
+    photo_id = await store.photo_id(hashes(1).sha256)
 
-    assert light_id is not None
-    assert [one.place.username for one in await store.references([light_id])] == ["anna", "bob"]
+    assert photo_id is not None
+    assert [one.place.username for one in await store.references([photo_id])] == ["anna", "bob"]
     assert len(await searchable_ids(store)) == 1
 
 
 async def test_a_changed_file_leaves_nothing_of_its_old_content(store: Store) -> None:
     """When a file changes, its old fingerprint goes with a tombstone if nobody else has it."""
     await write(store, [remember("anna/a.jpg", 1)])
-    old = await store.light_id(light(1).sha256)
+    old = await store.photo_id(hashes(1).sha256)
 
     await write(store, [remember("anna/a.jpg", 2)])
 
-    assert await store.light_id(light(1).sha256) is None
+    assert await store.photo_id(hashes(1).sha256) is None
     assert (await store.removed_after(1)).tolist() == [old]
     assert (await store.checkpoint()).images == 1
 
@@ -149,8 +149,8 @@ async def test_forgetting_removes_what_nobody_else_has(store: Store) -> None:
     await write(store, [RemoveFile(b"anna/a.jpg"), RemoveFile(b"bob/c.jpg"), RemoveFile(b"bob/never.jpg")])
 
     assert await store.usernames() == ["bob"]
-    assert await store.light_id(light(1).sha256) is not None
-    assert await store.light_id(light(3).sha256) is None
+    assert await store.photo_id(hashes(1).sha256) is not None
+    assert await store.photo_id(hashes(3).sha256) is None
     assert (await store.checkpoint()).images == 1
 
 
@@ -163,7 +163,7 @@ async def test_a_moved_image_keeps_its_fingerprint(store: Store) -> None:
 
     assert await store.usernames() == ["bob"]
     moved = (await store.record("bob"))[b"bob/b.jpg"]
-    assert (moved.image_id, moved.stamp, moved.sha256) == (image.image_id, stamp(9), light(1).sha256)
+    assert (moved.image_id, moved.stamp, moved.sha256) == (image.image_id, stamp(9), hashes(1).sha256)
     assert await searchable_ids(store, after=1) == set()
 
 
@@ -193,7 +193,7 @@ async def test_an_image_moved_over_another_replaces_it(store: Store) -> None:
     await write(store, [MoveImage(image.image_id, place("bob/b.jpg"), stamp(1))])
 
     assert list(await store.record("bob")) == [b"bob/b.jpg"]
-    assert await store.light_id(light(2).sha256) is None
+    assert await store.photo_id(hashes(2).sha256) is None
     assert (await store.checkpoint()).images == 1
 
 
@@ -223,29 +223,29 @@ async def test_rejecting_an_unchanged_file_keeps_its_image(store: Store) -> None
 
 async def test_a_new_version_replaces_a_fingerprint_in_place(store: Store) -> None:
     """A fingerprint of another version is not current; remembering the file again replaces it under the same id."""
-    old = PutImage(place("anna/a.jpg"), stamp(1), light(1, version=VERSIONS.light + 1))
+    old = PutImage(place("anna/a.jpg"), stamp(1), hashes(1, version=VERSIONS.hashes + 1))
     await write(store, [old])
-    light_id = await store.light_id(light(1).sha256)
+    photo_id = await store.photo_id(hashes(1).sha256)
     backlog = (await store.stats()).backlog
-    known = await store.light(light(1).sha256)
+    known = await store.hashes(hashes(1).sha256)
 
     await write(store, [remember("anna/a.jpg", 1)])
 
     assert (backlog, known) == (1, None)
-    assert await store.light_id(light(1).sha256) == light_id
-    assert await store.light(light(1).sha256) == light(1)
-    assert await searchable_ids(store, after=1) == {light_id}
+    assert await store.photo_id(hashes(1).sha256) == photo_id
+    assert await store.hashes(hashes(1).sha256) == hashes(1)
+    assert await searchable_ids(store, after=1) == {photo_id}
 
 
 async def test_flat_pictures_and_other_versions_are_not_searchable(store: Store) -> None:
     """Pages tell which fingerprints may be searched."""
-    flat = PutImage(place("anna/flat.jpg"), stamp(1), light(1, flat_percent=100))
-    other = PutImage(place("anna/old.jpg"), stamp(2), light(2, version=VERSIONS.light + 1))
+    flat = PutImage(place("anna/flat.jpg"), stamp(1), hashes(1, flat_percent=100))
+    other = PutImage(place("anna/old.jpg"), stamp(2), hashes(2, version=VERSIONS.hashes + 1))
     await write(store, [flat, other, remember("anna/a.jpg", 3)])
 
     [page] = [page async for page in store.fingerprints_after(0)]
 
-    assert page.is_searchable.tolist() == [light_id == await store.light_id(light(3).sha256) for light_id in page.ids]
+    assert page.is_searchable.tolist() == [photo_id == await store.photo_id(hashes(3).sha256) for photo_id in page.ids]
     assert page.pdq.shape == (3, 32)
     assert page.dhash.shape == (3, 8)
 
@@ -264,7 +264,7 @@ async def test_relatives_are_of_the_same_inode_or_size(store: Store) -> None:
 async def test_extreme_stamps_round_trip(store: Store) -> None:
     """The smallest and largest 64-bit numbers of a stamp come back as they were."""
     extreme = FileStamp(size=2**63 - 1, mtime_ns=-(2**63), inode=-1, device=2**63 - 1)
-    await write(store, [PutImage(place("anna/a.jpg"), extreme, light(1))])
+    await write(store, [PutImage(place("anna/a.jpg"), extreme, hashes(1))])
 
     assert (await store.record("anna"))[b"anna/a.jpg"].stamp == extreme
 
@@ -364,7 +364,7 @@ async def test_counts_and_orphans_after_any_changes(
         images = [one for user in await store.usernames() for one in (await store.record(user)).values()]
         if kind == "remember":
             await write(store, [remember(path, number)])
-            expected[path.encode()] = light(number).sha256
+            expected[path.encode()] = hashes(number).sha256
         elif kind == "forget":
             await write(store, [RemoveFile(path.encode())])
             expected.pop(path.encode(), None)
@@ -388,74 +388,80 @@ async def _contents(store: Store) -> dict[bytes, bytes]:
 
 async def _counts(connection: AsyncConnection) -> tuple[int, int, int]:
     """Count images, fingerprints without one, and users without one."""
-    images, lights, users = t.images.c, t.light_fingerprints, t.users
+    images, lights, users = t.images.c, t.photos, t.users
     queries = (
         select(func.count()).select_from(t.images),
-        select(func.count()).select_from(lights).where(lights.c.id.not_in(select(images.light_id))),
+        select(func.count()).select_from(lights).where(lights.c.id.not_in(select(images.photo_id))),
         select(func.count()).select_from(users).where(users.c.id.not_in(select(images.user_id))),
     )
     one, two, three = [await connection.scalar(query) or 0 for query in queries]
     return one, two, three
 
 
-def deepen(light_id: int, features: int, *, version: int = VERSIONS.deep) -> PutFeatures:
-    codes = hashlib.sha256(b"%d" % light_id).digest() + bytes(FEATURE_BYTES - 32)
-    return PutFeatures(light_id, b"", PhotoFeatures(codes * features, b"thumbnail %d" % light_id, version))
+def put_features(photo_id: int, features: int, *, version: int = VERSIONS.features) -> PutFeatures:
+    codes = hashlib.sha256(b"%d" % photo_id).digest() + bytes(FEATURE_BYTES - 32)
+    return PutFeatures(photo_id, b"", PhotoFeatures(codes * features, b"thumbnail %d" % photo_id, version))
 
 
 async def feature_counts(store: Store, after: int = 0) -> dict[int, int]:
     pages = [page async for page in store.features_after(after)]
     return {
-        light_id: count
+        photo_id: count
         for page in pages
-        for light_id, count in zip(page.ids.tolist(), page.counts.tolist(), strict=True)
+        for photo_id, count in zip(page.ids.tolist(), page.counts.tolist(), strict=True)
     }
 
 
-async def test_the_backlog_is_what_has_no_deep_fingerprint(store: Store) -> None:
-    """Distinct contents wait, once each, in pages, until they have a deep fingerprint of the current version."""
+async def test_the_backlog_is_what_has_no_features(store: Store) -> None:
+    """Distinct contents wait, once each, in pages, until they have features of the current version."""
     await write(store, [remember(f"anna/{number}.jpg", number) for number in range(1, 6)])
     await write(store, [remember("bob/1.jpg", 1, file=9)])
     first = await store.backlog(after=0, limit=2)
-    rest = await store.backlog(after=first[-1].light_id, limit=10)
+    rest = await store.backlog(after=first[-1].photo_id, limit=10)
     waiting = (await store.stats()).backlog
 
-    await write(store, [deepen(first[0].light_id, 3), deepen(rest[0].light_id, 2, version=VERSIONS.deep + 1)])
+    await write(
+        store, [put_features(first[0].photo_id, 3), put_features(rest[0].photo_id, 2, version=VERSIONS.features + 1)]
+    )
 
     assert [one.place for one in first + rest] == [place(f"anna/{number}.jpg") for number in range(1, 6)]
-    assert [one.sha256 for one in first] == [light(1).sha256, light(2).sha256]
-    left = [one.light_id for one in await store.backlog(after=0, limit=10)]
-    assert left == [first[1].light_id, *[one.light_id for one in rest]]
+    assert [one.sha256 for one in first] == [hashes(1).sha256, hashes(2).sha256]
+    left = [one.photo_id for one in await store.backlog(after=0, limit=10)]
+    assert left == [first[1].photo_id, *[one.photo_id for one in rest]]
     assert (waiting, (await store.stats()).backlog) == (5, 4)
 
 
-async def test_deep_fingerprints_are_told_by_revision(store: Store) -> None:
+async def test_features_are_told_by_revision(store: Store) -> None:
     """What was written after a revision is told with its codes; another version counts as none; twice replaces."""
     await write(store, [remember(f"anna/{number}.jpg", number) for number in (1, 2)])
-    ids = [one.light_id for one in await store.backlog(after=0, limit=9)]
+    ids = [one.photo_id for one in await store.backlog(after=0, limit=9)]
     before = (await store.checkpoint()).revision
 
-    await write(store, [deepen(ids[0], 3), deepen(ids[1], 5, version=VERSIONS.deep + 1)], [deepen(ids[0], 4)])
+    await write(
+        store,
+        [put_features(ids[0], 3), put_features(ids[1], 5, version=VERSIONS.features + 1)],
+        [put_features(ids[0], 4)],
+    )
 
     assert await feature_counts(store, before) == {ids[0]: 4, ids[1]: 0}
     assert await feature_counts(store, before + 2) == {}
-    assert await store.deep(ids) == {ids[0]: deepen(ids[0], 4).deep}
+    assert await store.features(ids) == {ids[0]: put_features(ids[0], 4).features}
     page = [page async for page in store.features_after(0)][-1]
     assert page.codes.shape == (4, 32)
     assert page.codes[0].tobytes() == hashlib.sha256(b"%d" % ids[0]).digest()
 
 
-async def test_a_deep_fingerprint_goes_with_its_image(store: Store) -> None:
+async def test_features_go_with_their_image(store: Store) -> None:
     """When the last image of some bytes is forgotten, nothing of them is left; one that comes too late is dropped."""
     await write(store, [remember("anna/1.jpg", 1)])
-    light_id = (await store.backlog(after=0, limit=1))[0].light_id
-    await write(store, [deepen(light_id, 3)])
+    photo_id = (await store.backlog(after=0, limit=1))[0].photo_id
+    await write(store, [put_features(photo_id, 3)])
 
-    await write(store, [RemoveFile(b"anna/1.jpg")], [deepen(light_id, 3)])
+    await write(store, [RemoveFile(b"anna/1.jpg")], [put_features(photo_id, 3)])
 
-    assert await store.deep([light_id]) == {}
+    assert await store.features([photo_id]) == {}
     assert await feature_counts(store) == {}
-    assert (await store.removed_after(0)).tolist() == [light_id]
+    assert (await store.removed_after(0)).tolist() == [photo_id]
 
 
 async def test_a_sample_is_of_images_and_no_larger_than_they_are_many(store: Store) -> None:

@@ -251,9 +251,9 @@ async def test_the_largest_picture_fits_into_a_worker():
     data = encode(Image.new("RGBA", (8_000, 6_250), (9, 200, 3, 77)), "WEBP", quality=1, method=0)
 
     async with PhotoWorkers(1) as workers:
-        light = await workers.hash_bytes(data)
+        hashes = await workers.hash_bytes(data)
 
-    assert (light.width, light.height) == (8_000, 6_250)
+    assert (hashes.width, hashes.height) == (8_000, 6_250)
 
 
 async def test_closing_leaves_no_process(tmp_path):

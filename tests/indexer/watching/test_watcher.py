@@ -51,7 +51,7 @@ class Ears:
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     root = tmp_path / "images"
-    for file in (root / "anna/a.jpg", root / "bob/deep/b.jpg", root / "zoe/z.jpg", tmp_path / "outside/c.jpg"):
+    for file in (root / "anna/a.jpg", root / "bob/features/b.jpg", root / "zoe/z.jpg", tmp_path / "outside/c.jpg"):
         file.parent.mkdir(parents=True)
         file.write_bytes(b"photo")
     return root
@@ -70,8 +70,8 @@ def ears(root: Path) -> Iterator[Ears]:
 
 
 def _bring_folder(root: Path) -> None:
-    (root / "carl/deep/down").mkdir(parents=True)
-    (root / "carl/deep/down/a.jpg").touch()
+    (root / "carl/features/down").mkdir(parents=True)
+    (root / "carl/features/down/a.jpg").touch()
 
 
 def _read(root: Path) -> None:
@@ -89,10 +89,10 @@ def _bring_strays(root: Path) -> None:
 HAPPENINGS: dict[str, tuple[Callable[[Path], object], set[str]]] = {
     "added": (lambda root: (root / "anna/new.jpg").touch(), {"anna"}),
     "written in place": (lambda root: (root / "anna/a.jpg").write_bytes(b"other"), {"anna"}),
-    "linked": (lambda root: os.link(root / "anna/a.jpg", root / "bob/deep/link.jpg"), {"bob"}),
+    "linked": (lambda root: os.link(root / "anna/a.jpg", root / "bob/features/link.jpg"), {"bob"}),
     "removed": (lambda root: (root / "anna/a.jpg").unlink(), {"anna"}),
     "renamed": (lambda root: (root / "anna/a.jpg").rename(root / "anna/b.jpg"), {"anna"}),
-    "moved": (lambda root: (root / "anna/a.jpg").rename(root / "bob/deep/a.jpg"), {"anna", "bob"}),
+    "moved": (lambda root: (root / "anna/a.jpg").rename(root / "bob/features/a.jpg"), {"anna", "bob"}),
     "moved in": (lambda root: (root.parent / "outside/c.jpg").rename(root / "anna/c.jpg"), {"anna"}),
     "moved out": (lambda root: (root / "anna/a.jpg").rename(root.parent / "outside/a.jpg"), {"anna"}),
     "new account": (_bring_folder, {OUTSIDE, "carl"}),
