@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from core.model import FrontEnd
+from core.model.statuses import FrontEnd
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from answers import replies as words
 from answers.access import Access
 from answers.languages import Language
 from answers.rate_limit import RateLimiter
-from core.model import FrontEnd, RefusalReason
+from core.model.outcomes import RefusalReason
+from core.model.statuses import FrontEnd
 
 BURST, SECONDS_EACH = 60, 3.0
 """Photos that a person may send at once, and how soon one more."""

@@ -13,7 +13,8 @@ from answers.backend import SearchBackend
 from answers.languages import Language
 from answers.query_queue import Fetch, QueryQueue, TimedOutcome
 from core.errors import StoreError
-from core.model import Fault, FrontEnd, KeptReply, Outcome, RefusalReason
+from core.model.outcomes import Fault, KeptReply, QueryOutcome, RefusalReason
+from core.model.statuses import FrontEnd
 from core.storage.replies import KEPT_DAYS, REPORTED_DAYS
 
 KEEP_SECONDS = 1.0
@@ -109,7 +110,7 @@ class AnswerService:
 
     async def _outcome(self, photo: QueryPhoto | Fault, person: int) -> TimedOutcome:
         if not isinstance(photo, QueryPhoto):
-            return TimedOutcome(Outcome("error", photo))
+            return TimedOutcome(QueryOutcome("error", photo))
         timed = await self.queue.search(person, photo.fetch)
         return replace(timed, outcome=replace(timed.outcome, is_preview=photo.is_preview))
 
@@ -124,7 +125,7 @@ class AnswerService:
             self._meter.took(self._front_end, "reading", timed.reading)
             self._meter.took(self._front_end, "search", timed.search)
 
-    async def _keep(self, outcomes: tuple[Outcome, ...], requester: Requester) -> int | None:
+    async def _keep(self, outcomes: tuple[QueryOutcome, ...], requester: Requester) -> int | None:
         """Keep a reply and return its number; None where it needs no buttons, or cannot be kept just now."""
         if not any(outcome.matches for outcome in outcomes):
             return None

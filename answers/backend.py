@@ -5,18 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from core.model import (
-    Checkpoint,
-    FrontEnd,
-    FrontEndStatus,
-    KeptReply,
-    Outcome,
-    RefusalReason,
-    Report,
-    SearchResult,
-    Stats,
-    Step,
-)
+from core.model.matches import SearchResult
+from core.model.outcomes import KeptReply, QueryOutcome, RefusalReason, Report, Step
+from core.model.records import Checkpoint
+from core.model.statuses import FrontEnd, FrontEndStatus, Stats
 
 READ_SECONDS = 3.0
 """How long a front end waits for the database: a person hears within 5 s, all the way included, that it is away."""
@@ -67,7 +59,7 @@ class StatusStore(Protocol):
 class FrontEndMeter(Protocol):
     """Counts what front ends do."""
 
-    def searched(self, front_end: FrontEnd, outcome: Outcome) -> None: ...
+    def searched(self, front_end: FrontEnd, outcome: QueryOutcome) -> None: ...
 
     def took(self, front_end: FrontEnd, step: Step, seconds: float) -> None: ...
 

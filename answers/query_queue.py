@@ -15,7 +15,7 @@ from answers.backend import Searcher
 from answers.downloads import DownloadFailed
 from answers.fair_queue import Busy, Closed, FairQueue
 from core.errors import ImageError, NoWorkers, StoreError, TooLarge, TooSlow, Unsupported
-from core.model import Fault, Outcome
+from core.model.outcomes import Fault, QueryOutcome
 from core.service.memory import trim
 from core.service.supervision import rest, unless_stopped
 
@@ -52,7 +52,7 @@ Fetch = Callable[[], Awaitable[bytes]]
 class TimedOutcome:
     """An outcome, and what it took in seconds."""
 
-    outcome: Outcome
+    outcome: QueryOutcome
     download: float = 0.0
     reading: float = 0.0
     search: float = 0.0
@@ -140,7 +140,7 @@ class QueryQueue:
             self.refuse_while_away()
             result = await self._engine.search(data)
         reading = result.reading_milliseconds / 1000
-        return TimedOutcome(Outcome.of(result), fetched - began, reading, result.milliseconds / 1000 - reading)
+        return TimedOutcome(QueryOutcome.of(result), fetched - began, reading, result.milliseconds / 1000 - reading)
 
     def _note_back(self) -> None:
         if self.is_away:
@@ -153,4 +153,4 @@ class QueryQueue:
 
 
 def _failed(fault: Fault) -> TimedOutcome:
-    return TimedOutcome(Outcome("error", fault))
+    return TimedOutcome(QueryOutcome("error", fault))

@@ -10,7 +10,9 @@ from datetime import datetime
 
 from answers.languages import Language
 from core.matching.ranking import word_for
-from core.model import Checkpoint, Fault, NamedMatch, Outcome, Report, Stats
+from core.model.outcomes import Fault, NamedMatch, QueryOutcome, Report
+from core.model.records import Checkpoint
+from core.model.statuses import Stats
 
 PAGE_ENTRIES = 10
 MOST_SIMILAR_IN_ALBUM = 2
@@ -94,7 +96,7 @@ def profile_url(username: str) -> str:
     return f"https://www.instagram.com/{username}/"
 
 
-def compose(outcomes: Sequence[Outcome], language: Language, *, now: datetime, page: int = 1) -> Reply:
+def compose(outcomes: Sequence[QueryOutcome], language: Language, *, now: datetime, page: int = 1) -> Reply:
     """Say what became of the pictures of one message or album; a page has at most ten entries.
 
     A page out of range is the nearest one. A picture without entries is told of beside its neighbours' entries.
@@ -118,7 +120,7 @@ class _Part:
     number: int
 
 
-def _pages(outcomes: Sequence[Outcome]) -> Iterator[list[_Part]]:
+def _pages(outcomes: Sequence[QueryOutcome]) -> Iterator[list[_Part]]:
     """Part the entries into pages; a picture without any takes the room of one."""
     parts: list[_Part] = []
     room, number = PAGE_ENTRIES, 1
@@ -137,7 +139,7 @@ def _pages(outcomes: Sequence[Outcome]) -> Iterator[list[_Part]]:
         yield parts
 
 
-def _passage(outcome: Outcome, part: _Part, language: Language, *, is_alone: bool) -> Passage:
+def _passage(outcome: QueryOutcome, part: _Part, language: Language, *, is_alone: bool) -> Passage:
     entries = tuple(
         _entry(match, part.number + offset, language)
         for offset, match in enumerate(outcome.matches[part.begin : part.end])
@@ -153,7 +155,7 @@ def _passage(outcome: Outcome, part: _Part, language: Language, *, is_alone: boo
     )
 
 
-def _title(outcome: Outcome, picture: int, language: Language, *, is_alone: bool) -> str | None:
+def _title(outcome: QueryOutcome, picture: int, language: Language, *, is_alone: bool) -> str | None:
     if not is_alone:
         return language.say("Picture {number}", number=language.number(picture + 1))
     if outcome.matches:
@@ -161,7 +163,7 @@ def _title(outcome: Outcome, picture: int, language: Language, *, is_alone: bool
     return None
 
 
-def _sentences(outcome: Outcome, language: Language, *, is_alone: bool) -> Iterator[str]:
+def _sentences(outcome: QueryOutcome, language: Language, *, is_alone: bool) -> Iterator[str]:
     if outcome.is_preview and outcome.verdict != "error":
         yield language.say("I searched the small preview of this file: the photo itself may find more.")
     if outcome.verdict == "error":
@@ -172,7 +174,7 @@ def _sentences(outcome: Outcome, language: Language, *, is_alone: bool) -> Itera
         yield language.say("Nothing found for sure.") if outcome.similar else language.say("Nothing found.")
 
 
-def _closing(missed: Outcome, language: Language, now: datetime, *, is_alone: bool) -> Iterator[str]:
+def _closing(missed: QueryOutcome, language: Language, now: datetime, *, is_alone: bool) -> Iterator[str]:
     """Say what was searched where nothing was found, and one thing to try."""
     scope = scope_of(missed.searched, language, now) if missed.searched else "-"
     if not is_alone:

@@ -31,7 +31,10 @@ from core.index.feature_index import FeatureIndex
 from core.index.hash_index import HashIndex
 from core.index.inverted_lists import Codes
 from core.matching.ranking import DHASH_RADIUS, PDQ_RADIUS
-from core.model import Evidence, FileStamp, PhotoFeatures, PhotoHashes, Place, PutFeatures, PutImage
+from core.model.files import FileStamp, Place
+from core.model.fingerprints import PhotoFeatures, PhotoHashes
+from core.model.matches import Evidence
+from core.model.records import PutFeatures, PutImage
 from core.search.engine import SearchEngine
 from core.storage.database import Database, sqlite_url
 from core.storage.store import Store

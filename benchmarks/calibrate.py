@@ -37,7 +37,8 @@ from core.matching.alignment import Alignment, align
 from core.matching.calibration import FILE, MOST_SPREADS, Model, confidence, is_drawn, signals
 from core.matching.ranking import ACCEPTED_CONFIDENCE
 from core.matching.verification import FEWEST_INLIERS, examine
-from core.model import CODE_BYTES, Evidence, PhotoFeatures
+from core.model.fingerprints import CODE_BYTES, PhotoFeatures
+from core.model.matches import Evidence
 from core.search.feature_search import ROUNDS
 
 TEMPLATE = "template"

@@ -37,7 +37,7 @@ import pillow_heif
 from PIL import Image, ImageCms, PngImagePlugin
 
 from core.errors import ImageError
-from core.model import PhotoHashes
+from core.model.fingerprints import PhotoHashes
 from core.workers.pool import PICTURE_SECONDS, PhotoWorkers
 
 WORKERS, IN_FLIGHT = 2, 4

@@ -59,7 +59,8 @@ from core.imaging.decoding import decode
 from core.index.feature_index import FeatureIndex
 from core.index.hash_index import HashIndex
 from core.matching.ranking import DHASH_RADIUS, PDQ_RADIUS, SAME_SCENE_INLIERS
-from core.model import Evidence, Match, PhotoHashes, SearchResult, Verdict
+from core.model.fingerprints import PhotoHashes
+from core.model.matches import Evidence, Match, SearchResult, Verdict
 from core.search.engine import SearchEngine
 from core.storage.database import Database, sqlite_url
 from core.storage.store import Store

@@ -45,7 +45,7 @@ from core.fingerprints.features import _rotations as rotations
 from core.imaging.decoding import decode
 from core.index import inverted_lists, snapshot
 from core.index.inverted_lists import Codes, Ids, InvertedLists, _FaissLists
-from core.model import CODE_BYTES
+from core.model.fingerprints import CODE_BYTES
 from core.workers.tasks import describe
 
 T = TypeVar("T")

@@ -12,7 +12,8 @@ from answers.languages import ENGLISH, Language
 from answers.query_queue import QueryQueue
 from bots.buttons import Button, parse_button
 from core.errors import StoreError
-from core.model import FrontEnd, KeptReply, NamedMatch
+from core.model.outcomes import KeptReply, NamedMatch
+from core.model.statuses import FrontEnd
 
 BUTTON_SECONDS = 0.8
 """For which a pressed button waits for the database: a person sees it turn, and expects something within a second."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from answers.backend import SearchBackend
-from core.model import FrontEnd, FrontEndState, FrontEndStatus
+from core.model.statuses import FrontEnd, FrontEndState, FrontEndStatus
 from core.service.heartbeat import Heartbeat
 
 LOOK_SECONDS, GOODBYE_SECONDS = 1.0, 0.4

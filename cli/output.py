@@ -10,7 +10,10 @@ from datetime import datetime
 from core.dataset import printable
 from core.matching.placement import where
 from core.matching.ranking import word_for
-from core.model import Checkpoint, DaemonStatus, LedgerRecord, Match, OptOut, Report, ScanReport, SearchResult, Stats
+from core.model.matches import Match, SearchResult
+from core.model.outcomes import Report
+from core.model.records import Checkpoint, LedgerRecord, OptOut
+from core.model.statuses import DaemonStatus, ScanReport, Stats
 from core.search.audit import Trial
 from core.service.health import SILENCE, moment_text
 

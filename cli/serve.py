@@ -17,7 +17,7 @@ from answers.match_pictures import MatchPictures
 from cli.engine import engine_of
 from cli.wiring import database_of, open_store, prepare, stopping
 from core.errors import SettingsError
-from core.model import FrontEnd
+from core.model.statuses import FrontEnd
 from core.service.memory import limit_arenas
 from core.service.meter import Meter
 from core.service.supervision import Part as Service

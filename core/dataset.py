@@ -7,7 +7,7 @@ and downloaders put beside photos, names of unfinished files, sidecars, and vide
 import os
 import re
 
-from core.model import Place
+from core.model.files import Place
 
 MAX_USERNAME = 30
 USERNAME = re.compile(rb"[a-z0-9._]+")

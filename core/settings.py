@@ -18,7 +18,7 @@ from pydantic import Field, PositiveInt, SecretStr, ValidationError, field_valid
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from core.errors import SettingsError
-from core.model import FrontEnd
+from core.model.statuses import FrontEnd
 
 PREFIX = "IGSEARCH_"
 FILE_SUFFIX = "_FILE"

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from core.errors import IgSearchError, IndexerBusy, NotReady, NoWorkers, PathError, StoreError, Unavailable
-from core.model import DaemonStatus, Stats
+from core.model.statuses import DaemonStatus, Stats
 from core.service.memory import give_back
 from indexer.scanning.account_scan import ScanOptions
 from indexer.scanning.task_pool import TaskPool

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Protocol
 
 from core.errors import ImageError, PathError
-from core.model import BacklogEntry, Change, PutFeatures
+from core.model.records import BacklogEntry, Change, PutFeatures
 from core.workers.tasks import FileFeatures
 from indexer.scanning.account_scan import ScanOptions
 from indexer.scanning.listing import is_unchanged

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from core.model import RemoveFile, ScanReport
+from core.model.records import RemoveFile
+from core.model.statuses import ScanReport
 from indexer.scanning.account_scan import AccountScan, Record, ScanFindings, ScanOptions
 from indexer.scanning.listing import Listing, list_dataset
 from indexer.scanning.reconciler import FileOutcome, Reader

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Collection
 
-from core.model import ScanReport
+from core.model.statuses import ScanReport
 from indexer.scanning.account_scan import ScanFindings
 from indexer.scanning.listing import Listing
 from indexer.scanning.reconciler import FileOutcome

@@ -15,7 +15,8 @@ from datetime import datetime
 from typing import Protocol
 
 from core.errors import IgSearchError, StoreError
-from core.model import Checkpoint, RemoveFile, Stats
+from core.model.records import Checkpoint, RemoveFile
+from core.model.statuses import Stats
 from indexer.account_queue import AccountQueue
 from indexer.feature_backlog import Backlog, FeatureBacklog, FeatureReader
 from indexer.full_scan import RecordStore

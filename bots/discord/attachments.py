@@ -7,7 +7,7 @@ from discord import Attachment, Embed, Message, MessageSnapshot, StickerFormatTy
 
 from answers.file_types import kind_of
 from core.imaging.decoding import MAX_BYTES
-from core.model import Fault
+from core.model.outcomes import Fault
 
 STILL_STICKERS = (StickerFormatType.png, StickerFormatType.apng, StickerFormatType.gif)
 MOST_PICTURES = 10

@@ -68,7 +68,7 @@ from bots.discord.sending import (
 )
 from bots.typing_indicator import TypingIndicator
 from core.errors import SettingsError
-from core.model import Fault
+from core.model.outcomes import Fault
 from core.service.supervision import rest, unless_stopped, until_first
 
 QUICK_SECONDS = 0.5

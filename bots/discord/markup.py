@@ -11,7 +11,7 @@ from discord.ui import DynamicItem, Item, View
 from answers.languages import Language
 from answers.replies import PAGE_ENTRIES, Passage, Reply, profile_url, sureness
 from bots.buttons import rows_below
-from core.model import NamedMatch
+from core.model.outcomes import NamedMatch
 
 MARKDOWN = re.compile(r"[\\*_~`|>\[\]()#]")
 GREEN, GREY = Colour(0x00D68F), Colour(0x99AAB5)

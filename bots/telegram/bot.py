@@ -44,7 +44,7 @@ from bots.telegram.messages import Ask, Carried, Command, Picture, Wish, carried
 from bots.telegram.transport import QuietBot, Receive, address_of, is_gone, patiently
 from bots.typing_indicator import TypingIndicator
 from core.errors import TooLarge
-from core.model import Fault
+from core.model.outcomes import Fault
 from core.service.supervision import until_first
 
 CONCURRENT_UPDATES = 4_096

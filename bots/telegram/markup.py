@@ -8,7 +8,7 @@ from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 from answers.languages import Language
 from answers.replies import PAGE_ENTRIES, Passage, Reply, profile_url, sureness
 from bots.buttons import rows_below
-from core.model import NamedMatch
+from core.model.outcomes import NamedMatch
 
 
 def html_of(reply: Reply) -> str:

@@ -21,7 +21,7 @@ from telegram.constants import ChatType, FileSizeLimit
 from telegram.ext import filters
 
 from answers.file_types import kind_of
-from core.model import Fault
+from core.model.outcomes import Fault
 
 MAX_DOWNLOAD_BYTES = int(FileSizeLimit.FILESIZE_DOWNLOAD)
 COMMAND = re.compile(r"/(?P<name>[A-Za-z0-9_]{1,32})(?:@(?P<bot>[A-Za-z0-9_]+))?")

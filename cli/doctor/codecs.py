@@ -8,7 +8,7 @@ from typing import Protocol
 from cli.doctor.finding import Finding, fix, ok
 from cli.doctor.samples import SAMPLES
 from core.errors import ImageError
-from core.model import PhotoHashes
+from core.model.fingerprints import PhotoHashes
 
 LIBRARIES: Mapping[str, str] = {"PIL": "Pillow", "pillow_heif": "pillow-heif"}
 """Packages by what is imported of them; without either no picture of any type is read."""

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from core.imaging.decoding import Photo
-from core.model import CODE_BYTES, FEATURE_BYTES, PhotoFeatures
+from core.model.fingerprints import CODE_BYTES, FEATURE_BYTES, PhotoFeatures
 
 FEATURES_VERSION = 1
 """Raised whenever features of the same bytes come out differently: old rows are then made again."""

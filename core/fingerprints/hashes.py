@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from core.imaging.decoding import Photo
-from core.model import PhotoHashes
+from core.model.fingerprints import PhotoHashes
 
 HASHES_VERSION = 1
 """Raised whenever a fingerprint of the same bytes comes out differently: old rows are then made again."""

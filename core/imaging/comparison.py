@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageDraw
 
-from core.model import Corners, Placement
+from core.model.matches import Corners, Placement
 
 HEIGHT, MARGIN, LINE = 720, 16, 4
 """Pixels: of both pictures, around them, and of the frame's line."""

@@ -22,7 +22,7 @@ from PIL import AvifImagePlugin, ExifTags, Image, ImageCms
 
 from core.errors import ImageError, NotPermitted, PathError, TooLarge, Unreadable, Unsupported
 from core.imaging.headers import check_header, check_size, identify
-from core.model import FileStamp
+from core.model.files import FileStamp
 
 READER_VERSION = 1
 """Raised when the reader learns to read more, so that unreadable files are tried again."""

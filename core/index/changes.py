@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from core.model import Checkpoint
+from core.model.records import Checkpoint
 
 
 @dataclass(frozen=True, slots=True, eq=False)

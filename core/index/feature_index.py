@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from core.index.changes import Feed
 from core.index.following import Follower
 from core.index.inverted_lists import Codes, InvertedLists
-from core.model import Checkpoint
+from core.model.records import Checkpoint
 
 WORTH_A_SNAPSHOT = 2_000
 """Fingerprints read from the store; below, reading and sorting them again costs less than 0.5 s."""

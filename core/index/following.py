@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from core.index.changes import Feed
 from core.index.snapshot import discard, load, save
-from core.model import Checkpoint
+from core.model.records import Checkpoint
 
 logger = logging.getLogger(__name__)
 

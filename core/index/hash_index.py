@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from core.index.changes import Feed, FingerprintPage
 from core.index.following import Follower
 from core.index.hamming import HammingIndex
-from core.model import Checkpoint
+from core.model.records import Checkpoint
 
 WORTH_A_SNAPSHOT = 20_000
 """Rows read from the store; below, reading them again costs less than 0.2 s."""

@@ -14,7 +14,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from core.model import CODE_BYTES
+from core.model.fingerprints import CODE_BYTES
 
 Codes = NDArray[np.uint8]
 Ids = NDArray[np.int64]

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.fingerprints.features import Features
-from core.model import Geometry
+from core.model.matches import Geometry
 
 MOST_BITS = 72
 """Pairs of codes farther apart are chance: unrelated codes differ in 128 bits, give or take 8."""

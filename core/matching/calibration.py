@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from core.model import Evidence
+from core.model.matches import Evidence
 
 FloatArray = NDArray[np.float64]
 

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from core.model import Corners, Placement
+from core.model.matches import Corners, Placement
 
 FULL_TURN, QUARTER_TURN = 360, 90
 SLIGHT_TURN = 3

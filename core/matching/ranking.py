@@ -15,7 +15,8 @@ import numpy as np
 
 from core.matching.calibration import confidence, is_drawn
 from core.matching.placement import words
-from core.model import Evidence, Match, MatchedImage, PhotoHashes, Placement, ReferenceImage
+from core.model.fingerprints import PhotoHashes
+from core.model.matches import Evidence, Match, MatchedImage, Placement, ReferenceImage
 
 PDQ_RADIUS = 31
 """Of 256 bits, from PDQ's authors. Of 1,696 photos no two lie nearer than 52."""

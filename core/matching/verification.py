@@ -18,7 +18,8 @@ from core.matching.alignment import Alignment, align
 from core.matching.calibration import DRAWN_SMOOTHNESS
 from core.matching.overlay import COARSE, DETAIL, FINE, FLAT_DEVIATION, MIDDLE, Blocks, FloatArray, Overlay
 from core.matching.placement import placement
-from core.model import BlockFigures, DetailFigures, Evidence, Geometry, PhotoFeatures
+from core.model.fingerprints import PhotoFeatures
+from core.model.matches import BlockFigures, DetailFigures, Evidence, Geometry
 
 FEWEST_INLIERS = 4
 DENSE_CHECKS = 6

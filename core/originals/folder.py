@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from core.errors import ImageError, PathError
 from core.fingerprints.features import opened
 from core.imaging.decoding import read_file, sha256_of
-from core.model import PhotoFeatures, ReferenceImage
+from core.model.fingerprints import PhotoFeatures
+from core.model.matches import ReferenceImage
 
 
 class PhotoLookup(Protocol):

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from core.errors import ImageError, PathError
-from core.model import Place, SearchResult
+from core.model.files import Place
+from core.model.matches import SearchResult
 
-Outcome = Literal["found", "missed", "too little detail", "unreadable"]
+TrialOutcome = Literal["found", "missed", "too little detail", "unreadable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,7 @@ class Trial:
     """What became of one photo: `answer` names who was found in its place, or says why it could not be tried."""
 
     place: Place
-    outcome: Outcome
+    outcome: TrialOutcome
     answer: str
 
 

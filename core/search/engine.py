@@ -22,15 +22,10 @@ from core.fingerprints.hashes import VARIANTS, dihedral
 from core.index.feature_index import FeatureIndex
 from core.index.hash_index import HashIndex
 from core.matching.ranking import Graded, Likeness, grade, grade_evidence, is_same_photo, rank
-from core.model import (
-    MIN_PDQ_QUALITY,
-    Checkpoint,
-    IndexSizes,
-    PhotoHashes,
-    ReferenceImage,
-    SearchResult,
-    Verdict,
-)
+from core.model.fingerprints import MIN_PDQ_QUALITY, PhotoHashes
+from core.model.matches import ReferenceImage, SearchResult, Verdict
+from core.model.records import Checkpoint
+from core.model.statuses import IndexSizes
 from core.search.feature_search import FeatureSearch, PhotoLookup, QueryReader
 
 T = TypeVar("T")

@@ -14,7 +14,9 @@ from core.fingerprints.features import FIRST_PASS, RICH_PASS, Pass
 from core.index.changes import Feed
 from core.index.inverted_lists import Codes
 from core.matching.calibration import confidence
-from core.model import Checkpoint, Evidence, PhotoFeatures
+from core.model.fingerprints import PhotoFeatures
+from core.model.matches import Evidence
+from core.model.records import Checkpoint
 from core.workers.tasks import Description, Question
 
 SURE = 0.9

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal, get_args
 
-from core.model import DaemonStatus, FrontEnd, FrontEndStatus, Stats
+from core.model.statuses import DaemonStatus, FrontEnd, FrontEndStatus, Stats
 
 SILENCE = timedelta(minutes=1)
 """A service reports every 15 s how it is."""

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from core.errors import StoreError
-from core.model import DaemonStatus, FrontEnd, FrontEndStatus, IndexSizes, Outcome, RefusalReason, Stats, Step
+from core.model.outcomes import QueryOutcome, RefusalReason, Step
+from core.model.statuses import DaemonStatus, FrontEnd, FrontEndStatus, IndexSizes, Stats
 
 
 class Meter:
@@ -23,7 +24,7 @@ class Meter:
         """Ask for the figures of the store now and then, for ever."""
         await asyncio.Event().wait()
 
-    def searched(self, front_end: FrontEnd, outcome: Outcome) -> None:
+    def searched(self, front_end: FrontEnd, outcome: QueryOutcome) -> None:
         """A query image has its outcome."""
 
     def took(self, front_end: FrontEnd, step: Step, seconds: float) -> None:

@@ -29,18 +29,9 @@ from prometheus_client import (
 )
 
 from core.errors import Denied, NotReady, SchemaMismatch, StoreError, Unavailable
-from core.model import (
-    DaemonStatus,
-    Fault,
-    FrontEnd,
-    FrontEndStatus,
-    IndexSizes,
-    Outcome,
-    RefusalReason,
-    Stats,
-    Step,
-    Verdict,
-)
+from core.model.matches import Verdict
+from core.model.outcomes import Fault, QueryOutcome, RefusalReason, Step
+from core.model.statuses import DaemonStatus, FrontEnd, FrontEndStatus, IndexSizes, Stats
 from core.service.meter import Meter
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.5, 5.0, 10.0)
@@ -148,7 +139,7 @@ class _SearchMetrics(Meter):
             _begin_at_0(family, front_ends)
         _begin_at_0(self._index, (HASHES_LABEL, FEATURES_LABEL))
 
-    def searched(self, front_end: FrontEnd, outcome: Outcome) -> None:
+    def searched(self, front_end: FrontEnd, outcome: QueryOutcome) -> None:
         self._searches.labels(front_end, outcome.verdict).inc()
         if outcome.fault:
             self._faults.labels(front_end, outcome.fault).inc()

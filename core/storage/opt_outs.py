@@ -13,7 +13,7 @@ from sqlalchemy import Row, Select, insert, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.model import OptOut
+from core.model.records import OptOut
 from core.storage.database import Database
 from core.storage.tables import opt_outs
 from core.storage.writing import Erased, aware, erase, naive

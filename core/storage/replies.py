@@ -14,7 +14,8 @@ from typing import Any
 from sqlalchemy import Row, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.model import Checkpoint, KeptReply, NamedMatch, Outcome, Report
+from core.model.outcomes import KeptReply, NamedMatch, QueryOutcome, Report
+from core.model.records import Checkpoint
 from core.storage import tables as t
 from core.storage.database import KEYS_A_QUERY, Database
 from core.storage.writing import aware, naive
@@ -120,12 +121,14 @@ async def _accounts(connection: AsyncConnection, usernames: set[str]) -> dict[st
     return found
 
 
-def _named(outcomes: Sequence[Outcome]) -> Iterator[NamedMatch]:
+def _named(outcomes: Sequence[QueryOutcome]) -> Iterator[NamedMatch]:
     for outcome in outcomes:
         yield from (*outcome.matches, *outcome.similar)
 
 
-def _match_rows(number: int, outcomes: Sequence[Outcome], accounts: Mapping[str, int]) -> Iterator[dict[str, object]]:
+def _match_rows(
+    number: int, outcomes: Sequence[QueryOutcome], accounts: Mapping[str, int]
+) -> Iterator[dict[str, object]]:
     for picture, outcome in enumerate(outcomes):
         for position, match in enumerate(_named([outcome])):
             if match.username in accounts:
@@ -141,7 +144,7 @@ def _match_rows(number: int, outcomes: Sequence[Outcome], accounts: Mapping[str,
                 }
 
 
-def _outline(outcome: Outcome) -> dict[str, object]:
+def _outline(outcome: QueryOutcome) -> dict[str, object]:
     """Return what is kept of an outcome beside its matches."""
     return {
         "verdict": outcome.verdict,
@@ -165,13 +168,13 @@ def _kept_reply(row: Row[Any], matches: Sequence[Row[Any]]) -> KeptReply:
     )
 
 
-def _outcome(outline: Mapping[str, Any], rows: Sequence[Row[Any]]) -> Outcome:
+def _outcome(outline: Mapping[str, Any], rows: Sequence[Row[Any]]) -> QueryOutcome:
     """Read an outcome; where the accounts that it named are gone, its verdict is what is left."""
     matches, similar = (tuple(_match(row) for row in rows if row.is_similar == is_similar) for is_similar in (0, 1))
     verdict = outline["verdict"]
     if verdict in {"match", "similar"}:
         verdict = "match" if matches else "similar" if similar else "none"
-    return Outcome(
+    return QueryOutcome(
         verdict=verdict,
         fault=outline["fault"],
         matches=matches,

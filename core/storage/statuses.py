@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Row, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.model import FrontEndStatus
+from core.model.statuses import FrontEndStatus
 from core.storage.database import Database
 from core.storage.tables import REMARK_LENGTH, front_ends
 from core.storage.writing import aware, naive

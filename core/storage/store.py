@@ -30,25 +30,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.errors import Denied, NotReady, SchemaMismatch, StoreError
 from core.index.changes import FeaturePage, FingerprintPage
-from core.model import (
-    CODE_BYTES,
-    FEATURE_BYTES,
-    FLAT_PERCENT,
-    BacklogEntry,
-    Change,
-    Checkpoint,
-    DaemonStatus,
-    FileStamp,
-    ImageRecord,
-    LedgerRecord,
-    PhotoFeatures,
-    PhotoHashes,
-    Place,
-    ReferenceImage,
-    ScanReport,
-    Stats,
-    Versions,
-)
+from core.model.files import FileStamp, Place
+from core.model.fingerprints import CODE_BYTES, FEATURE_BYTES, FLAT_PERCENT, PhotoFeatures, PhotoHashes, Versions
+from core.model.matches import ReferenceImage
+from core.model.records import BacklogEntry, Change, Checkpoint, ImageRecord, LedgerRecord
+from core.model.statuses import DaemonStatus, ScanReport, Stats
 from core.storage import tables as t
 from core.storage.database import KEYS_A_QUERY, Database
 from core.storage.lock import WriterLock, writer_lock

@@ -12,19 +12,9 @@ from typing import TypeVar
 from sqlalchemy import ColumnElement, Table, and_, bindparam, delete, insert, not_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.model import (
-    Change,
-    FileStamp,
-    LedgerRecord,
-    MoveImage,
-    PhotoFeatures,
-    PhotoHashes,
-    Place,
-    PutFailure,
-    PutFeatures,
-    PutImage,
-    RemoveFile,
-)
+from core.model.files import FileStamp, Place
+from core.model.fingerprints import PhotoFeatures, PhotoHashes
+from core.model.records import Change, LedgerRecord, MoveImage, PutFailure, PutFeatures, PutImage, RemoveFile
 from core.storage.database import KEYS_A_QUERY
 from core.storage.tables import (
     checkpoint,

@@ -29,7 +29,8 @@ from core.errors import Crashed, ImageError, NoWorkers, PathError, TooLarge, Too
 from core.fingerprints.features import Pass
 from core.imaging.decoding import MAX_BYTES, too_many_bytes
 from core.imaging.editing import edited_file
-from core.model import Evidence, PhotoHashes
+from core.model.fingerprints import PhotoHashes
+from core.model.matches import Evidence
 from core.workers.tasks import (
     Description,
     FileDigest,

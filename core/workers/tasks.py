@@ -10,7 +10,9 @@ from core.fingerprints.features import FEATURES_VERSION, Pass, QueryFeatures, ph
 from core.fingerprints.hashes import HASHES_VERSION, fingerprint
 from core.imaging.decoding import decode, decode_colours, read_file, sha256_of
 from core.matching.verification import verify
-from core.model import Evidence, FileStamp, PhotoFeatures, PhotoHashes, Versions
+from core.model.files import FileStamp
+from core.model.fingerprints import PhotoFeatures, PhotoHashes, Versions
+from core.model.matches import Evidence
 
 VERSIONS = Versions(HASHES_VERSION, FEATURES_VERSION)
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Protocol
 
 from core.fingerprints.hashes import HASHES_VERSION
-from core.model import FileStamp, ImageRecord, LedgerRecord, Place
+from core.model.files import FileStamp, Place
+from core.model.records import ImageRecord, LedgerRecord
 from indexer.scanning.listing import Listing
 from indexer.scanning.reconciler import FileOutcome, Found, Lights, Reader, Reconciler
 from indexer.scanning.retries import is_due

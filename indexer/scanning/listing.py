@@ -12,7 +12,7 @@ from pathlib import Path
 
 from core.dataset import is_ignored_file, is_ignored_folder, printable, username_fault, username_of
 from core.errors import PathError
-from core.model import FileStamp, Place, is_regular
+from core.model.files import FileStamp, Place, is_regular
 
 OUTSIDE = ""
 """In the place of a username, for what belongs to none: the entries of the dataset folder that are not indexed."""

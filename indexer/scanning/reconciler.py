@@ -21,17 +21,9 @@ from typing import Protocol
 
 from core.errors import ImageError, PathError
 from core.fingerprints.hashes import HASHES_VERSION
-from core.model import (
-    Change,
-    FileStamp,
-    ImageRecord,
-    LedgerRecord,
-    MoveImage,
-    PhotoHashes,
-    Place,
-    PutFailure,
-    PutImage,
-)
+from core.model.files import FileStamp, Place
+from core.model.fingerprints import PhotoHashes
+from core.model.records import Change, ImageRecord, LedgerRecord, MoveImage, PutFailure, PutImage
 from core.workers.tasks import FileDigest, FileHashes
 from indexer.scanning.listing import is_gone, is_unchanged
 from indexer.scanning.retries import rejection

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from core.dataset import locate
 from core.errors import PathError
-from core.model import is_regular
+from core.model.files import is_regular
 from indexer.scanning.account_scan import ScanFindings
 from indexer.scanning.listing import root_identity
 

@@ -4,7 +4,8 @@ from datetime import datetime, timedelta
 
 from core.errors import ImageError
 from core.imaging.decoding import READER_VERSION
-from core.model import FileStamp, LedgerRecord, Place, PutFailure
+from core.model.files import FileStamp, Place
+from core.model.records import LedgerRecord, PutFailure
 
 FIRST_RETRY, LONGEST_RETRY = timedelta(hours=1), timedelta(hours=16)
 """What may pass (a crash, a slow disk, missing rights) is tried again after 1, 2, 4, 8 and then every 16 hours, or when

@@ -8,7 +8,7 @@ watched: it lies still when its stamp stays the same.
 from collections.abc import Callable
 from time import monotonic, time_ns
 
-from core.model import FileStamp
+from core.model.files import FileStamp
 
 NANOSECONDS = 1_000_000_000
 MOST_WATCHED = 10_000

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from core.errors import IgSearchError
-from core.model import Change, PhotoHashes, PutImage
+from core.model.fingerprints import PhotoHashes
+from core.model.records import Change, PutImage
 
 BATCH_FILES = 200
 """A transaction of 200 files takes 25 ms; what a crash can lose is one batch."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.errors import PathError
-from core.model import Emitter
+from core.model.statuses import Emitter
 from indexer.scanning.listing import root_identity
 from indexer.watching.folder_poller import FolderPoller
 from indexer.watching.watcher import ChangeSet, Watcher, watch_limit

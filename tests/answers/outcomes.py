@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from hypothesis import strategies as st
 
 from answers.replies import FAULTS
-from core.model import MOST_SIMILAR, Checkpoint, NamedMatch, Outcome
+from core.model.outcomes import MOST_SIMILAR, NamedMatch, QueryOutcome
+from core.model.records import Checkpoint
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 SEARCHED = Checkpoint("id", 2**62, 10**9, 10**9, NOW)
@@ -20,7 +21,7 @@ def named(names: list[str], first_id: int = LARGEST - 1000) -> tuple[NamedMatch,
 
 
 outcomes = st.builds(
-    lambda matches, similar, fault, is_preview: Outcome(
+    lambda matches, similar, fault, is_preview: QueryOutcome(
         "match" if matches else "similar" if similar else "error" if fault else "none",
         None if matches or similar else fault,
         named(matches),
@@ -34,6 +35,6 @@ outcomes = st.builds(
     st.booleans(),
 )
 LONGEST = [
-    Outcome("similar", None, (), named(["_" * 30] * MOST_SIMILAR), SEARCHED, is_preview=True),
-    Outcome("match", None, named(["_" * 30]), named(["_" * 30] * MOST_SIMILAR), SEARCHED, is_preview=True),
+    QueryOutcome("similar", None, (), named(["_" * 30] * MOST_SIMILAR), SEARCHED, is_preview=True),
+    QueryOutcome("match", None, named(["_" * 30]), named(["_" * 30] * MOST_SIMILAR), SEARCHED, is_preview=True),
 ]

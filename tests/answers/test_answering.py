@@ -13,18 +13,10 @@ from answers.backend import SearchBackend
 from answers.languages import languages
 from answers.query_queue import TimedOutcome
 from answers.replies import compose
-from core.model import (
-    Checkpoint,
-    FrontEnd,
-    FrontEndStatus,
-    KeptReply,
-    Outcome,
-    RefusalReason,
-    Report,
-    SearchResult,
-    Stats,
-    Step,
-)
+from core.model.matches import SearchResult
+from core.model.outcomes import KeptReply, QueryOutcome, RefusalReason, Report, Step
+from core.model.records import Checkpoint
+from core.model.statuses import FrontEnd, FrontEndStatus, Stats
 from core.service.meter import Meter
 
 CHAT, FOREIGN, ANNA, BOB = 1, 2, 3, 4
@@ -36,7 +28,7 @@ class Counts(Meter):
     def __init__(self) -> None:
         self.heard: Counter[tuple[str, ...]] = Counter()
 
-    def searched(self, front_end: FrontEnd, outcome: Outcome) -> None:
+    def searched(self, front_end: FrontEnd, outcome: QueryOutcome) -> None:
         self.heard[front_end, outcome.fault or outcome.verdict] += 1
 
     def took(self, front_end: FrontEnd, step: Step, seconds: float) -> None:
@@ -151,7 +143,7 @@ def test_the_log_tells_of_the_slowest_picture(
 ) -> None:
     """Of an album the steps in the log are of one picture, and add up."""
     caplog.set_level("INFO")
-    outcomes = (TimedOutcome(Outcome("none"), 0.1, 0.2, 0.3), TimedOutcome(Outcome("match"), 0.4, 0.5, 0.6))
+    outcomes = (TimedOutcome(QueryOutcome("none"), 0.1, 0.2, 0.3), TimedOutcome(QueryOutcome("match"), 0.4, 0.5, 0.6))
     reply = compose([one.outcome for one in outcomes], languages()["en"], now=datetime.now(UTC))
     answers = AnswerService("discord", admission, backend, clock=lambda: 11.6)
 

@@ -13,7 +13,9 @@ from answers.match_pictures import MatchPictures
 from core.fingerprints.features import photo_features
 from core.fingerprints.hashes import fingerprint
 from core.imaging.decoding import decode, decode_colours, sha256_of
-from core.model import PhotoFeatures, Place, ReferenceImage
+from core.model.files import Place
+from core.model.fingerprints import PhotoFeatures
+from core.model.matches import ReferenceImage
 from tests.pictures import encode, photo
 
 FILE = encode(photo(1), "JPEG")

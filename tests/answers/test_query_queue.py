@@ -9,7 +9,9 @@ import pytest
 from answers.downloads import DownloadFailed
 from answers.query_queue import DOWNLOADS, DOWNLOADS_A_PERSON, WAITING, QueryQueue
 from core.errors import Crashed, ImageError, NoWorkers, TooLarge, TooSlow, Unavailable, Unreadable, Unsupported
-from core.model import Checkpoint, Fault, Match, MatchedImage, SearchResult
+from core.model.matches import Match, MatchedImage, SearchResult
+from core.model.outcomes import Fault
+from core.model.records import Checkpoint
 
 ANNA, BOB = 1, 2
 FOUND = SearchResult(

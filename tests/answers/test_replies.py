@@ -12,7 +12,9 @@ from answers.replies import FAULTS, HOW, PAGE_ENTRIES, compose, fault_words, how
 from core.fingerprints.hashes import VARIANTS
 from core.matching.placement import words
 from core.matching.ranking import word_for
-from core.model import Checkpoint, Fault, KeptReply, NamedMatch, Outcome, Placement, Report
+from core.model.matches import Placement
+from core.model.outcomes import Fault, KeptReply, NamedMatch, QueryOutcome, Report
+from core.model.records import Checkpoint
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 ENGLISH, GERMAN = languages()["en"], languages()["de"]
@@ -27,14 +29,14 @@ def named(*usernames: str, confidence: float = 0.998) -> tuple[NamedMatch, ...]:
     )
 
 
-def sentences(*outcomes: Outcome, language: Language = ENGLISH) -> list[str]:
+def sentences(*outcomes: QueryOutcome, language: Language = ENGLISH) -> list[str]:
     reply = compose(outcomes, language, now=NOW)
     return [*(sentence for passage in reply.passages for sentence in passage.sentences), *reply.closing]
 
 
 def test_a_match_says_who_how_sure_and_how() -> None:
     """An entry has the username, percent and word, and how it matched."""
-    reply = compose([Outcome("match", matches=named("anna"), searched=SEARCHED)], ENGLISH, now=NOW)
+    reply = compose([QueryOutcome("match", matches=named("anna"), searched=SEARCHED)], ENGLISH, now=NOW)
 
     [entry] = reply.entries
     assert (entry.number, entry.username, entry.sureness) == (1, "anna", "99.8 %, same photo")
@@ -44,7 +46,7 @@ def test_a_match_says_who_how_sure_and_how() -> None:
 
 def test_nothing_found_says_what_was_searched_and_what_to_try() -> None:
     """The scope has photos, accounts and the age of the newest."""
-    said = sentences(Outcome("none", searched=SEARCHED))
+    said = sentences(QueryOutcome("none", searched=SEARCHED))
 
     assert said == [
         "Nothing found among 28,114 photos of 31 accounts, newest 4 minutes ago.",
@@ -54,7 +56,7 @@ def test_nothing_found_says_what_was_searched_and_what_to_try() -> None:
 
 def test_similar_scenes_stand_apart() -> None:
     """A similar account is no entry, and what is said is that nothing is sure."""
-    reply = compose([Outcome("similar", similar=named("anna"), searched=SEARCHED)], GERMAN, now=NOW)
+    reply = compose([QueryOutcome("similar", similar=named("anna"), searched=SEARCHED)], GERMAN, now=NOW)
 
     assert reply.entries == ()
     assert reply.passages[0].similar == ("anna",)
@@ -67,7 +69,7 @@ def test_each_fault_has_its_own_sentence(fault: Fault) -> None:
     for language in languages().values():
         said = [fault_words(each, language) for each in get_args(Fault)]
 
-        assert sentences(Outcome("error", fault), language=language) == [fault_words(fault, language)]
+        assert sentences(QueryOutcome("error", fault), language=language) == [fault_words(fault, language)]
         assert said.count(fault_words(fault, language)) == 1
     assert set(FAULTS) == set(get_args(Fault))
 
@@ -76,9 +78,9 @@ def test_an_album_is_numbered_by_picture() -> None:
     """Each picture has its passage, with its number as title; accounts are numbered through."""
     reply = compose(
         [
-            Outcome("match", matches=named("anna"), searched=SEARCHED),
-            Outcome("error", "unreadable"),
-            Outcome("match", matches=named("bob", "anna"), searched=SEARCHED),
+            QueryOutcome("match", matches=named("anna"), searched=SEARCHED),
+            QueryOutcome("error", "unreadable"),
+            QueryOutcome("match", matches=named("bob", "anna"), searched=SEARCHED),
         ],
         ENGLISH,
         now=NOW,
@@ -90,7 +92,7 @@ def test_an_album_is_numbered_by_picture() -> None:
 
 def test_an_album_says_once_what_was_searched() -> None:
     """Pictures that were not found share one closing, on the last page."""
-    none = Outcome("none", searched=SEARCHED)
+    none = QueryOutcome("none", searched=SEARCHED)
 
     reply = compose([none, none], ENGLISH, now=NOW)
 
@@ -108,7 +110,7 @@ counts = st.lists(st.integers(0, 35), min_size=1, max_size=10)
 def test_every_account_is_on_exactly_one_page(matches: list[int]) -> None:
     """Over all pages each account of each picture stands once, in order, at most ten a page; no page is empty."""
     outcomes = [
-        Outcome(
+        QueryOutcome(
             "match" if count else "none", matches=named(*(f"p{picture}.{i}" for i in range(count))), searched=SEARCHED
         )
         for picture, count in enumerate(matches)
@@ -129,17 +131,17 @@ def test_every_account_is_on_exactly_one_page(matches: list[int]) -> None:
 @pytest.mark.parametrize(("page", "shown"), [(-3, 1), (0, 1), (2, 2), (3, 3), (10**9, 3)])
 def test_a_page_out_of_range_is_the_nearest(page: int, shown: int) -> None:
     """Whatever page a button asks for, one is shown."""
-    outcomes = [Outcome("match", matches=named(*(f"user{i}" for i in range(25))))]
+    outcomes = [QueryOutcome("match", matches=named(*(f"user{i}" for i in range(25))))]
 
     assert compose(outcomes, ENGLISH, now=NOW, page=page).page == shown
 
 
 def test_a_preview_is_called_one() -> None:
     """Where only a small preview was searched, the reply says so."""
-    assert sentences(Outcome("match", matches=named("anna"), is_preview=True))[0].startswith(
+    assert sentences(QueryOutcome("match", matches=named("anna"), is_preview=True))[0].startswith(
         "I searched the small preview"
     )
-    assert not sentences(Outcome("error", "download", is_preview=True))[0].startswith("I searched")
+    assert not sentences(QueryOutcome("error", "download", is_preview=True))[0].startswith("I searched")
 
 
 @given(is_mirrored=st.booleans(), turn=st.integers(0, 359), visible=st.floats(0.01, 1), covered=st.floats(0.01, 1))
@@ -155,7 +157,7 @@ def test_however_a_photo_matched_it_is_said(*, is_mirrored: bool, turn: int, vis
 @given(st.floats(0, 1))
 def test_sureness_is_said_in_every_language(confidence: float) -> None:
     """The word for a confidence has a translation."""
-    reply = compose([Outcome("match", matches=named("anna", confidence=confidence))], GERMAN, now=NOW)
+    reply = compose([QueryOutcome("match", matches=named("anna", confidence=confidence))], GERMAN, now=NOW)
 
     assert word_for(confidence) not in reply.entries[0].sureness
 
@@ -168,7 +170,7 @@ def test_a_pace_is_told_with_its_waiting_time() -> None:
 
 def test_a_list_of_reports_fits_into_a_message() -> None:
     """Twenty reports of answers that name everybody stay below Telegram's 4,096 characters."""
-    everybody = Outcome("match", matches=named(*("w" * 29 + str(number % 10) for number in range(500))))
+    everybody = QueryOutcome("match", matches=named(*("w" * 29 + str(number % 10) for number in range(500))))
     kept = KeptReply("telegram", 1, 1, "en", NOW, (everybody,))
 
     for language in languages().values():

@@ -6,7 +6,7 @@ from typing import cast
 from answers.backend import SearchBackend
 from bots.connection import ConnectionState, heartbeat_of
 from core.errors import Unavailable
-from core.model import FrontEndStatus
+from core.model.statuses import FrontEndStatus
 from core.service.heartbeat import Heartbeat
 from core.service.meter import Meter
 

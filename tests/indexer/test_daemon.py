@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from core.model import PutImage, Stats
+from core.model.records import PutImage
+from core.model.statuses import Stats
 from core.service.meter import Meter
 from core.storage.database import Database, sqlite_url
 from core.storage.opt_outs import OptOuts

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from core.errors import PathError, TooSlow
-from core.model import MoveImage, PutImage, ScanReport
+from core.model.records import MoveImage, PutImage
+from core.model.statuses import ScanReport
 from core.storage.database import Database, sqlite_url
 from core.storage.opt_outs import OptOuts
 from core.storage.store import Store

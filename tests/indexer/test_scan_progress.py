@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.model import ScanReport
+from core.model.statuses import ScanReport
 from indexer.scan_progress import ScanProgress
 from indexer.scanning.account_scan import ScanFindings
 from indexer.scanning.listing import OUTSIDE, Listing

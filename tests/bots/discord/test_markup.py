@@ -11,7 +11,7 @@ from answers.languages import Language, languages
 from answers.replies import compose
 from bots.buttons import parse_button
 from bots.discord.markup import embeds_of, exactly, view_of
-from core.model import Outcome
+from core.model.outcomes import QueryOutcome
 from tests.answers.outcomes import LARGEST, LONGEST, NOW, SEARCHED, named, outcomes
 
 MARKDOWN = re.compile(r"\\([\\*_~`|>\[\]()#-])")
@@ -23,7 +23,7 @@ MOST_ROWS, MOST_A_ROW, MOST_CUSTOM_ID, MOST_LABEL = 5, 5, 100, 80
 @example([LONGEST[0]] * 10, languages()["de"], 1)
 @example([LONGEST[1]] * 10, languages()["de"], 1)
 @example([LONGEST[1]] * 10, languages()["es"], 1)
-async def test_every_page_keeps_discords_limits(album: list[Outcome], language: Language, page: int) -> None:
+async def test_every_page_keeps_discords_limits(album: list[QueryOutcome], language: Language, page: int) -> None:
     """Whatever an album comes to, each page fits: embeds, their parts, all of them together, buttons and their ids."""
     reply = compose(album, language, now=NOW, page=page)
 
@@ -47,7 +47,7 @@ async def test_every_page_keeps_discords_limits(album: list[Outcome], language: 
 @pytest.mark.parametrize("username", ["everyone", "here", "__dunder__", "_.dot._", "a.b_c", "___"])
 def test_hostile_usernames_are_shown_exactly(username: str) -> None:
     """No markdown in a name counts, and none of them is a mention."""
-    [embed] = embeds_of(compose([Outcome("match", matches=named([username]))], languages()["en"], now=NOW), {})
+    [embed] = embeds_of(compose([QueryOutcome("match", matches=named([username]))], languages()["en"], now=NOW), {})
 
     [line] = [line for line in (embed.description or "").splitlines() if "](" in line]
     shown = re.fullmatch(r"\*\*1\.\*\* \[(.+)\]\((.+)\) — 91\.2 %, likely", line)
@@ -66,7 +66,7 @@ def test_a_name_is_written_so_that_it_is_read_exactly(name: str) -> None:
 
 def test_the_picture_of_a_match_stands_beside_it() -> None:
     """Each picture's embed shows its first match that has one."""
-    album = [Outcome("match", matches=named(["anna", "bob"], first_id=7)), Outcome("none", searched=SEARCHED)]
+    album = [QueryOutcome("match", matches=named(["anna", "bob"], first_id=7)), QueryOutcome("none", searched=SEARCHED)]
 
     embeds: list[Embed] = embeds_of(compose(album, languages()["en"], now=NOW), {7: "match-7.jpg"})
 

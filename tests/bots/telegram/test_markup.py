@@ -10,7 +10,7 @@ from answers.replies import compose
 from bots.buttons import Button, parse_button
 from bots.telegram.markup import html_of, keyboard_of
 from core.dataset import locate
-from core.model import Outcome
+from core.model.outcomes import QueryOutcome
 from tests.answers.outcomes import LARGEST, LONGEST, NOW, SEARCHED, named, outcomes
 from tests.fakes.telegram.text import parse_html
 
@@ -18,7 +18,7 @@ from tests.fakes.telegram.text import parse_html
 @given(st.lists(outcomes, min_size=1, max_size=10), st.sampled_from(list(languages().values())), st.integers(1, 12))
 @example([LONGEST[0]] * 10, languages()["de"], 1)
 @example([LONGEST[1]] * 10, languages()["es"], 1)
-def test_every_page_keeps_telegrams_limits(album: list[Outcome], language: Language, page: int) -> None:
+def test_every_page_keeps_telegrams_limits(album: list[QueryOutcome], language: Language, page: int) -> None:
     """Whatever an album comes to, each page is valid HTML of at most 4,096 characters, and its buttons fit."""
     reply = compose(album, language, now=NOW, page=page)
 
@@ -42,7 +42,7 @@ def test_every_page_keeps_telegrams_limits(album: list[Outcome], language: Langu
 def test_odd_usernames_are_shown_exactly(username: str) -> None:
     """A name that another markup would swallow is text and link to the letter."""
     place = locate(f"{username}/1.jpg".encode())
-    reply = compose([Outcome("match", matches=named([username]))], languages()["en"], now=NOW)
+    reply = compose([QueryOutcome("match", matches=named([username]))], languages()["en"], now=NOW)
 
     text = parse_html(html_of(reply))
 
@@ -77,8 +77,8 @@ def test_what_no_button_of_ours_says_is_none(data: str) -> None:
 
 def test_a_reply_that_names_nobody_has_no_buttons() -> None:
     """There is nothing to show, turn or call wrong; nor is there for one that could not be kept."""
-    nobody = compose([Outcome("none", searched=SEARCHED)], languages()["en"], now=NOW)
-    somebody = compose([Outcome("match", matches=named(["anna"]))], languages()["en"], now=NOW)
+    nobody = compose([QueryOutcome("none", searched=SEARCHED)], languages()["en"], now=NOW)
+    somebody = compose([QueryOutcome("match", matches=named(["anna"]))], languages()["en"], now=NOW)
 
     assert keyboard_of(nobody, 1, languages()["en"]) is None
     assert keyboard_of(somebody, None, languages()["en"]) is None
@@ -86,7 +86,7 @@ def test_a_reply_that_names_nobody_has_no_buttons() -> None:
 
 def test_pages_are_turned_to_their_neighbours() -> None:
     """The first page has a button to the second, the middle one two."""
-    album = [Outcome("match", matches=named([f"u{i}" for i in range(25)]))]
+    album = [QueryOutcome("match", matches=named([f"u{i}" for i in range(25)]))]
 
     labels = []
     for page in (1, 2, 3):

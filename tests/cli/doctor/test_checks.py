@@ -19,7 +19,7 @@ from cli.doctor.runner import CheckRunner
 from cli.doctor.samples import SAMPLES
 from cli.doctor.settings import check_settings
 from core.errors import StoreError
-from core.model import PhotoHashes
+from core.model.fingerprints import PhotoHashes
 from core.settings import read_settings
 from core.workers.tasks import hash_bytes
 

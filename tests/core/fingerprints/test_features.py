@@ -20,7 +20,7 @@ from core.fingerprints.features import (
     query_features,
 )
 from core.imaging.decoding import decode
-from core.model import FEATURE_BYTES
+from core.model.fingerprints import FEATURE_BYTES
 from tests.pictures import encode, photo, photo_bytes
 
 

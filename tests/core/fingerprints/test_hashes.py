@@ -12,7 +12,7 @@ from PIL import Image
 
 from core.fingerprints.hashes import HASHES_VERSION, VARIANTS, dihedral
 from core.matching.ranking import PDQ_RADIUS
-from core.model import PhotoHashes
+from core.model.fingerprints import PhotoHashes
 from core.workers.tasks import digest_file, hash_bytes, hash_file
 from tests.pictures import encode, photo, photo_bytes
 

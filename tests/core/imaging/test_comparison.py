@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from core.imaging.comparison import FRAME, HEIGHT, MARGIN, side_by_side
-from core.model import Placement
+from core.model.matches import Placement
 
 GREY = np.full((300, 200, 3), 200, np.uint8)
 QUARTER = ((0.0, 0.0), (0.5, 0.0), (0.5, 0.5), (0.0, 0.5))

@@ -14,7 +14,8 @@ from PIL import Image, ImageCms
 
 from core.errors import ImageError, PathError, TooLarge, Unreadable, Unsupported
 from core.imaging.decoding import MAX_BYTES, Photo, decode, read_file, read_limited
-from core.model import FileStamp, PhotoHashes
+from core.model.files import FileStamp
+from core.model.fingerprints import PhotoHashes
 from core.workers.tasks import hash_bytes
 from tests.pictures import (
     KINDS,

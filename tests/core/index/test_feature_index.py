@@ -11,7 +11,7 @@ from core.index.changes import FeaturePage, FingerprintPage
 from core.index.feature_index import WORTH_A_SNAPSHOT, FeatureIndex
 from core.index.inverted_lists import FLAT_UP_TO
 from core.index.snapshot import save
-from core.model import Checkpoint
+from core.model.records import Checkpoint
 
 EACH = 12
 

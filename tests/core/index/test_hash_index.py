@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from core.index.changes import FeaturePage, FingerprintPage
 from core.index.following import discard_snapshots
 from core.index.hash_index import WORTH_A_SNAPSHOT, HashIndex
-from core.model import Checkpoint
+from core.model.records import Checkpoint
 
 
 class Feed:

@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.matching.ranking import PDQ_RADIUS, SIMILAR_RADIUS, Graded, Likeness, confidence_at, grade, rank
-from core.model import PhotoHashes, Place, ReferenceImage
+from core.model.files import Place
+from core.model.fingerprints import PhotoHashes
+from core.model.matches import ReferenceImage
 
 QUERY = PhotoHashes(bytes(32), bytes(8), bytes(32), pdq_quality=100, flat_percent=0, width=9, height=9, version=1)
 SPARSE = [replace(QUERY, flat_percent=40), replace(QUERY, pdq_quality=49)]

@@ -4,7 +4,9 @@ from pathlib import Path
 
 from core.imaging.decoding import decode
 from core.imaging.editing import edited_file
-from core.model import Checkpoint, Match, MatchedImage, Place, SearchResult
+from core.model.files import Place
+from core.model.matches import Match, MatchedImage, SearchResult
+from core.model.records import Checkpoint
 from core.search.audit import Trial, trials
 from tests.pictures import photo, photo_bytes
 

@@ -11,7 +11,9 @@ from core.errors import Unreadable
 from core.index.feature_index import FeatureIndex
 from core.index.hash_index import HashIndex
 from core.matching.ranking import DHASH_RADIUS, PDQ_RADIUS
-from core.model import Change, FileStamp, MoveImage, Place, PutFeatures, PutImage, RemoveFile, SearchResult
+from core.model.files import FileStamp, Place
+from core.model.matches import SearchResult
+from core.model.records import Change, MoveImage, PutFeatures, PutImage, RemoveFile
 from core.search.engine import SearchEngine
 from core.storage.database import Database
 from core.storage.store import Store

@@ -11,7 +11,8 @@ import pytest
 from prometheus_client import generate_latest
 
 from core.errors import Denied, NotReady, SchemaMismatch, StoreError, Unavailable
-from core.model import DaemonStatus, FrontEndStatus, IndexSizes, Outcome, Stats
+from core.model.outcomes import QueryOutcome
+from core.model.statuses import DaemonStatus, FrontEndStatus, IndexSizes, Stats
 from core.service.metrics import Metrics
 from tests.mariadb import free_port
 from tests.metrics_page import Page, samples_of
@@ -85,8 +86,8 @@ def test_each_fact_is_told(metrics: Metrics) -> None:
     metrics.filed("removed", 3)
     metrics.features_added()
     metrics.daemon_is(DaemonStatus("watching", None, 4, 5.5, NOW, NOW, "events", has_workers=True))
-    metrics.searched("discord", Outcome("match"))
-    metrics.searched("telegram", Outcome("error", "too large"))
+    metrics.searched("discord", QueryOutcome("match"))
+    metrics.searched("telegram", QueryOutcome("error", "too large"))
     metrics.took("telegram", "whole", 0.3)
     metrics.refused("discord", "pace")
     metrics.front_end_is(FrontEndStatus("telegram", "answering", None, 6, has_workers=True, seen_at=NOW))

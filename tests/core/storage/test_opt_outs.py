@@ -8,22 +8,10 @@ from subprocess import run
 import pytest
 from sqlalchemy import func, select
 
-from core.model import (
-    Change,
-    FileStamp,
-    KeptReply,
-    LedgerRecord,
-    MoveImage,
-    NamedMatch,
-    OptOut,
-    Outcome,
-    PhotoFeatures,
-    PhotoHashes,
-    Place,
-    PutFailure,
-    PutFeatures,
-    PutImage,
-)
+from core.model.files import FileStamp, Place
+from core.model.fingerprints import PhotoFeatures, PhotoHashes
+from core.model.outcomes import KeptReply, NamedMatch, QueryOutcome
+from core.model.records import Change, LedgerRecord, MoveImage, OptOut, PutFailure, PutFeatures, PutImage
 from core.storage import tables as t
 from core.storage.opt_outs import OptOuts
 from core.storage.replies import Replies
@@ -163,7 +151,7 @@ async def test_old_replies_name_it_no_more(store: Store, opt_outs: OptOuts) -> N
     """A reply from before says of the account nothing, and of the others what it said."""
     replies = Replies(store.database)
     named = tuple(NamedMatch(name, 0.9, ("the same file",), 1) for name in (ANNA, BEN))
-    number = await replies.keep(KeptReply("telegram", 1, 1, "en", NOW, (Outcome("match", matches=named),)))
+    number = await replies.keep(KeptReply("telegram", 1, 1, "en", NOW, (QueryOutcome("match", matches=named),)))
 
     await opt_outs.forget(ANNA, NOW)
 

@@ -6,7 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from core.model import Checkpoint, FileStamp, KeptReply, NamedMatch, Outcome, PhotoHashes, Place, PutImage, RemoveFile
+from core.model.files import FileStamp, Place
+from core.model.fingerprints import PhotoHashes
+from core.model.outcomes import KeptReply, NamedMatch, QueryOutcome
+from core.model.records import Checkpoint, PutImage, RemoveFile
 from core.storage.replies import KEPT_DAYS, REPORTED_DAYS, Replies
 from core.storage.store import Store
 
@@ -38,7 +41,7 @@ async def forget(store: Store, username: str) -> None:
         await store.write([RemoveFile(f"{username}/1.jpg".encode())])
 
 
-def reply_with(*outcomes: Outcome, at: datetime = NOW) -> KeptReply:
+def reply_with(*outcomes: QueryOutcome, at: datetime = NOW) -> KeptReply:
     return KeptReply("telegram", -1001234567890, 2**52, "de", at, outcomes)
 
 
@@ -50,10 +53,10 @@ async def test_a_reply_is_found_as_it_was_kept(store: Store, replies: Replies) -
     """Every outcome of an album comes back, in order, with all that a page is made from."""
     await remember(store, "anna", "__dunder__", "a.b_c")
     kept = reply_with(
-        Outcome("match", matches=named(["__dunder__", "anna"]), similar=named(["a.b_c"], 0.3), searched=SEARCHED),
-        Outcome("error", "unreadable"),
-        Outcome("none", searched=SEARCHED, is_preview=True),
-        Outcome("match", matches=named(["anna"]), searched=SEARCHED),
+        QueryOutcome("match", matches=named(["__dunder__", "anna"]), similar=named(["a.b_c"], 0.3), searched=SEARCHED),
+        QueryOutcome("error", "unreadable"),
+        QueryOutcome("none", searched=SEARCHED, is_preview=True),
+        QueryOutcome("match", matches=named(["anna"]), searched=SEARCHED),
     )
 
     number = await replies.keep(kept)
@@ -65,21 +68,21 @@ async def test_a_reply_is_found_as_it_was_kept(store: Store, replies: Replies) -
 async def test_accounts_that_are_gone_are_in_no_old_reply(store: Store, replies: Replies) -> None:
     """When an account's last image goes, old replies do not name it any more, though it come back."""
     await remember(store, "anna", "bob")
-    both = await replies.keep(reply_with(Outcome("match", matches=named(["anna", "bob"]), searched=SEARCHED)))
-    alone = await replies.keep(reply_with(Outcome("match", matches=named(["anna"]), searched=SEARCHED)))
+    both = await replies.keep(reply_with(QueryOutcome("match", matches=named(["anna", "bob"]), searched=SEARCHED)))
+    alone = await replies.keep(reply_with(QueryOutcome("match", matches=named(["anna"]), searched=SEARCHED)))
 
     await forget(store, "anna")
     await remember(store, "anna")
 
-    assert await replies.find(both) == reply_with(Outcome("match", matches=named(["bob"]), searched=SEARCHED))
-    assert await replies.find(alone) == reply_with(Outcome("none", searched=SEARCHED))
+    assert await replies.find(both) == reply_with(QueryOutcome("match", matches=named(["bob"]), searched=SEARCHED))
+    assert await replies.find(alone) == reply_with(QueryOutcome("none", searched=SEARCHED))
 
 
 async def test_an_account_that_went_before_it_was_kept_is_left_out(store: Store, replies: Replies) -> None:
     """Between a search and its keeping an account may go: the rest is kept."""
     await remember(store, "bob")
 
-    number = await replies.keep(reply_with(Outcome("match", matches=named(["anna", "bob"]), searched=SEARCHED)))
+    number = await replies.keep(reply_with(QueryOutcome("match", matches=named(["anna", "bob"]), searched=SEARCHED)))
 
     kept = await replies.find(number)
     assert kept is not None
@@ -89,7 +92,7 @@ async def test_an_account_that_went_before_it_was_kept_is_left_out(store: Store,
 async def test_a_report_counts_once_a_person(store: Store, replies: Replies) -> None:
     """However often a person presses, it is one report; another person's is another; of no reply it is none."""
     await remember(store, "anna")
-    kept = reply_with(Outcome("match", matches=named(["anna"]), searched=SEARCHED))
+    kept = reply_with(QueryOutcome("match", matches=named(["anna"]), searched=SEARCHED))
     number = await replies.keep(kept)
 
     for person in (1, 1, 2):
@@ -108,7 +111,7 @@ async def test_a_report_counts_once_a_person(store: Store, replies: Replies) -> 
 async def test_presses_at_once_are_one_report(store: Store, replies: Replies) -> None:
     """Ten presses of one person at the same moment are one report, and none of them fails."""
     await remember(store, "anna")
-    number = await replies.keep(reply_with(Outcome("match", matches=named(["anna"]), searched=SEARCHED)))
+    number = await replies.keep(reply_with(QueryOutcome("match", matches=named(["anna"]), searched=SEARCHED)))
 
     await asyncio.gather(*(replies.report(number, person_id=1, at=NOW) for _ in range(10)))
 
@@ -118,7 +121,7 @@ async def test_presses_at_once_are_one_report(store: Store, replies: Replies) ->
 async def test_replies_go_after_their_time(store: Store, replies: Replies) -> None:
     """A reply is kept for a month, one that was called wrong for a year; its report goes with it."""
     await remember(store, "anna")
-    outcome = Outcome("match", matches=named(["anna"]), searched=SEARCHED)
+    outcome = QueryOutcome("match", matches=named(["anna"]), searched=SEARCHED)
     plain, reported = [await replies.keep(reply_with(outcome)) for _ in range(2)]
     await replies.report(reported, person_id=1, at=NOW)
 
@@ -146,7 +149,7 @@ async def test_a_reply_with_thousands_of_accounts_is_kept(store: Store, replies:
             ]
         )
 
-    number = await replies.keep(reply_with(Outcome("match", matches=named(names), searched=SEARCHED)))
+    number = await replies.keep(reply_with(QueryOutcome("match", matches=named(names), searched=SEARCHED)))
 
     kept = await replies.find(number)
     assert kept is not None

@@ -13,21 +13,10 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.errors import IndexerBusy, StoreError
-from core.model import (
-    FEATURE_BYTES,
-    Change,
-    FileStamp,
-    LedgerRecord,
-    MoveImage,
-    PhotoFeatures,
-    PhotoHashes,
-    Place,
-    PutFailure,
-    PutFeatures,
-    PutImage,
-    RemoveFile,
-    ScanReport,
-)
+from core.model.files import FileStamp, Place
+from core.model.fingerprints import FEATURE_BYTES, PhotoFeatures, PhotoHashes
+from core.model.records import Change, LedgerRecord, MoveImage, PutFailure, PutFeatures, PutImage, RemoveFile
+from core.model.statuses import ScanReport
 from core.storage import tables as t
 from core.storage.database import Database
 from core.storage.store import Store

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.model import FileStamp, ImageRecord, Place
+from core.model.files import FileStamp, Place
+from core.model.records import ImageRecord
 from indexer.scanning.account_scan import ScanFindings
 from indexer.scanning.listing import is_gone, root_identity
 from indexer.scanning.removal import HANDFUL, Missing, still_missing, suspicion

@@ -6,7 +6,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.model import FileStamp
+from core.model.files import FileStamp
 from indexer.scanning.settling import MOST_WATCHED, NANOSECONDS, Settling
 
 SECONDS = 2.0

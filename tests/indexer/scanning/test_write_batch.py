@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 
 from core.errors import Unavailable
-from core.model import Change, RemoveFile
+from core.model.records import Change, RemoveFile
 from indexer.scanning.write_batch import BATCH_FILES, WriteBatch
 
 

@@ -1,0 +1,1 @@
+"""The nouns of igsearch, as frozen values."""
