@@ -151,7 +151,7 @@ def init_db(
     sql: Annotated[bool, typer.Option("--sql", help="Print the schema as SQL for MySQL and change nothing.")] = False,
 ) -> Job:
     """Make the tables in the database, or bring older ones up to date."""
-    from cli import status as command
+    from cli import init_db as command
 
     return command.print_schema if sql else partial(command.init_db, dataset)
 

@@ -65,7 +65,8 @@ class AnswerService:
         self._front_end = front_end
         self._admission = admission
         self._replies = backend.replies
-        self._figures = backend.figures
+        self._changes = backend.changes
+        self._statuses = backend.statuses
         self._meter = backend.meter
         self._clock = clock
 
@@ -147,7 +148,7 @@ class AnswerService:
             return words.fault_words("unavailable", requester.language)
 
     async def _stats(self, requester: Requester) -> str:
-        stats, searched = await self._figures.stats(), await self._figures.checkpoint()
+        stats, searched = await self._statuses.read_stats(), await self._changes.read_checkpoint()
         is_admin = self._admission.is_admin(requester)
         return words.figures(stats, searched, requester.language, now=datetime.now(UTC), is_admin=is_admin)
 

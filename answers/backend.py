@@ -22,12 +22,10 @@ class Searcher(Protocol):
     async def warm_up(self) -> None: ...
 
 
-class Figures(Protocol):
-    """Gives the figures of the store."""
+class Checkpoints(Protocol):
+    """Tells how far the store has come."""
 
-    async def stats(self) -> Stats: ...
-
-    async def checkpoint(self) -> Checkpoint: ...
+    async def read_checkpoint(self) -> Checkpoint: ...
 
 
 class ReplyStore(Protocol):
@@ -51,7 +49,9 @@ class PictureSource(Protocol):
 
 
 class StatusStore(Protocol):
-    """Keeps the statuses of front ends."""
+    """Gives the figures of the store, and keeps the statuses of front ends."""
+
+    async def read_stats(self) -> Stats: ...
 
     async def note_front_end(self, status: FrontEndStatus) -> None: ...
 
@@ -75,7 +75,7 @@ class SearchBackend:
     engine: Searcher
     workers: int
     """How many searches run at a time."""
-    figures: Figures
+    changes: Checkpoints
     replies: ReplyStore
     pictures: PictureSource
     statuses: StatusStore

@@ -5,7 +5,7 @@ import asyncio
 import httpx
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_exponential
 
-from core.imaging.decoding import MAX_BYTES, too_many_bytes
+from core.imaging.files import MAX_BYTES, too_many_bytes
 
 ATTEMPTS = 5
 FIRST_PAUSE_SECONDS = 0.25

@@ -3,13 +3,13 @@
 import asyncio
 import io
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from core.originals.folder import PhotoLookup, PictureReader, reference_picture
+from core.originals.picture import Originals, reference_picture
+from core.search.ports import PhotoLookup
 
 SHOWN_SIDE = 720
 """Pixels of the short side: of a 1080 px photo as much as a phone shows."""
@@ -22,16 +22,15 @@ QUALITY = 85
 class MatchPictures:
     """Shows reference images, newly encoded: nothing of the file but its looks leaves the host."""
 
-    def __init__(self, store: PhotoLookup, reader: PictureReader, root: Path) -> None:
-        self._store = store
-        self._reader = reader
-        self._root = root
+    def __init__(self, photos: PhotoLookup, originals: Originals) -> None:
+        self._photos = photos
+        self._originals = originals
 
     async def picture(self, photo_id: int, usernames: Sequence[str]) -> bytes | None:
         """Return the image of one of these accounts as a JPEG; None where none has it any more. Raises StoreError."""
         for username in usernames:
             pixels = await reference_picture(
-                self._store, self._reader, self._root, photo_id, username=username, side=SHOWN_SIDE
+                self._photos, self._originals, photo_id, username=username, side=SHOWN_SIDE
             )
             if pixels is not None:
                 return await asyncio.to_thread(_encoded, pixels)

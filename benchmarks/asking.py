@@ -21,12 +21,14 @@ from random import Random
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.calibrate import edit_named, opened_picture
 from benchmarks.shortlisting import blended
 from core.fingerprints.features import FEATURE, Pass, photo_features
-from core.fingerprints.hashes import fingerprint
-from core.imaging.decoding import decode, sha256_of
+from core.fingerprints.hashes import photo_hashes
+from core.imaging.decoding import decode
+from core.imaging.files import sha256_of
 from core.index.feature_index import FeatureIndex
 from core.index.hash_index import HashIndex
 from core.index.inverted_lists import Codes
@@ -39,7 +41,7 @@ from core.search.engine import SearchEngine
 from core.storage.database import Database, sqlite_url
 from core.storage.store import Store
 from core.workers.pool import PhotoWorkers
-from core.workers.tasks import VERSIONS, Description, Question
+from core.workers.tasks import VERSIONS, CandidateCheck, Description, HashedQuery
 
 WHOLE = ("jpeg_55", "resized_640", "mirrored", "warm")
 HARD = ("crop_35", "crop_60", "post_dark", "story_blurred", "screen_photo", "caption_bar_above", "tilted_10", "grid_4")
@@ -76,21 +78,24 @@ class Clock:
         self.milliseconds[step].append(1000 * (time.perf_counter() - started))
         return result
 
-    async def hash_bytes(self, data: bytes) -> PhotoHashes:
-        return await self._taken("decode and hashes", self._workers.hash_bytes(data))
+    async def hash_query(self, data: bytes) -> HashedQuery:
+        return await self._taken("decode and hashes", self._workers.hash_query(data))
 
-    async def describe(self, data: bytes, sizes: Pass) -> Description:
-        return await self._taken(f"decode and features {sizes}", self._workers.describe(data, sizes))
+    async def describe_pixels(self, pixels: NDArray[np.uint8], sizes: Pass) -> Description:
+        return await self._taken(f"features {sizes}", self._workers.describe_pixels(pixels, sizes))
 
-    async def answer(self, question: Question) -> list[Evidence]:
-        return await self._taken(f"verify {len(question.candidates)}", self._workers.answer(question))
+    async def describe_bytes(self, data: bytes, sizes: Pass) -> Description:
+        return await self._taken(f"decode and features {sizes}", self._workers.describe_bytes(data, sizes))
+
+    async def verify(self, check: CandidateCheck) -> list[Evidence]:
+        return await self._taken(f"verify {len(check.candidates)}", self._workers.verify(check))
 
 
 def pictures(paths: Sequence[Path]) -> Iterator[Picture]:
     for path in paths:
         data = path.read_bytes()
         photo = decode(data)
-        yield Picture(data, fingerprint(photo, sha256_of(data)), photo_features(photo))
+        yield Picture(data, photo_hashes(photo, sha256_of(data)), photo_features(photo))
 
 
 def invented(real: Sequence[Picture], count: int, *, seed: int = 7) -> Iterator[Prints]:
@@ -123,14 +128,14 @@ async def fill(store: Store, real: Sequence[Picture], count: int) -> None:
 
 async def put(store: Store, everything: Sequence[Prints], *, owner: Callable[[int], str], first: int = 0) -> None:
     """Put fingerprints of photos into the store, which are numbered from `first` on; `owner` names their accounts."""
-    async with store.writer():
+    async with store.hold_lock():
         for start in range(0, len(everything), BATCH):
             some = everything[start : start + BATCH]
             numbers = range(first + start, first + start + len(some))
             await store.write(
                 [_remember(number, owner(number), hashes) for number, (hashes, _) in zip(numbers, some, strict=True)]
             )
-            waiting = {one.sha256: one.photo_id for one in await store.backlog(after=0, limit=2 * BATCH)}
+            waiting = {one.sha256: one.photo_id for one in await store.list_backlog(after=0, limit=2 * BATCH)}
             await store.write([PutFeatures(waiting[hashes.sha256], b"", features) for hashes, features in some])
 
 
@@ -154,9 +159,9 @@ async def measure(store: Store, cache: Path, clock: Clock, queries: dict[str, li
     before = resident()
     index = HashIndex(cache, pdq_radius=PDQ_RADIUS, dhash_radius=DHASH_RADIUS, hashes_version=VERSIONS.hashes)
     features = FeatureIndex(cache, features_version=VERSIONS.features)
-    engine = SearchEngine(clock, store, index, features)
+    engine = SearchEngine(clock, store, store.changes, hash_index=index, feature_index=features)
     await by_the_clock("whole pictures: index ready", engine.refresh)
-    await by_the_clock("features: index ready", lambda: features.follow(store))
+    await by_the_clock("features: index ready", lambda: features.follow(store.changes))
     print(f"memory over the start: {resident() - before:.0f} MB")
     if not queries:
         return
@@ -219,7 +224,7 @@ async def main() -> None:
     }
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Database(sqlite_url(Path(folder) / "asking.db")), VERSIONS)
-        await store.create_schema()
+        await store.schema.create()
         await fill(store, list(pictures(known)), options.images)
         async with PhotoWorkers(1) as workers:
             print("without a snapshot")

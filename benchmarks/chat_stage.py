@@ -124,7 +124,7 @@ class Album:
 
 async def _filled(url: str, real: Sequence[Picture], images: int) -> None:
     store = Store(Database(url), VERSIONS)
-    await store.create_schema()
+    await store.schema.create()
     await fill(store, real, images)
     await store.close()
 

@@ -114,7 +114,7 @@ async def filled(url: str, dataset: Path, paths: Sequence[Path], arguments: argp
     small, large = paths[:SMALL_REAL], paths[SMALL_REAL : SMALL_REAL + LARGE_REAL]
     others = list(pictures(paths[SMALL_REAL + LARGE_REAL :]))
     store = Store(Database(url), VERSIONS)
-    await store.create_schema()
+    await store.schema.create()
     await fill(store, others, arguments.images)
     made_up = list(invented(others, arguments.large, seed=arguments.images))
     accounts = [

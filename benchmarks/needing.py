@@ -44,7 +44,7 @@ class Filling:
 async def grown(url: str | URL, filling: Filling, size: Callable[[], int]) -> float:
     """Fill an empty database, and return the bytes a photo by which it grew."""
     store = Store(Database(url), VERSIONS)
-    await store.create_schema()
+    await store.schema.create()
     before = size()
     await fill(store, list(pictures(filling.paths)), filling.images)
     await store.close()
@@ -65,8 +65,8 @@ async def _follow(database: Path, cache: Path, images: int) -> None:
     resident, addresses = status("VmRSS"), status("VmSize")
     index = HashIndex(cache, pdq_radius=PDQ_RADIUS, dhash_radius=DHASH_RADIUS, hashes_version=VERSIONS.hashes)
     features = FeatureIndex(cache, features_version=VERSIONS.features)
-    await index.follow(store)
-    await features.follow(store)
+    await index.follow(store.changes)
+    await features.follow(store.changes)
     await store.close()
     print(f"  at the start {resident / 1e6:.0f} MB resident, {addresses / 1e6:.0f} MB of addresses; bytes a photo:")
     for what, name, before in (
@@ -90,7 +90,7 @@ async def work(paths: Sequence[Path]) -> None:
             for path in islice(cycle(paths), PHOTOS_A_WORKER):
                 data = path.read_bytes()
                 await workers.hash_bytes(data)
-                await workers.describe(data, RICH_PASS)
+                await workers.describe_bytes(data, RICH_PASS)
                 await workers.extract_features(bytes(path))
     print(f"a worker: {max(most.values()) / 1e6:.0f} MB")
 

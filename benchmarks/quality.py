@@ -20,7 +20,7 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -34,6 +34,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from benchmarks.edits import (
@@ -52,20 +53,19 @@ from benchmarks.edits import (
 )
 from benchmarks.templates import TEMPLATES
 from cli.progress import shown_progress
-from core.dataset import locate
+from core.dataset import Dataset, locate
 from core.errors import ImageError
 from core.fingerprints.features import Pass
 from core.imaging.decoding import decode
 from core.index.feature_index import FeatureIndex
 from core.index.hash_index import HashIndex
 from core.matching.ranking import DHASH_RADIUS, PDQ_RADIUS, SAME_SCENE_INLIERS
-from core.model.fingerprints import PhotoHashes
 from core.model.matches import Evidence, Match, SearchResult, Verdict
 from core.search.engine import SearchEngine
 from core.storage.database import Database, sqlite_url
 from core.storage.store import Store
 from core.workers.pool import PhotoWorkers
-from core.workers.tasks import VERSIONS, Description, Question
+from core.workers.tasks import VERSIONS, CandidateCheck, Description, HashedQuery
 from indexer.feature_backlog import FeatureBacklog
 from indexer.full_scan import FullScan, Removal
 from indexer.scanning.account_scan import ScanOptions
@@ -427,17 +427,19 @@ def _copy(originals: Iterable[Original], root: Path) -> None:
 async def _indexed(folder: Path, workers: PhotoWorkers, *, pictures: int) -> AsyncIterator[Store]:
     """Open a store in which everything below the dataset has both its fingerprints."""
     root = folder / "dataset"
-    options = ScanOptions(root, workers.count, clock=lambda: datetime.now(UTC), is_asked=True)
+    options = ScanOptions(Dataset(root), workers.count, clock=lambda: datetime.now(UTC), is_asked=True)
     store = Store(Database(sqlite_url(folder / "quality.db")), VERSIONS)
     try:
-        async with store.writer():
-            await store.create_schema()
+        async with store.hold_lock():
+            await store.schema.create()
             with shown_progress("indexing", is_quiet=True) as progress:
                 report = await FullScan(options, Removal(0), store=store, reader=workers, progress=progress).run()
-                backlog = (await store.stats()).backlog
+                backlog = (await store.statuses.read_stats()).backlog
                 pool = TaskPool(workers.count)
-                work = FeatureBacklog(options, store=store, reader=workers, pool=pool, heard=progress.advance)
-                await work.run()
+                work = FeatureBacklog(options, store=store, reader=workers, pool=pool)
+                async with aclosing(work.run()) as decisions:
+                    async for decision in decisions:
+                        progress.advance(decision.outcome, decision.files)
                 done = work.done
         assert (report.added, done) == (pictures, backlog), f"not all of {pictures} were indexed: {report}, {done} deep"
         yield store
@@ -447,7 +449,8 @@ async def _indexed(folder: Path, workers: PhotoWorkers, *, pictures: int) -> Asy
 
 def _engine(store: Store, reader: "Witness", cache: Path) -> SearchEngine:
     index = HashIndex(cache, pdq_radius=PDQ_RADIUS, dhash_radius=DHASH_RADIUS, hashes_version=VERSIONS.hashes)
-    return SearchEngine(reader, store, index, FeatureIndex(cache, features_version=VERSIONS.features))
+    feature_index = FeatureIndex(cache, features_version=VERSIONS.features)
+    return SearchEngine(reader, store, store.changes, hash_index=index, feature_index=feature_index)
 
 
 class Witness:
@@ -463,14 +466,17 @@ class Witness:
         self._inliers.set(heard)
         return heard
 
-    async def hash_bytes(self, data: bytes) -> PhotoHashes:
-        return await self._workers.hash_bytes(data)
+    async def hash_query(self, data: bytes) -> HashedQuery:
+        return await self._workers.hash_query(data)
 
-    async def describe(self, data: bytes, sizes: Pass) -> Description:
-        return await self._workers.describe(data, sizes)
+    async def describe_pixels(self, pixels: NDArray[np.uint8], sizes: Pass) -> Description:
+        return await self._workers.describe_pixels(pixels, sizes)
 
-    async def answer(self, question: Question) -> list[Evidence]:
-        found = await self._workers.answer(question)
+    async def describe_bytes(self, data: bytes, sizes: Pass) -> Description:
+        return await self._workers.describe_bytes(data, sizes)
+
+    async def verify(self, check: CandidateCheck) -> list[Evidence]:
+        found = await self._workers.verify(check)
         self._inliers.get().extend(evidence.geometry.inliers for evidence in found)
         return found
 

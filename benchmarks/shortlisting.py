@@ -46,7 +46,7 @@ from core.imaging.decoding import decode
 from core.index import inverted_lists, snapshot
 from core.index.inverted_lists import Codes, Ids, InvertedLists, _FaissLists
 from core.model.fingerprints import CODE_BYTES
-from core.workers.tasks import describe
+from core.workers.tasks import describe_bytes
 
 T = TypeVar("T")
 Asked = TypeVar("Asked")
@@ -230,7 +230,7 @@ def made_query(task: tuple[int, Path, str], *, others: Sequence[Path], seed: int
     edit = BY_NAME[name]
     members = [opened_photo(other) for other in others[: edit.others_needed]]
     data = edit.apply(opened_photo(path), Random(f"{seed}-{number}"), members)
-    first, rich = (describe(data, sizes).features.plain.codes for sizes in (FIRST_PASS, RICH_PASS))
+    first, rich = (describe_bytes(data, sizes).features.plain.codes for sizes in (FIRST_PASS, RICH_PASS))
     return Query(number, first, rich)
 
 

@@ -13,5 +13,6 @@ from core.workers.tasks import VERSIONS
 def engine_of(store: Store, reader: PhotoWorkers) -> SearchEngine:
     """Put the search engine together."""
     cache = cache_folder()
-    index = HashIndex(cache, pdq_radius=PDQ_RADIUS, dhash_radius=DHASH_RADIUS, hashes_version=VERSIONS.hashes)
-    return SearchEngine(reader, store, index, FeatureIndex(cache, features_version=VERSIONS.features))
+    hash_index = HashIndex(cache, pdq_radius=PDQ_RADIUS, dhash_radius=DHASH_RADIUS, hashes_version=VERSIONS.hashes)
+    feature_index = FeatureIndex(cache, features_version=VERSIONS.features)
+    return SearchEngine(reader, store, store.changes, hash_index=hash_index, feature_index=feature_index)

@@ -1,5 +1,6 @@
 """`igsearch index`: everything once."""
 
+from contextlib import aclosing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,24 +12,23 @@ from core.workers.pool import PhotoWorkers
 from indexer.feature_backlog import FeatureBacklog
 from indexer.full_scan import FullScan, Removal
 from indexer.scanning.account_scan import ScanOptions
-from indexer.scanning.listing import root_identity
 from indexer.scanning.task_pool import TaskPool
 
 
-async def index(dataset: Path | None, *, as_json: bool, is_quiet: bool, is_light: bool, remove_missing: bool) -> int:
-    settings, root = prepare(dataset)
-    root_identity(root)
-    options = ScanOptions(root, settings.workers, clock=lambda: datetime.now(UTC), is_asked=True)
+async def index(folder: Path | None, *, as_json: bool, is_quiet: bool, is_light: bool, remove_missing: bool) -> int:
+    settings, dataset = prepare(folder)
+    dataset.identity()
+    options = ScanOptions(dataset, settings.workers, clock=lambda: datetime.now(UTC), is_asked=True)
     removal = Removal(settings.settle_seconds, is_meant=remove_missing)
-    async with PhotoWorkers(settings.workers) as reader, open_store(settings, root) as store, store.writer():
-        await store.create_schema()
+    async with PhotoWorkers(settings.workers) as reader, open_store(settings, dataset) as store, store.hold_lock():
+        await store.schema.create()
         with shown_progress("indexing", is_quiet=is_quiet or as_json) as progress:
             rescan = FullScan(options, removal, store=store, reader=reader, progress=progress)
             with stopping(rescan.stop):
                 report = await rescan.run()
         is_stopped = rescan.is_stopped
         if not is_light and not is_stopped:
-            is_stopped = await _deepen(options, store, reader, is_quiet=is_quiet or as_json)
+            is_stopped = await _extract_features(options, store, reader, is_quiet=is_quiet or as_json)
     if is_stopped:
         say("Interrupted; what was finished is kept: run again to go on.")
     if as_json:
@@ -40,15 +40,17 @@ async def index(dataset: Path | None, *, as_json: bool, is_quiet: bool, is_light
     return 0
 
 
-async def _deepen(options: ScanOptions, store: Store, reader: PhotoWorkers, *, is_quiet: bool) -> bool:
-    """Make the features that are missing; return whether that was stopped."""
-    waiting = (await store.stats()).backlog
-    with shown_progress("looking deeper", is_quiet=is_quiet) as progress:
+async def _extract_features(options: ScanOptions, store: Store, reader: PhotoWorkers, *, is_quiet: bool) -> bool:
+    """Extract the features that are missing; return whether that was stopped."""
+    waiting = (await store.statuses.read_stats()).backlog
+    with shown_progress("extracting features", is_quiet=is_quiet) as progress:
         progress.expect(waiting)
         pool = TaskPool(options.workers)
-        backlog = FeatureBacklog(options, store=store, reader=reader, pool=pool, heard=progress.advance)
+        backlog = FeatureBacklog(options, store=store, reader=reader, pool=pool)
         with stopping(pool.stop):
-            await backlog.run()
+            async with aclosing(backlog.run()) as decisions:
+                async for decision in decisions:
+                    progress.advance(decision.outcome, decision.files)
     if backlog.done < waiting and not pool.is_stopped:
         say(f"{waiting - backlog.done:,} photo(s) have no features, as they could not be read again: run again.")
     return pool.is_stopped

@@ -1,9 +1,9 @@
-"""Answers in writing: the JSON that programs read, whose shape is a contract, and the lines that people read."""
+"""What commands print: the JSON that programs read, whose shape is a contract, and the lines that people read."""
 
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 
@@ -12,40 +12,10 @@ from core.matching.placement import where
 from core.matching.ranking import word_for
 from core.model.matches import Match, SearchResult
 from core.model.outcomes import Report
-from core.model.records import Checkpoint, LedgerRecord, OptOut
+from core.model.records import LedgerRecord, OptOut
 from core.model.statuses import DaemonStatus, ScanReport, Stats
 from core.search.audit import Trial
-from core.service.health import SILENCE, moment_text
-
-
-def search_json(query: str, result: SearchResult) -> str:
-    """Write the answer to one query image."""
-    return json.dumps(
-        {
-            "query": query,
-            "verdict": result.verdict,
-            "matches": [_match(match) for match in result.matches],
-            "similar": [_match(match) for match in result.similar],
-            "searched": _scope(result.searched),
-            "milliseconds": round(result.milliseconds, 3),
-            "error": None,
-        }
-    )
-
-
-def error_json(query: str, searched: Checkpoint, error: str) -> str:
-    """Write the answer to a query image that cannot be searched."""
-    return json.dumps(
-        {
-            "query": query,
-            "verdict": "error",
-            "matches": [],
-            "similar": [],
-            "searched": _scope(searched),
-            "milliseconds": 0.0,
-            "error": error,
-        }
-    )
+from core.service.health import SILENCE, Condition, moment_text
 
 
 def failure_json(entry: LedgerRecord) -> str:
@@ -113,19 +83,6 @@ def trial_text(trial: Trial) -> str:
     if trial.outcome == "missed":
         return f"missed {path}: {trial.answer} was found in its place"
     return f"{trial.outcome} {path}: {trial.answer}" if trial.outcome == "unreadable" else f"{trial.outcome}: {path}"
-
-
-def _scope(searched: Checkpoint) -> dict[str, int]:
-    return {"images": searched.images, "users": searched.users, "revision": searched.revision}
-
-
-def _match(match: Match) -> dict[str, object]:
-    return {
-        "username": match.username,
-        "confidence": match.confidence,
-        "how": list(match.how),
-        "images": [{"path": image.path, "confidence": image.confidence} for image in match.images],
-    }
 
 
 def search_lines(result: SearchResult, *, is_verbose: bool) -> list[str]:
@@ -206,3 +163,17 @@ def say(sentence: str) -> None:
     """Tell a person something beside the results: on standard error, where there is one."""
     if sys.stderr is not None:
         print(sentence, file=sys.stderr)
+
+
+def health_json(found: Sequence[Condition]) -> str:
+    """Write the conditions of all parts as one object."""
+    parts = {
+        each.part: {"healthy": each.is_well, "detail": "; ".join(each.faults) or None, **each.figures} for each in found
+    }
+    return json.dumps({"healthy": all(each.is_well for each in found), **parts})
+
+
+def health_text(condition: Condition) -> str:
+    """Return the condition of a part in a line."""
+    figures = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in condition.figures.items())
+    return f"{'ok' if condition.is_well else 'failing':<7} {condition.part:<9} {'; '.join(condition.faults) or figures}"

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from indexer.full_scan import Progress as Listener
-from indexer.scanning.reconciler import FileOutcome
+from indexer.scanning.write_batch import FileOutcome
 
 LINE_SECONDS = 10.0
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from core.dataset import is_ignored_file, is_ignored_folder
 from core.errors import ImageError, PathError
-from core.imaging.decoding import read_file, read_limited
+from core.imaging.files import read_file, read_limited
 from core.model.matches import SearchResult
 from core.model.records import Checkpoint
 from core.search.engine import SearchEngine

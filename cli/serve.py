@@ -16,8 +16,10 @@ from answers.backend import READ_SECONDS, SearchBackend
 from answers.match_pictures import MatchPictures
 from cli.engine import engine_of
 from cli.wiring import database_of, open_store, prepare, stopping
+from core.dataset import Dataset
 from core.errors import SettingsError
 from core.model.statuses import FrontEnd
+from core.originals.folder import FolderOriginals
 from core.service.memory import limit_arenas
 from core.service.meter import Meter
 from core.service.supervision import Part as Service
@@ -25,7 +27,6 @@ from core.service.supervision import supervise
 from core.service.systemd import announced, notifier
 from core.settings import Settings
 from core.storage.replies import Replies
-from core.storage.statuses import FrontEnds
 from core.storage.store import Store
 from core.workers.pool import PhotoWorkers
 from core.workers.tasks import VERSIONS
@@ -38,44 +39,44 @@ from indexer.schedule import Schedule
 Bot = Callable[[Settings, SearchBackend, asyncio.Event], Coroutine[None, None, None]]
 
 
-async def watch(dataset: Path | None) -> int:
-    settings, root = prepare(dataset, is_service=True)
+async def watch(folder: Path | None) -> int:
+    settings, dataset = prepare(folder, is_service=True)
     with _meter(settings, (), has_indexer=True) as meter:
-        await _until_signal(settings, partial(_keep_index, settings, root, meter))
+        await _until_signal(settings, partial(_keep_index, settings, dataset, meter))
     return 0
 
 
-async def telegram(dataset: Path | None) -> int:
-    settings, root = prepare(dataset, is_service=True)
+async def telegram(folder: Path | None) -> int:
+    settings, dataset = prepare(folder, is_service=True)
     if settings.telegram_token is None:
         raise _missing_token("TELEGRAM", "@BotFather gives one")
-    return await _answer(settings, root, "telegram", _answer_telegram)
+    return await _answer(settings, dataset, "telegram", _answer_telegram)
 
 
-async def discord(dataset: Path | None) -> int:
-    settings, root = prepare(dataset, is_service=True)
+async def discord(folder: Path | None) -> int:
+    settings, dataset = prepare(folder, is_service=True)
     if settings.discord_token is None:
         raise _missing_token("DISCORD", "Discord's developer portal gives one")
-    return await _answer(settings, root, "discord", _answer_discord)
+    return await _answer(settings, dataset, "discord", _answer_discord)
 
 
-async def run(dataset: Path | None) -> int:
-    settings, root = prepare(dataset, is_service=True)
+async def run(folder: Path | None) -> int:
+    settings, dataset = prepare(folder, is_service=True)
     bots: dict[FrontEnd, Bot] = {"telegram": _answer_telegram, "discord": _answer_discord}
     async with AsyncExitStack() as stack:
         meter = stack.enter_context(_meter(settings, settings.front_ends, has_indexer=True))
-        parts: dict[str, Service] = {"the indexer": partial(_keep_index, settings, root, meter)}
+        parts: dict[str, Service] = {"the indexer": partial(_keep_index, settings, dataset, meter)}
         if settings.front_ends:
-            service = await stack.enter_async_context(_search_service(settings, root, meter))
+            service = await stack.enter_async_context(_search_backend(settings, dataset, meter))
             parts |= {_name_of(name): partial(bots[name], settings, service) for name in settings.front_ends}
         await _until_signal(settings, partial(supervise, parts))
     return 0
 
 
-async def _answer(settings: Settings, root: Path, front_end: FrontEnd, bot: Bot) -> int:
+async def _answer(settings: Settings, dataset: Dataset, front_end: FrontEnd, bot: Bot) -> int:
     """Run one bot until it is told to stop."""
     with _meter(settings, [front_end], has_indexer=False) as meter:
-        async with _search_service(settings, root, meter) as service:
+        async with _search_backend(settings, dataset, meter) as service:
             parts = {_name_of(front_end): partial(bot, settings, service)}
             await _until_signal(settings, partial(supervise, parts))
     return 0
@@ -90,12 +91,12 @@ def _missing_token(name: str, remedy: str) -> SettingsError:
 
 
 @asynccontextmanager
-async def _search_service(settings: Settings, root: Path, meter: Meter) -> AsyncIterator[SearchBackend]:
+async def _search_backend(settings: Settings, dataset: Dataset, meter: Meter) -> AsyncIterator[SearchBackend]:
     """Open what every bot answers from; no core dump shall keep what people send."""
     limit_arenas()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     async with PhotoWorkers(settings.workers, restarted=meter.worker_restarted) as reader:
-        database = database_of(settings, root, read_seconds=READ_SECONDS, failed=meter.database_failed)
+        database = database_of(settings, dataset, read_seconds=READ_SECONDS, failed=meter.database_failed)
         store = Store(database, VERSIONS)
         engine = engine_of(store, reader)
         meter.index_is(lambda: engine.sizes)
@@ -103,10 +104,10 @@ async def _search_service(settings: Settings, root: Path, meter: Meter) -> Async
             yield SearchBackend(
                 engine=engine,
                 workers=settings.workers,
-                figures=store,
+                changes=store.changes,
                 replies=Replies(database),
-                pictures=MatchPictures(store, reader, root),
-                statuses=FrontEnds(database),
+                pictures=MatchPictures(store, FolderOriginals(dataset, reader)),
+                statuses=store.statuses,
                 meter=meter,
                 has_workers=lambda: reader.is_alive,
             )
@@ -135,13 +136,13 @@ async def _answer_discord(settings: Settings, service: SearchBackend, stopped: a
     await DiscordBot(token, access_of("discord", settings.allowed_guilds, settings.admins), service).run(stopped)
 
 
-async def _keep_index(settings: Settings, root: Path, meter: Meter, stopped: asyncio.Event) -> None:
+async def _keep_index(settings: Settings, dataset: Dataset, meter: Meter, stopped: asyncio.Event) -> None:
     """Run the daemon until `stopped`."""
-    options = ScanOptions(root, settings.workers, clock=lambda: datetime.now(UTC))
+    options = ScanOptions(dataset, settings.workers, clock=lambda: datetime.now(UTC))
     schedule = Schedule(settings.rescan)
     async with (
         PhotoWorkers(settings.workers, restarted=meter.worker_restarted) as reader,
-        open_store(settings, root, failed=meter.database_failed) as store,
+        open_store(settings, dataset, failed=meter.database_failed) as store,
     ):
         daemon = Daemon(
             options,
@@ -157,7 +158,7 @@ async def _keep_index(settings: Settings, root: Path, meter: Meter, stopped: asy
 
         def on_hangup() -> None:
             if all(map(os.isatty, terminals)):
-                daemon.rescan("SIGHUP", is_asked=True)
+                daemon.request_scan("SIGHUP", is_asked=True)
             else:  # the terminal we were started in was closed
                 stopped.set()
 

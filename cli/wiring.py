@@ -8,31 +8,31 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
+from core.dataset import Dataset
 from core.errors import StoreError
 from core.service.logs import start_logging
 from core.settings import Settings, default_database, load_settings
 from core.storage.database import READ_SECONDS, Database, sqlite_url
 from core.storage.store import Store
 from core.workers.tasks import VERSIONS
-from indexer.scanning.listing import root_identity
 
 
-def prepare(dataset: Path | None, *, is_service: bool = False) -> tuple[Settings, Path]:
-    """Read the settings, start the log, and return both the settings and the dataset folder.
+def prepare(folder: Path | None, *, is_service: bool = False) -> tuple[Settings, Dataset]:
+    """Read the settings, start the log, and return the settings and the dataset.
 
     A service logs what it does; any other command only what goes wrong, unless the level is set.
     """
     settings = load_settings()
     is_chosen = is_service or "log_level" in settings.model_fields_set
     start_logging(settings.log_level if is_chosen else "WARNING", settings.log_format, settings.tokens)
-    return settings, dataset or settings.dataset
+    return settings, Dataset(folder or settings.dataset)
 
 
 @asynccontextmanager
 async def open_store(
-    settings: Settings, root: Path, *, failed: Callable[[StoreError], None] = lambda _error: None
+    settings: Settings, dataset: Dataset, *, failed: Callable[[StoreError], None] = lambda _error: None
 ) -> AsyncIterator[Store]:
-    store = Store(database_of(settings, root, read_seconds=READ_SECONDS, failed=failed), VERSIONS)
+    store = Store(database_of(settings, dataset, read_seconds=READ_SECONDS, failed=failed), VERSIONS)
     try:
         yield store
     finally:
@@ -40,10 +40,10 @@ async def open_store(
 
 
 @asynccontextmanager
-async def ready_store(settings: Settings, root: Path) -> AsyncIterator[Store]:
+async def ready_store(settings: Settings, dataset: Dataset) -> AsyncIterator[Store]:
     """Open the store, whose tables must be those of this version; raises StoreError."""
-    async with open_store(settings, root) as store:
-        await store.check_schema()
+    async with open_store(settings, dataset) as store:
+        await store.schema.check()
         yield store
 
 
@@ -53,14 +53,14 @@ def cache_folder() -> Path:
 
 
 def database_of(
-    settings: Settings, root: Path, *, read_seconds: float, failed: Callable[[StoreError], None]
+    settings: Settings, dataset: Dataset, *, read_seconds: float, failed: Callable[[StoreError], None]
 ) -> Database:
     """Return the database that is set, or the SQLite file beside the dataset, which must be there to make one."""
     if settings.database_url:
         return Database(settings.database_url.get_secret_value(), read_seconds=read_seconds, failed=failed)
-    path = default_database(root)
+    path = default_database(dataset.root)
     if not path.exists():
-        root_identity(root)
+        dataset.identity()
     return Database(sqlite_url(path), read_seconds=read_seconds, failed=failed)
 
 

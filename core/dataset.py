@@ -6,7 +6,10 @@ and downloaders put beside photos, names of unfinished files, sidecars, and vide
 
 import os
 import re
+from dataclasses import dataclass
+from pathlib import Path
 
+from core.errors import PathError
 from core.model.files import Place
 
 MAX_USERNAME = 30
@@ -19,6 +22,44 @@ UNFINISHED_SUFFIXES = (b".part", b".crdownload", b".tmp", b"~")
 SIDECAR_SUFFIXES = (b".json", b".json.xz", b".txt")
 VIDEO_SUFFIXES = (b".mp4", b".mov", b".m4v", b".webm", b".mkv", b".avi", b".3gp")
 IGNORED_SUFFIXES = UNFINISHED_SUFFIXES + SIDECAR_SUFFIXES + VIDEO_SUFFIXES
+
+
+FolderIdentity = tuple[int, int]
+"""Device and inode of a folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """The dataset folder."""
+
+    root: Path
+
+    def path_of(self, path: bytes) -> bytes:
+        """Return the path of a file by its path below the dataset."""
+        return os.path.join(os.fsencode(self.root), path)
+
+    def identity(self) -> FolderIdentity:
+        """Tell which folder it is; raises PathError where there is none."""
+        try:
+            status = os.stat(self.root)
+        except OSError as error:
+            raise PathError(
+                f"There is no dataset folder {self.root} ({error.strerror}): make it, or name yours with --dataset."
+            ) from error
+        if not os.path.isdir(self.root):
+            raise PathError(f"{self.root} is no folder: name the folder that holds <username>/ folders with --dataset.")
+        return status.st_dev, status.st_ino
+
+    def entries(self) -> list[os.DirEntry[bytes]]:
+        """List what lies in the folder itself, in the order of names; raises PathError where it cannot be listed."""
+        self.identity()
+        try:
+            with os.scandir(os.fsencode(self.root)) as entries:
+                return sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            raise PathError(
+                f"The dataset folder {self.root} cannot be listed ({error.strerror}): check its rights."
+            ) from error
 
 
 def locate(path: bytes) -> Place | None:

@@ -8,22 +8,24 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
-from typing import Protocol
 
 from core.errors import IgSearchError, IndexerBusy, NotReady, NoWorkers, PathError, StoreError, Unavailable
-from core.model.statuses import DaemonStatus, Stats
+from core.model.statuses import DaemonStatus
+from core.service.heartbeat import Heartbeat
 from core.service.memory import give_back
+from indexer.ports import IndexerMeter, IndexerStore, PhotoReader
 from indexer.scanning.account_scan import ScanOptions
+from indexer.scanning.settling import Settling
 from indexer.scanning.task_pool import TaskPool
 from indexer.schedule import Schedule
 from indexer.watching.change_detector import ChangeDetector
-from indexer.work_loop import Meter, PhotoReader, WholeStore, WorkLoop
+from indexer.work_loop import WorkLoop
 
-PULSE_SECONDS = 2.0
-STATUS_SECONDS = 15.0
+LOOK_SECONDS = 2.0
+"""How often the daemon looks for changes that no event tells of, and at itself."""
 GATHER_SECONDS = 0.1
 """For which more events are awaited when one woke us: unpacking an archive brings thousands a second."""
 IDLE_SECONDS = 30.0
@@ -39,39 +41,6 @@ GOODBYE_SECONDS = 1.0
 logger = logging.getLogger(__name__)
 
 
-class DaemonStore(WholeStore, Protocol):
-    """The store, as the daemon sees it."""
-
-    def writer(self) -> AbstractAsyncContextManager[None]: ...
-
-    async def verify_writer(self) -> None: ...
-
-    async def is_current(self) -> bool: ...
-
-    async def create_schema(self) -> None: ...
-
-    async def note_daemon(self, status: DaemonStatus) -> None: ...
-
-
-class ReleasableReader(PhotoReader, Protocol):
-    """What opens files, and can give back the memory that takes."""
-
-    @property
-    def is_alive(self) -> bool:
-        """Tell whether there are processes to open them in, or can be."""
-
-    async def release(self) -> None: ...
-
-
-class DaemonMeter(Meter, Protocol):
-    """What counts what the daemon does, and how it is."""
-
-    def daemon_is(self, status: DaemonStatus) -> None: ...
-
-    async def keep_counting(self, stats: Callable[[], Awaitable[Stats]]) -> None:
-        """Ask for the figures of the store now and then, for ever."""
-
-
 class Daemon:
     """One life of the daemon, from `run` to `stop`; `notify` hears how it is, for a service manager."""
 
@@ -80,10 +49,10 @@ class Daemon:
         options: ScanOptions,
         settle_seconds: float,
         *,
-        store: DaemonStore,
-        reader: ReleasableReader,
+        store: IndexerStore,
+        reader: PhotoReader,
         schedule: Schedule,
-        meter: DaemonMeter,
+        meter: IndexerMeter,
         notify: Callable[[str], None],
     ) -> None:
         self._clock = options.clock
@@ -94,16 +63,23 @@ class Daemon:
         self._notify = notify
         self._pool = TaskPool(options.workers)
         self._awake = asyncio.Event()
-        self._detector = ChangeDetector(options.root, self._wake_from_any_thread)
-        self._loop_work = WorkLoop(
-            options,
+        self._detector = ChangeDetector(options.dataset, self._wake_from_any_thread)
+        self._work = WorkLoop(
+            replace(options, settling=Settling(settle_seconds)),
             settle_seconds,
             store=store,
             reader=reader,
             pool=self._pool,
-            sight=self._detector,
+            changes=self._detector,
             meter=meter,
-            next_scan=lambda: schedule.next_run,
+            schedule=schedule,
+        )
+        self._heartbeat = Heartbeat(
+            self._status,
+            measure=meter.daemon_is,
+            report=self._report,
+            look_seconds=LOOK_SECONDS,
+            goodbye_seconds=GOODBYE_SECONDS,
         )
         self._trouble = Trouble(self._pool)
         self._busy_at = time.monotonic()
@@ -117,9 +93,9 @@ class Daemon:
         if self._patience:
             self._patience.reschedule(asyncio.get_running_loop().time() + STOP_SECONDS)
 
-    def rescan(self, reason: str, *, is_asked: bool = False) -> None:
+    def request_scan(self, reason: str, *, is_asked: bool = False) -> None:
         """Reconcile everything as soon as may be; where a person asked for it, what may pass is tried again."""
-        self._loop_work.rescan(reason, is_asked=is_asked)
+        self._work.request_scan(reason, is_asked=is_asked)
         self._awake.set()
 
     async def run(self) -> None:
@@ -130,8 +106,8 @@ class Daemon:
         try:
             async with asyncio.timeout(None) as self._patience, AsyncExitStack() as stack:
                 if await self._take_lock(stack):
-                    stack.push_async_callback(self._say_goodbye)
-                    await self._live()
+                    async with self._heartbeat.beating():
+                        await self._live()
         except TimeoutError:
             logger.warning("stopped before all was written: the next start finds it")
         finally:
@@ -146,8 +122,8 @@ class Daemon:
         was_made = True  # who made the tables just now may still hold the lock
         while not self._pool.is_stopped:
             try:
-                await stack.enter_async_context(self._store.writer())
-                await self._store.create_schema()
+                await stack.enter_async_context(self._store.hold_lock())
+                await self._store.schema.create()
             except (Unavailable, NotReady, IndexerBusy) as error:
                 await stack.aclose()
                 is_made = isinstance(error, IndexerBusy) and await self._is_set_up()
@@ -163,74 +139,62 @@ class Daemon:
     async def _is_set_up(self) -> bool:
         """Tell whether the tables are made: until then who holds the lock is making them."""
         try:
-            return await self._store.is_current()
+            return await self._store.schema.is_current()
         except StoreError:
             return False
 
     async def _live(self) -> None:
-        self.rescan("start", is_asked=True)
-        self._schedule.start(lambda: self.rescan("scheduled"))
-        counting = self._meter.keep_counting(self._store.stats)
-        beside = [asyncio.create_task(work) for work in (self._look(), self._tell(), counting)]
-        turns = asyncio.create_task(self._take_turns())
+        self.request_scan("start", is_asked=True)
+        self._schedule.start(lambda: self.request_scan("scheduled"))
+        counting = self._meter.keep_counting(self._store.statuses.read_stats)
+        beside = [asyncio.create_task(work) for work in (self._look(), counting)]
+        working = asyncio.create_task(self._keep_working())
         try:
-            done, _ = await asyncio.wait([turns, *beside], return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait([working, *beside], return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
         finally:
-            for task in (turns, *beside):
+            for task in (working, *beside):
                 task.cancel()
-            await asyncio.gather(turns, *beside, return_exceptions=True)
+            await asyncio.gather(working, *beside, return_exceptions=True)
             self._schedule.stop()
             await self._detector.stop()
 
     async def _look(self) -> None:
         while True:
             await self._detector.look()
-            await asyncio.sleep(PULSE_SECONDS)
+            await asyncio.sleep(LOOK_SECONDS)
 
-    async def _tell(self) -> None:
-        """Keep in the store, and tell the service manager, how things are."""
-        told: DaemonStatus | None = None
-        while True:
-            status = self._status()
-            self._meter.daemon_is(status)
-            if told is None or _is_news(told, status):
-                self._notify(f"STATUS={status.state}, {status.waiting} accounts waiting. {status.remark or ''}")
-                with suppress(StoreError):
-                    await self._store.note_daemon(status)
-                    told = status
-            await asyncio.sleep(PULSE_SECONDS)
-
-    async def _say_goodbye(self) -> None:
-        with suppress(StoreError, TimeoutError):
-            async with asyncio.timeout(GOODBYE_SECONDS):
-                await self._store.note_daemon(replace(self._status(), state="stopped", remark=None))
+    async def _report(self, status: DaemonStatus) -> None:
+        """Tell the service manager and the store how things are; raises StoreError."""
+        if status.state != "stopped":
+            self._notify(f"STATUS={status.state}, {status.waiting} accounts waiting. {status.remark or ''}")
+        await self._store.statuses.note_daemon(status)
 
     def _status(self) -> DaemonStatus:
-        doubt = self._detector.fault or self._loop_work.doubt
+        doubt = self._detector.fault or self._work.doubt
         return DaemonStatus(
-            state="dataset suspicious" if doubt else "scanning" if self._loop_work.is_scanning else "watching",
+            state="dataset suspicious" if doubt else "scanning" if self._work.is_scanning else "watching",
             remark=doubt or self._trouble.sentence or self._detector.limits,
-            waiting=self._loop_work.waiting,
-            lag_seconds=self._loop_work.lag_seconds,
+            waiting=self._work.waiting,
+            lag_seconds=self._work.lag_seconds,
             next_scan=self._schedule.next_run,
             seen_at=self._clock(),
             emitter=self._detector.emitter,
             has_workers=self._reader.is_alive,
         )
 
-    async def _take_turns(self) -> None:
+    async def _keep_working(self) -> None:
         while not self._pool.is_stopped:
             self._awake.clear()
             try:
                 if self._detector.identity is None:
-                    await self._rest(PULSE_SECONDS)
-                elif await self._loop_work.take():
+                    await self._rest(LOOK_SECONDS)
+                elif await self._work.take():
                     self._busy_at = time.monotonic()
                     self._trouble.end()
                 else:
-                    await self._rest(self._loop_work.idle_seconds(PULSE_SECONDS))
+                    await self._rest(self._work.idle_seconds(LOOK_SECONDS))
                     self._trouble.end()
             except (StoreError, IndexerBusy, PathError, NoWorkers) as error:
                 await self._trouble.wait(error)
@@ -253,12 +217,12 @@ class Daemon:
         """
         while not self._pool.is_stopped:
             try:
-                await self._store.verify_writer()
-                await self._store.create_schema()
+                await self._store.verify_lock()
+                await self._store.schema.create()
             except (StoreError, IndexerBusy) as error:
                 await self._trouble.wait(error)
             else:
-                self.rescan("after trouble")
+                self.request_scan("after trouble")
                 return
 
     def _wake_from_any_thread(self) -> None:
@@ -290,9 +254,3 @@ class Trouble:
         if self.sentence:
             logger.warning("all is well again")
         self.sentence = None
-
-
-def _is_news(told: DaemonStatus, status: DaemonStatus) -> bool:
-    """Tell whether something else is to be said than last time, or the same once more."""
-    as_before = replace(told, waiting=status.waiting, lag_seconds=status.lag_seconds, seen_at=status.seen_at)
-    return as_before != status or (status.seen_at - told.seen_at).total_seconds() >= STATUS_SECONDS

@@ -1,39 +1,28 @@
 """Reconcile everything once: what `igsearch index` does.
 
 1. List the disk.
-2. AccountScan every account, on the disk and on record.
+2. Scan every account, on the disk and on record.
 3. Remove what is missing, by the rules of indexer/scanning/removal.py.
 """
 
 import asyncio
 import time
 from collections import Counter
+from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
 
-from core.model.records import RemoveFile
 from core.model.statuses import ScanReport
-from indexer.scanning.account_scan import AccountScan, Record, ScanFindings, ScanOptions
+from indexer.ports import FileReader, IndexerStore
+from indexer.scanning.account_scan import AccountScan, ScanFindings, ScanOptions
 from indexer.scanning.listing import Listing, list_dataset
-from indexer.scanning.reconciler import FileOutcome, Reader
-from indexer.scanning.removal import still_missing, suspicion
+from indexer.scanning.removal import remove_missing, suspicion
 from indexer.scanning.task_pool import TaskPool
-from indexer.scanning.write_batch import WriteBatch
-
-
-class RecordStore(Record, Protocol):
-    """The store, as a rescan sees it."""
-
-    async def usernames(self) -> list[str]: ...
-
-    async def opted_out(self) -> frozenset[str]: ...
-
-    async def note_scan(self, report: ScanReport, finished_at: datetime) -> None: ...
+from indexer.scanning.write_batch import FileOutcome
 
 
 class Progress(Protocol):
-    """Hears how a rescan goes on."""
+    """Shows how a scan goes on."""
 
     def expect(self, files: int) -> None: ...
 
@@ -44,17 +33,19 @@ class Progress(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """How missing files are dealt with: how far apart the two looks are, and whether a large loss is believed."""
+    """How missing files are dealt with."""
 
     pause_seconds: float
+    """How far apart the two looks at a missing file are."""
     is_meant: bool = False
+    """Whether a large loss is believed."""
 
 
 class FullScan:
     """One pass over the dataset; `stop` ends it early, with everything finished so far written."""
 
     def __init__(
-        self, options: ScanOptions, removal: Removal, *, store: RecordStore, reader: Reader, progress: Progress
+        self, options: ScanOptions, removal: Removal, *, store: IndexerStore, reader: FileReader, progress: Progress
     ) -> None:
         self._options = options
         self._removal = removal
@@ -74,24 +65,28 @@ class FullScan:
     async def run(self) -> ScanReport:
         """Reconcile everything; raises PathError where there is no dataset, StoreError when the database fails."""
         started = time.monotonic()
-        listing = await asyncio.to_thread(list_dataset, self._options.root, opted_out=await self._store.opted_out())
+        opted_out = await self._store.list_opted_out()
+        listing = await asyncio.to_thread(list_dataset, self._options.dataset, opted_out=opted_out)
         for fault in listing.faults:
             self._progress.say(fault)
         self._progress.expect(listing.file_count)
-        usernames = sorted({*listing.users, *await self._store.usernames()})
-        visit = AccountScan(
-            self._options, store=self._store, reader=self._reader, pool=self._pool, heard=self._progress.advance
-        )
-        findings = await visit.run(listing, usernames)
-        removed = 0 if self.is_stopped else await self._forget_missing(listing, findings, started)
-        report = scan_report(
-            findings.counts, removed=removed, ignored=listing.ignored.total(), seconds=time.monotonic() - started
-        )
+        findings = await self._scan(listing)
+        removed = 0 if self.is_stopped else await self._remove_missing(listing, findings, started)
+        ignored, seconds = listing.ignored_in_root + listing.ignored.total(), time.monotonic() - started
+        report = scan_report(findings.counts, removed=removed, ignored=ignored, seconds=seconds)
         if not self.is_stopped:
-            await self._store.note_scan(report, self._options.clock())
+            await self._store.statuses.note_scan(report, self._options.clock())
         return report
 
-    async def _forget_missing(self, listing: Listing, findings: ScanFindings, started: float) -> int:
+    async def _scan(self, listing: Listing) -> ScanFindings:
+        usernames = sorted({*listing.users, *await self._store.list_usernames()})
+        scan = AccountScan(self._options, store=self._store, reader=self._reader, pool=self._pool)
+        async with aclosing(scan.run(listing, usernames)) as decisions:
+            async for decision in decisions:
+                self._progress.advance(decision.outcome, decision.files)
+        return scan.findings
+
+    async def _remove_missing(self, listing: Listing, findings: ScanFindings, started: float) -> int:
         """Remove the rows of missing files where they can be believed to be removed; return how many images went."""
         missing = [image.place.path for images in findings.missing.values() for image in images]
         doubt = suspicion(len(missing), recorded=findings.recorded, listed=listing.file_count)
@@ -104,11 +99,8 @@ class FullScan:
         if missing:
             # The second look must be far enough from the first.
             await self._pool.rest(self._removal.pause_seconds - (time.monotonic() - started))
-        gone = await asyncio.to_thread(still_missing, self._options.root, listing.identity, missing)
-        batch = WriteBatch(self._store)
-        for path in (*gone, *(place.path for place in findings.missing_failures)):
-            await batch.add(RemoveFile(path))
-        await batch.flush()
+        failures = [place.path for place in findings.missing_failures]
+        gone = await remove_missing(missing, self._options.dataset, listing.identity, self._store, failures=failures)
         return len(gone)
 
 

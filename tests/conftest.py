@@ -37,6 +37,6 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 async def store(database_url: str) -> AsyncIterator[Store]:
     """A store with its tables made."""
     store = Store(Database(database_url), VERSIONS)
-    await store.create_schema()
+    await store.schema.create()
     yield store
     await store.close()

@@ -466,10 +466,10 @@ async def test_the_indexer_does_its_work_with_its_rights(users: Users) -> None:
     """The indexer's user takes the writer's lock and writes a photo's rows; the bots' user reads them."""
     indexer, bot = (Store(Database(users.url(role)), VERSIONS) for role in ("indexer", "bot"))
 
-    await indexer.create_schema()
+    await indexer.schema.create()
     await write(indexer, [remember("anna/1.jpg", 1)])
 
-    assert (await bot.checkpoint()).images == 1
+    assert (await bot.changes.read_checkpoint()).images == 1
     for store in (indexer, bot):
         await store.close()
 
@@ -483,10 +483,10 @@ async def test_the_migrations_run_with_their_rights(users: Users) -> None:
     )
     store = Store(Database(users.url("migration")), VERSIONS)
 
-    await store.upgrade_schema()
-    await store.upgrade_schema()
+    await store.schema.upgrade()
+    await store.schema.upgrade()
 
-    await store.check_schema()
+    await store.schema.check()
     await store.close()
 
 

@@ -439,5 +439,5 @@ def test_health_without_a_daemon_is_1(indexed: Shell) -> None:
     never, nothing = indexed.igsearch("health"), indexed.igsearch("health", "--dataset", "nowhere", "--json")
 
     assert (never.code, nothing.code) == (1, 1)
-    assert never.lines[1] == "ILL   indexer   it was never heard of: start it by `igsearch watch`"
+    assert never.lines[1] == "failing indexer   it was never heard of: start it by `igsearch watch`"
     assert "There is no dataset folder nowhere" in nothing.objects[0]["database"]["detail"]

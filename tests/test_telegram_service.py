@@ -321,7 +321,7 @@ def test_run_watches_and_answers_in_one_process(tmp_path: Path, api: BotApi) -> 
     assert usernames(answer) == ["bob"]
     assert usernames(unnamed) == []
     assert code == 0
-    assert stage.shell.igsearch("health", "telegram").lines[1].startswith("ILL   telegram  it was stopped at")
+    assert stage.shell.igsearch("health", "telegram").lines[1].startswith("failing telegram  it was stopped at")
 
 
 def test_a_bot_that_fails_does_not_stop_the_indexer(tmp_path: Path, api: BotApi) -> None:

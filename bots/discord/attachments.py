@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from discord import Attachment, Embed, Message, MessageSnapshot, StickerFormatType
 
 from answers.file_types import kind_of
-from core.imaging.decoding import MAX_BYTES
+from core.imaging.files import MAX_BYTES
 from core.model.outcomes import Fault
 
 STILL_STICKERS = (StickerFormatType.png, StickerFormatType.apng, StickerFormatType.gif)

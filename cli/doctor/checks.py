@@ -6,13 +6,11 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from cli.doctor.clock import check_clock
-from cli.doctor.database import check_database
-from cli.doctor.disk import SERVER_BYTES, check_disk, wants
+from cli.doctor.database import check_collation, check_database, check_schema
 from cli.doctor.facts import Facts
 from cli.doctor.finding import CheckName, Finding
-from cli.doctor.memory import System, check_memory
-from cli.doctor.schema import check_collation, check_schema
+from cli.doctor.machine import System, check_clock, check_memory
+from cli.doctor.storage_space import SERVER_BYTES, check_disk, wants
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,16 +13,17 @@ from typing import Literal
 from pydantic import SecretStr
 
 from bots.identity import Introduction
-from cli.doctor.cache import check_cache
 from cli.doctor.checks import Machine, combined_checks
 from cli.doctor.codecs import check_codecs
 from cli.doctor.dataset import check_dataset, check_events, take_inventory
 from cli.doctor.facts import read_facts
 from cli.doctor.finding import Finding, finding_json, finding_text, fix, ok, skipped
-from cli.doctor.memory import System
+from cli.doctor.machine import System
 from cli.doctor.runner import CheckRunner
 from cli.doctor.settings import check_settings
+from cli.doctor.storage_space import check_cache
 from cli.wiring import cache_folder
+from core.dataset import Dataset
 from core.service.logs import start_logging
 from core.settings import Reading, Settings, default_database, read_settings
 from core.storage.database import sqlite_url
@@ -54,7 +55,7 @@ async def _examine(runner: CheckRunner, reading: Reading, root: Path) -> None:
         check("cache", partial(check_cache, cache)),
     )
     inventory, facts, telegram, discord = await asyncio.gather(
-        look("dataset", partial(take_inventory, root)),
+        look("dataset", partial(take_inventory, Dataset(root))),
         look("database", lambda: asyncio.run(read_facts(url, _now))),
         look("telegram", partial(_meet_telegram, settings)),
         look("discord", partial(_meet_discord, settings)),

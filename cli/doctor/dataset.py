@@ -8,22 +8,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cli.doctor.finding import Finding, fix, listed, ok, skipped
-from core.dataset import is_ignored_file, locate, printable
+from core.dataset import Dataset, is_ignored_file, locate, printable
 from indexer.scanning.listing import list_root
-from indexer.watching.watcher import WATCH_LIMITS, watch_limit
+from indexer.watching.watch_limits import WATCH_LIMITS, too_few_watches, watch_limit
 
 MOST_FOLDERS = 20_000
 """Looked into: 0.7 s with three photos each, where the system has them in memory."""
 FAULTS_TOLD = 3
-MORE_WATCHES = 524_288
-"""What distributions set today; a watch takes 1 KB of the kernel's memory when it is used."""
 
 
 @dataclass(slots=True)
 class Inventory:
     """What lies in the dataset folder; with more than MOST_FOLDERS folders, in the first of them."""
 
-    root: Path
+    dataset: Dataset
     accounts: int
     faults: Sequence[str]
     listed: int = 0
@@ -45,10 +43,10 @@ class Inventory:
         return self.photos * self.folders // max(self.listed, 1)
 
 
-def take_inventory(root: Path, *, most_folders: int = MOST_FOLDERS) -> Inventory:
+def take_inventory(dataset: Dataset, *, most_folders: int = MOST_FOLDERS) -> Inventory:
     """Look into the folders of the dataset; raises PathError where there is none that can be listed."""
-    listing = list_root(root)
-    inventory = Inventory(root, len(listing.folders), listing.faults)
+    listing = list_root(dataset)
+    inventory = Inventory(dataset, len(listing.folders), listing.faults)
     folders = [b""]
     while folders and inventory.listed < most_folders:
         folders += _below(folders.pop(), inventory)
@@ -62,7 +60,7 @@ def check_dataset(inventory: Inventory | None) -> list[Finding]:
     if inventory is None:
         return []
     faults = [fix("dataset", fault) for fault in _faults(inventory)]
-    counted = f"{inventory.accounts:,} account(s), {inventory.expected_photos:,} photo(s) in {inventory.root}"
+    counted = f"{inventory.accounts:,} account(s), {inventory.expected_photos:,} photo(s) in {inventory.dataset.root}"
     if inventory.waiting:
         counted = f"about {counted}, as only {inventory.listed:,} of {inventory.folders:,} folders were looked into"
     return faults or [ok("dataset", counted)]
@@ -73,14 +71,14 @@ def check_events(inventory: Inventory | None, limits: Sequence[Path] = WATCH_LIM
     if fault := _instance_fault():
         return [fix("events", fault)]
     if inventory is None:
-        return [skipped("events", "the dataset has to be mended first")]
+        return [skipped("events", "the dataset has to be put right first")]
     known = {file: limit for file in limits if (limit := watch_limit([file])) is not None}
     if not known:
         return [skipped("events", "the system does not say how many folders may be watched")]
-    lowest = min(known, key=lambda file: known[file])
-    if known[lowest] < inventory.folders:
-        return [fix("events", _too_few(inventory.folders, known[lowest], lowest))]
-    return [ok("events", f"{inventory.folders:,} folder(s) to be watched, {known[lowest]:,} may be")]
+    lowest = min(known.values())
+    if lowest < inventory.folders:
+        return [fix("events", too_few_watches(inventory.folders, limits))]
+    return [ok("events", f"{inventory.folders:,} folder(s) to be watched, {lowest:,} may be")]
 
 
 def _below(folder: bytes, inventory: Inventory) -> list[bytes]:
@@ -88,7 +86,7 @@ def _below(folder: bytes, inventory: Inventory) -> list[bytes]:
     is_ours = locate(os.path.join(folder, b"photo.jpg")) is not None
     folders, photos = list[bytes](), list[bytes]()
     try:
-        with os.scandir(os.path.join(os.fsencode(inventory.root), folder)) as entries:
+        with os.scandir(inventory.dataset.path_of(folder)) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(os.path.join(folder, entry.name))
@@ -106,7 +104,7 @@ def _below(folder: bytes, inventory: Inventory) -> list[bytes]:
 
 def _try(photo: bytes, inventory: Inventory) -> None:
     """Open a photo and close it."""
-    path = os.path.join(os.fsencode(inventory.root), photo)
+    path = inventory.dataset.path_of(photo)
     try:
         os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC))
     except FileNotFoundError:
@@ -127,7 +125,7 @@ def _faults(inventory: Inventory) -> Iterator[str]:
         if refused:
             yield (
                 f"{len(refused):,} {what} by {_user()}: {listed(refused)}: give that user rights,"
-                f" e.g. by `chmod -R a+rX {inventory.root}`."
+                f" e.g. by `chmod -R a+rX {inventory.dataset.root}`."
             )
     if inventory.faults:
         more = len(inventory.faults) - FAULTS_TOLD
@@ -151,16 +149,5 @@ def _instance_fault() -> str | None:
         return None
     return (
         f"the kernel gives no more events to {_user()} ({os.strerror(ctypes.get_errno())}), so changes are found by"
-        " sweeps only: end other programs that watch folders, or run `sysctl fs.inotify.max_user_instances=1024`."
-    )
-
-
-def _too_few(folders: int, limit: int, file: Path) -> str:
-    """Say so, with the name that sysctl has for a file below /proc/sys."""
-    name = ".".join(file.parts[file.parts.index("sys") + 1 :])
-    wanted = max(MORE_WATCHES, 2 * folders)
-    return (
-        f"{folders:,} folder(s) are to be watched, but only {limit:,} may be, so changes are found by sweeps only:"
-        f" write {name}={wanted} to /etc/sysctl.d/60-igsearch.conf and run `sysctl --system` (on the host of a"
-        " container)."
+        " polling only: end other programs that watch folders, or run `sysctl fs.inotify.max_user_instances=1024`."
     )

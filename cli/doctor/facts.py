@@ -17,7 +17,7 @@ from sqlalchemy.pool import StaticPool
 
 from core.storage import tables as t
 from core.storage.database import Database
-from core.storage.store import found_version
+from core.storage.schema import found_version
 from core.storage.writing import aware
 
 DAMAGE_SECONDS = 4.0

@@ -5,8 +5,7 @@ A disk that is away, a frozen server or a silent name server holds up nobody but
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable
-from concurrent.futures import Future
-from threading import Thread
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from cli.doctor.finding import ORDER, CheckName, Finding, fix
@@ -15,6 +14,9 @@ from core.service.logs import hider
 
 CHECK_SECONDS = 15.0
 """More than any check takes by itself: a database has 4 s to answer, a chat 8 s."""
+
+MOST_CHECKS = 32
+"""Threads, so that a check that hangs keeps none of the others from its own."""
 
 T = TypeVar("T")
 
@@ -26,8 +28,9 @@ class CheckRunner:
         self._hidden = hider(secrets)
         self._seconds = seconds
         self._findings: list[Finding] = []
+        self._threads = ThreadPoolExecutor(MOST_CHECKS)
         self.has_left_behind = False
-        """Whether a thread still hangs."""
+        """Whether a thread still hangs: Python would wait for it at the end."""
 
     @property
     def findings(self) -> list[Finding]:
@@ -47,7 +50,7 @@ class CheckRunner:
 
     async def look(self, name: CheckName, work: Callable[[], T]) -> T | None:
         """Return what was looked for; where that fails or takes too long, note it and return None."""
-        future = asyncio.wrap_future(_started(work))
+        future = asyncio.wrap_future(self._threads.submit(work))
         await asyncio.wait({future}, timeout=self._seconds)
         if not future.done():
             self.has_left_behind = True
@@ -56,29 +59,13 @@ class CheckRunner:
                 fix(name, f"it took more than {self._seconds:g} s: see whether a disk or server does not answer.")
             )
             return None
-        try:
-            return future.result()
-        except Exception as error:  # noqa: BLE001 - the door of a check: what it raises is what it found
+        if error := future.exception():
             self.note(fix(name, _sentence(error)))
             return None
+        return future.result()
 
 
-def _started(work: Callable[[], T]) -> Future[T]:
-    """Do work in a thread for which nobody waits at the end of the process."""
-    future: Future[T] = Future()
-    future.set_running_or_notify_cancel()
-
-    def run() -> None:
-        try:
-            future.set_result(work())
-        except BaseException as error:  # noqa: BLE001 - handed on to who waits
-            future.set_exception(error)
-
-    Thread(target=run, daemon=True).start()
-    return future
-
-
-def _sentence(error: Exception) -> str:
+def _sentence(error: BaseException) -> str:
     if isinstance(error, IgSearchError):
         return str(error)
     if isinstance(error, OSError):

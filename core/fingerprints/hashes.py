@@ -4,7 +4,7 @@ PDQ (Meta's ThreatExchange) is 256 bits: the signs of a 16 x 16 block of cosine 
 from a 64 x 64 grey copy of the picture. That copy is made here, by Pillow's antialiased HAMMING filter, the same for
 every picture: it is symmetric, so a mirrored or turned picture has the permuted hash to within 6 bits. From PDQ's own
 downsampling the eight variants are 26 to 41 bits apart and two of three quarter turns are lost
-(docs/decisions/0003-pdq-from-our-own-64-pixels.md).
+(docs/decisions/0001-pdq-from-our-own-64-pixels.md).
 """
 
 import imagehash
@@ -49,7 +49,7 @@ VARIANTS = (
 """What was done to the reference image, turns clockwise, when that row of the query's `dihedral` is the near one."""
 
 
-def fingerprint(photo: Photo, sha256: bytes) -> PhotoHashes:
+def photo_hashes(photo: Photo, sha256: bytes) -> PhotoHashes:
     """Make the hashes of a photo; the same pixels give the same fingerprint."""
     grey = Image.fromarray(photo.pixels)
     pdq, quality = _pdq(grey)

@@ -1,32 +1,25 @@
 """Bytes or a path -> upright grey pixels; the one reader for everything that comes from outside.
 
 Nothing here trusts its input. It still belongs into a worker process that may die: see core/workers/pool.py.
-Pillow's docs/handbook/security.rst is the threat model.
+The security page of Pillow's handbook is the threat model.
 """
 
-import errno
-import hashlib
 import io
-import os
-import stat
+import struct
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import BinaryIO, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import AvifImagePlugin, ExifTags, Image, ImageCms
 
-from core.errors import ImageError, NotPermitted, PathError, TooLarge, Unreadable, Unsupported
+from core.errors import ImageError, TooLarge, Unreadable
 from core.imaging.headers import check_header, check_size, identify
-from core.model.files import FileStamp
 
 READER_VERSION = 1
 """Raised when the reader learns to read more, so that unreadable files are tried again."""
-MAX_BYTES = 25_000_000
 DECODE_SIDE = 256
 """Pixels of the short side that fingerprints are made from. A 1080 px JPEG takes 1.9 ms so, 5.3 ms at full size."""
 MAX_PROFILE_BYTES = 4_000_000
@@ -49,6 +42,18 @@ UPRIGHT = {
 }
 """What turns a picture upright, by EXIF orientation; from 5 on width and height change places."""
 FIRST_SIDEWAYS = 5
+BROKEN_METADATA = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
+"""What Pillow raises where EXIF is broken."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,54 +63,6 @@ class Photo:
     pixels: NDArray[np.uint8]
     width: int
     height: int
-
-
-@dataclass(frozen=True, slots=True)
-class PhotoFile:
-    """The bytes of a file, and the stamp that held before and after they were read."""
-
-    data: bytes
-    stamp: FileStamp
-
-
-def read_file(path: str | bytes, *, follow_links: bool = False) -> PhotoFile:
-    """Read a regular file of at most 25 MB; never waits on a FIFO, never reads a device.
-
-    Raises PathError where nothing is, Unsupported for what is no regular file, TooLarge, NotPermitted, Unreadable.
-    """
-    try:
-        with _opened(path, follow_links=follow_links) as descriptor:
-            before = os.fstat(descriptor)
-            _refuse_irregular(before)
-            data = _content(descriptor)
-            after = os.fstat(descriptor)
-    except OSError as error:
-        raise _explained(error) from error
-    if FileStamp.of(before) != FileStamp.of(after):
-        raise Unreadable("The file was written to while it was read: it will be read again when it lies still.")
-    return PhotoFile(data, FileStamp.of(after))
-
-
-def sha256_of(data: bytes) -> bytes:
-    return hashlib.sha256(data).digest()
-
-
-def read_limited(file: io.RawIOBase | BinaryIO) -> bytes:
-    """Read a stream to its end; raises TooLarge as soon as it passes 25 MB."""
-    parts, size = [], 0
-    while part := file.read(1 << 20):
-        parts.append(part)
-        size += len(part)
-        if size > MAX_BYTES:
-            raise too_many_bytes(size)
-    return b"".join(parts)
-
-
-def too_many_bytes(size: int) -> TooLarge:
-    return TooLarge(
-        f"The file is too large ({size / 1e6:.1f} MB or more): at most {MAX_BYTES // 10**6} MB are read."
-        " Send a smaller copy."
-    )
 
 
 def decode(data: bytes, *, side: int = DECODE_SIDE) -> Photo:
@@ -136,38 +93,6 @@ def _decoded(data: bytes, side: int, mode: Literal["L", "RGB"]) -> Photo:
         raise TooLarge("The picture needs more memory than any photo does: send a smaller copy.") from error
     except Exception as error:  # decoders raise anything: SyntaxError, EOFError, KeyError were seen
         raise Unreadable(f"The {kind} picture is damaged and cannot be read: send another copy.") from error
-
-
-@contextmanager
-def _opened(path: str | bytes, *, follow_links: bool) -> Iterator[int]:
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | (0 if follow_links else os.O_NOFOLLOW)
-    descriptor = os.open(path, flags)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _content(descriptor: int) -> bytes:
-    with io.FileIO(descriptor, closefd=False) as file:
-        return read_limited(file)
-
-
-def _refuse_irregular(status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        raise Unsupported("This is no regular file: name a picture file.")
-    if status.st_size > MAX_BYTES:
-        raise too_many_bytes(status.st_size)
-
-
-def _explained(error: OSError) -> PathError | ImageError:
-    if isinstance(error, FileNotFoundError | NotADirectoryError):
-        return PathError("No such file: check the path.")
-    if error.errno == errno.ELOOP:
-        return Unsupported("Symbolic links are not followed here: name the file itself.")
-    if error.errno in (errno.ENXIO, errno.ENODEV):
-        return Unsupported("This is no regular file: name a picture file.")
-    return NotPermitted(f"The file cannot be read ({error.strerror}): check its rights and the disk.")
 
 
 @cache
@@ -223,7 +148,7 @@ def _orientation(image: Image.Image) -> int:
     """Return the EXIF orientation, 1 (upright) where EXIF is absent or broken."""
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # noqa: BLE001 - broken metadata is no reason to refuse a whole picture
+    except BROKEN_METADATA:  # is no reason to refuse a whole picture
         return 1
     return orientation if isinstance(orientation, int) else 1
 

@@ -4,7 +4,8 @@ import io
 
 from PIL import Image
 
-from core.imaging.decoding import decode_colours, read_file
+from core.imaging.decoding import decode_colours
+from core.imaging.files import read_file
 
 SIDE = 640
 CUT, SMALLER, QUALITY = 0.08, 0.9, 75

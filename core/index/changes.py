@@ -11,10 +11,10 @@ from core.model.records import Checkpoint
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FingerprintPage:
-    """Some fingerprints as parallel arrays: ids (n,) int64, pdq (n, 32) and dhash (n, 8) uint8.
+class HashPage:
+    """The hashes of some photos as parallel arrays: ids (n,) int64, pdq (n, 32) and dhash (n, 8) uint8.
 
-    `is_searchable` (n,) bool is False for flat pictures and for fingerprints of another version.
+    `is_searchable` (n,) bool is False for flat pictures and for hashes of another version.
     """
 
     ids: NDArray[np.int64]
@@ -35,13 +35,13 @@ class FeaturePage:
     codes: NDArray[np.uint8]
 
 
-class Feed(Protocol):
-    """The store, as an index sees it."""
+class ChangeFeed(Protocol):
+    """Gives the changes of the store by revision."""
 
-    async def checkpoint(self) -> Checkpoint: ...
+    async def read_checkpoint(self) -> Checkpoint: ...
 
-    def fingerprints_after(self, revision: int) -> AsyncIterator[FingerprintPage]: ...
+    def read_hashes(self, revision: int) -> AsyncIterator[HashPage]: ...
 
-    def features_after(self, revision: int) -> AsyncIterator[FeaturePage]: ...
+    def read_features(self, revision: int) -> AsyncIterator[FeaturePage]: ...
 
-    async def removed_after(self, revision: int) -> NDArray[np.int64]: ...
+    async def read_removed(self, revision: int) -> NDArray[np.int64]: ...

@@ -9,7 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from core.index.changes import Feed
+from core.index.changes import ChangeFeed
 from core.index.following import Follower
 from core.index.inverted_lists import Codes, InvertedLists
 from core.model.records import Checkpoint
@@ -33,11 +33,11 @@ class FeatureIndex(Follower):
         return len(self._features)
 
     @property
-    def images(self) -> int:
-        """Count the images that have features."""
+    def size(self) -> int:
+        """Count the photos that have features."""
         return self._features.images
 
-    async def follow(self, feed: Feed) -> Checkpoint:
+    async def follow(self, feed: ChangeFeed) -> Checkpoint:
         """Bring this to the store's revision and return that; raises StoreError."""
         self._take_trained()
         point = await super().follow(feed)
@@ -72,14 +72,14 @@ class FeatureIndex(Follower):
     def _compact(self) -> None:
         """Do nothing: the inverted lists let go of features at once."""
 
-    async def _catch_up(self, feed: Feed, point: Checkpoint) -> int:
+    async def _catch_up(self, feed: ChangeFeed, point: Checkpoint) -> int:
         if not len(self._features):
             self._features = InvertedLists(expected=point.images * CODES_A_PICTURE)
         pictures = 0
-        async for page in feed.features_after(self._revision):
+        async for page in feed.read_features(self._revision):
             await asyncio.to_thread(self._features.add, page.ids, page.counts, page.codes)
             pictures += len(page.ids)
-        await asyncio.to_thread(self._features.discard, await feed.removed_after(self._revision))
+        await asyncio.to_thread(self._features.discard, await feed.read_removed(self._revision))
         return pictures
 
     def _arrays(self) -> Mapping[str, NDArray[Any]]:

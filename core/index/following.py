@@ -16,7 +16,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from core.index.changes import Feed
+from core.index.changes import ChangeFeed
 from core.index.snapshot import discard, load, save
 from core.model.records import Checkpoint
 
@@ -47,9 +47,9 @@ class Follower(ABC):
         self._kept_revision: int | None = None
         """Of the snapshot on disk; None where there is none of ours."""
 
-    async def follow(self, feed: Feed) -> Checkpoint:
+    async def follow(self, feed: ChangeFeed) -> Checkpoint:
         """Bring this to the store's revision and return that; raises StoreError."""
-        point = await feed.checkpoint()
+        point = await feed.read_checkpoint()
         if point.database_id != self._database_id:
             self._start_over(point.database_id)
             await asyncio.to_thread(self._open_snapshot)
@@ -77,7 +77,7 @@ class Follower(ABC):
         """Let go of what was removed, where it is only hidden."""
 
     @abstractmethod
-    async def _catch_up(self, feed: Feed, point: Checkpoint) -> int:
+    async def _catch_up(self, feed: ChangeFeed, point: Checkpoint) -> int:
         """Apply what was written and removed after the present revision; return how many fingerprints were read."""
 
     @abstractmethod

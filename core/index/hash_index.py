@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.index.changes import Feed, FingerprintPage
+from core.index.changes import ChangeFeed, HashPage
 from core.index.following import Follower
 from core.index.hamming import HammingIndex
 from core.model.records import Checkpoint
@@ -29,7 +29,9 @@ class HashIndex(Follower):
         self._light_version = hashes_version
         self._clear()
 
-    def __len__(self) -> int:
+    @property
+    def size(self) -> int:
+        """Count the photos in it."""
         return len(self._hashes["pdq"])
 
     def near(self, pdq: NDArray[np.uint8], dhash: NDArray[np.uint8]) -> set[int]:
@@ -47,17 +49,17 @@ class HashIndex(Follower):
         for index in self._hashes.values():
             index.compact()
 
-    async def _catch_up(self, feed: Feed, point: Checkpoint) -> int:  # noqa: ARG002 - nothing is sized by it here
+    async def _catch_up(self, feed: ChangeFeed, point: Checkpoint) -> int:  # noqa: ARG002 - nothing is sized by it here
         rows = 0
-        async for page in feed.fingerprints_after(self._revision):
+        async for page in feed.read_hashes(self._revision):
             await asyncio.to_thread(self._apply, page)
             rows += len(page.ids)
-        removed = await feed.removed_after(self._revision)
+        removed = await feed.read_removed(self._revision)
         for index in self._hashes.values():
             index.discard(removed)
         return rows
 
-    def _apply(self, page: FingerprintPage) -> None:
+    def _apply(self, page: HashPage) -> None:
         use = page.is_searchable
         for name, hashes in (("pdq", page.pdq), ("dhash", page.dhash)):
             self._hashes[name].discard(page.ids[~use])

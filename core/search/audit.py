@@ -1,12 +1,11 @@
 """The self-proof: stored photos, lightly edited, must find themselves at rank 1."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, Protocol
 
+from core.dataset import Dataset
 from core.errors import ImageError, PathError
 from core.model.files import Place
 from core.model.matches import SearchResult
@@ -36,18 +35,18 @@ class Engine(Protocol):
 
 
 async def trials(
-    root: Path, places: Sequence[Place], *, editor: Editor, engine: Engine, at_a_time: int
+    dataset: Dataset, places: Sequence[Place], *, editor: Editor, engine: Engine, at_a_time: int
 ) -> AsyncIterator[Trial]:
     """Put each photo to the proof, in order; raises StoreError."""
     for start in range(0, len(places), at_a_time):
         some = places[start : start + at_a_time]
-        for trial in await asyncio.gather(*[_tried(root, place, editor, engine) for place in some]):
+        for trial in await asyncio.gather(*[_tried(dataset, place, editor, engine) for place in some]):
             yield trial
 
 
-async def _tried(root: Path, place: Place, editor: Editor, engine: Engine) -> Trial:
+async def _tried(dataset: Dataset, place: Place, editor: Editor, engine: Engine) -> Trial:
     try:
-        return _judged(place, await engine.search(await editor.edit_file(os.path.join(os.fsencode(root), place.path))))
+        return _judged(place, await engine.search(await editor.edit_file(dataset.path_of(place.path))))
     except (ImageError, PathError) as error:
         return Trial(place, "unreadable", str(error))
 

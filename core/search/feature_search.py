@@ -8,16 +8,12 @@ It ends as soon as it is sure, except in a collage, whose other members it looks
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Protocol
 
 from core.fingerprints.features import FIRST_PASS, RICH_PASS, Pass
-from core.index.changes import Feed
-from core.index.inverted_lists import Codes
 from core.matching.calibration import confidence
-from core.model.fingerprints import PhotoFeatures
 from core.model.matches import Evidence
-from core.model.records import Checkpoint
-from core.workers.tasks import Description, Question
+from core.search.ports import FeatureLookup, PhotoLookup, QueryReader
+from core.workers.tasks import CandidateCheck, Description, HashedQuery
 
 SURE = 0.9
 SMALL_PART = 0.3
@@ -46,65 +42,45 @@ class Findings:
     features: int
 
 
-class QueryReader(Protocol):
-    """What sees query images."""
-
-    async def describe(self, data: bytes, sizes: Pass) -> Description: ...
-
-    async def answer(self, question: Question) -> list[Evidence]: ...
-
-
-class PhotoLookup(Feed, Protocol):
-    """The store, as the search by features sees it."""
-
-    async def features(self, photo_ids: Collection[int]) -> dict[int, PhotoFeatures]: ...
-
-
-class Proposals(Protocol):
-    """The index, as the search by features sees it."""
-
-    async def follow(self, feed: Feed) -> Checkpoint: ...
-
-    async def shortlist(self, codes: Codes, *, size: int) -> list[int]: ...
-
-
 class FeatureSearch:
     """Looks for reference images in a query by their local features."""
 
-    def __init__(self, reader: QueryReader, store: PhotoLookup, index: Proposals) -> None:
+    def __init__(self, reader: QueryReader, photos: PhotoLookup, index: FeatureLookup) -> None:
         self._reader = reader
-        self._store = store
+        self._photos = photos
         self._index = index
 
-    async def follow(self) -> None:
-        """Let the index follow the store; raises StoreError."""
-        await self._index.follow(self._store)
-
-    async def find(self, data: bytes, nearby: Collection[int]) -> Findings:
+    async def find(self, query: HashedQuery, data: bytes, nearby: Collection[int]) -> Findings:
         """Return the best evidence for each image that may be in the query; raises ImageError or StoreError.
 
-        The images `nearby`, whose hashes are near, are examined too.
+        The images `nearby`, whose hashes are near, are verified too.
         """
         found: dict[int, Evidence] = {}
         for one in ROUNDS:
-            description = await self._reader.describe(data, one.sizes)
+            description = await self._description(query, data, one.sizes)
             for is_mirrored in one.ways:
-                for evidence in await self._examined(description, nearby, one.shortlist, is_mirrored=is_mirrored):
+                for evidence in await self._verified(description, nearby, one.shortlist, is_mirrored=is_mirrored):
                     if confidence(evidence) > _confidence_of(found.get(evidence.photo_id)):
                         found[evidence.photo_id] = evidence
                 if _is_settled(found.values()):
                     return Findings(tuple(found.values()), len(description.features.plain))
         return Findings(tuple(found.values()), len(description.features.plain))
 
-    async def _examined(
+    async def _description(self, query: HashedQuery, data: bytes, sizes: Pass) -> Description:
+        """Find features in the pixels that were hashed; only where they are too few the query is decoded again."""
+        if query.has_pixels_for(max(side for side, _ in sizes)):
+            return await self._reader.describe_pixels(query.pixels, sizes)
+        return await self._reader.describe_bytes(data, sizes)
+
+    async def _verified(
         self, description: Description, nearby: Collection[int], size: int, *, is_mirrored: bool
     ) -> list[Evidence]:
         features = description.features.mirrored if is_mirrored else description.features.plain
         proposed = await self._index.shortlist(features.codes, size=size)
-        fingerprints = await self._store.features({*proposed, *nearby})
-        if not fingerprints:
+        candidates = await self._photos.read_features({*proposed, *nearby})
+        if not candidates:
             return []
-        return await self._reader.answer(Question(description, list(fingerprints.items()), is_mirrored))
+        return await self._reader.verify(CandidateCheck(description, list(candidates.items()), is_mirrored))
 
 
 def _confidence_of(evidence: Evidence | None) -> float:

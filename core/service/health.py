@@ -1,6 +1,5 @@
 """Whether everything is well, by what the services last said of themselves in the database."""
 
-import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -59,20 +58,6 @@ def parts_at_work(front_ends: Sequence[FrontEndStatus], expected: Collection[Fro
     """Return the parts that ought to be well: the indexer, the bots that are set up, and those that did not stop."""
     unstopped = {status.name for status in front_ends if status.state != "stopped"}
     return ["indexer", *(name for name in FRONT_ENDS if name in expected or name in unstopped)]
-
-
-def health_json(found: Sequence[Condition]) -> str:
-    """Write the conditions of all parts as one object."""
-    parts = {
-        each.part: {"healthy": each.is_well, "detail": "; ".join(each.faults) or None, **each.figures} for each in found
-    }
-    return json.dumps({"healthy": all(each.is_well for each in found), **parts})
-
-
-def health_text(condition: Condition) -> str:
-    """Return the condition of a part in a line."""
-    figures = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in condition.figures.items())
-    return f"{'well' if condition.is_well else 'ILL':<5} {condition.part:<9} {'; '.join(condition.faults) or figures}"
 
 
 def _indexer(stats: Stats, now: datetime) -> Condition:

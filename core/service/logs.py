@@ -98,3 +98,21 @@ def _json_formatter() -> logging.Formatter:
         """Lines for machines."""
 
     return _Json(JSON, MOMENT, rename_fields={"asctime": "time", "levelname": "level", "name": "logger"})
+
+
+class OnceLogger:
+    """Logs each sentence once, until it has logged so many that it begins anew."""
+
+    def __init__(self, logger: logging.Logger, *, most: int = 1_000) -> None:
+        self._logger = logger
+        self._most = most
+        self._logged: set[str] = set()
+
+    def warn(self, sentences: Collection[str]) -> None:
+        """Log those that were not logged before."""
+        for sentence in sentences:
+            if sentence not in self._logged:
+                self._logger.warning("%s", sentence)
+        if len(self._logged) > self._most:
+            self._logged.clear()
+        self._logged.update(sentences)

@@ -27,23 +27,26 @@ from pebble import ProcessExpired, ProcessPool
 
 from core.errors import Crashed, ImageError, NoWorkers, PathError, TooLarge, TooSlow
 from core.fingerprints.features import Pass
-from core.imaging.decoding import MAX_BYTES, too_many_bytes
 from core.imaging.editing import edited_file
+from core.imaging.files import MAX_BYTES, too_many_bytes
 from core.model.fingerprints import PhotoHashes
 from core.model.matches import Evidence
 from core.workers.tasks import (
+    CandidateCheck,
     Description,
     FileDigest,
     FileFeatures,
     FileHashes,
-    Question,
-    answer,
+    HashedQuery,
     colours,
-    describe,
+    describe_bytes,
+    describe_pixels,
     digest_file,
     extract_features,
     hash_bytes,
     hash_file,
+    hash_query,
+    verify_candidates,
 )
 
 PICTURE_SECONDS = 10.0
@@ -111,13 +114,23 @@ class PhotoWorkers:
         """Read a file and make its features; raises ImageError or PathError."""
         return await self._run(extract_features, path)
 
-    async def describe(self, data: bytes, sizes: Pass) -> Description:
-        """Find the features of a query image; raises ImageError."""
-        return await self._run(describe, data, sizes)
+    async def hash_query(self, data: bytes) -> HashedQuery:
+        """Make the hashes of a query photo and keep its pixels; raises ImageError."""
+        if len(data) > MAX_BYTES:
+            raise too_many_bytes(len(data))
+        return await self._run(hash_query, data)
 
-    async def answer(self, question: Question) -> list[Evidence]:
-        """Examine the candidates of a query, the best aligned first; raises ImageError."""
-        return await self._run(answer, question)
+    async def describe_bytes(self, data: bytes, sizes: Pass) -> Description:
+        """Decode a query photo and find its features; raises ImageError."""
+        return await self._run(describe_bytes, data, sizes)
+
+    async def describe_pixels(self, pixels: NDArray[np.uint8], sizes: Pass) -> Description:
+        """Find the features of a decoded query photo, grey pixels (rows, columns) uint8; raises ImageError."""
+        return await self._run(describe_pixels, pixels, sizes)
+
+    async def verify(self, check: CandidateCheck) -> list[Evidence]:
+        """Look for candidates in a query photo, the best aligned first; raises ImageError."""
+        return await self._run(verify_candidates, check)
 
     async def colours(self, data: bytes, *, side: int) -> NDArray[np.uint8]:
         """Decode a picture to be shown: (rows, columns, 3) uint8, the short side about `side`; raises ImageError."""

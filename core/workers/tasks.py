@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.fingerprints.features import FEATURES_VERSION, Pass, QueryFeatures, photo_features, query_features
-from core.fingerprints.hashes import HASHES_VERSION, fingerprint
-from core.imaging.decoding import decode, decode_colours, read_file, sha256_of
+from core.fingerprints.hashes import HASHES_VERSION, photo_hashes
+from core.imaging.decoding import decode, decode_colours
+from core.imaging.files import read_file, sha256_of
 from core.matching.verification import verify
 from core.model.files import FileStamp
 from core.model.fingerprints import PhotoFeatures, PhotoHashes, Versions
@@ -42,6 +43,21 @@ class FileFeatures:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class HashedQuery:
+    """A query photo's hashes, and the grey pixels (rows, columns) uint8 that they were made from.
+
+    The pixels go with the hashes, 0.1 to 0.2 MB, so that the search by features need not decode the photo again.
+    """
+
+    hashes: PhotoHashes
+    pixels: NDArray[np.uint8]
+
+    def has_pixels_for(self, side: int) -> bool:
+        """Tell whether a copy whose short side is so long can be made of the pixels as well as of the photo."""
+        return bool(min(self.pixels.shape) >= min(side, self.hashes.width, self.hashes.height))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Description:
     """A query image as the search by features sees it: grey pixels (rows, columns) uint8, and their features."""
 
@@ -50,7 +66,7 @@ class Description:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Question:
+class CandidateCheck:
     """Candidates (id, features) to be looked for in a query, or in its mirror image."""
 
     description: Description
@@ -66,7 +82,13 @@ def hash_file(path: bytes) -> FileHashes:
 
 def hash_bytes(data: bytes) -> PhotoHashes:
     """Make the hashes of a picture; raises ImageError."""
-    return fingerprint(decode(data), sha256_of(data))
+    return photo_hashes(decode(data), sha256_of(data))
+
+
+def hash_query(data: bytes) -> HashedQuery:
+    """Make the hashes of a query photo and keep its pixels; raises ImageError."""
+    photo = decode(data)
+    return HashedQuery(photo_hashes(photo, sha256_of(data)), photo.pixels)
 
 
 def digest_file(path: bytes) -> FileDigest:
@@ -81,10 +103,14 @@ def extract_features(path: bytes) -> FileFeatures:
     return FileFeatures(sha256_of(file.data), photo_features(decode(file.data)))
 
 
-def describe(data: bytes, sizes: Pass) -> Description:
-    """Find the features of a query image; raises ImageError."""
-    photo = decode(data, side=max(side for side, _ in sizes))
-    return Description(photo.pixels, query_features(photo.pixels, sizes))
+def describe_bytes(data: bytes, sizes: Pass) -> Description:
+    """Decode a query photo and find its features; raises ImageError."""
+    return describe_pixels(decode(data, side=max(side for side, _ in sizes)).pixels, sizes)
+
+
+def describe_pixels(pixels: NDArray[np.uint8], sizes: Pass) -> Description:
+    """Find the features of a decoded query photo, grey pixels (rows, columns) uint8."""
+    return Description(pixels, query_features(pixels, sizes))
 
 
 def colours(data: bytes, side: int) -> NDArray[np.uint8]:
@@ -92,8 +118,8 @@ def colours(data: bytes, side: int) -> NDArray[np.uint8]:
     return decode_colours(data, side=side)
 
 
-def answer(question: Question) -> list[Evidence]:
-    """Examine the candidates of a query, the best aligned first."""
-    features = question.description.features
-    chosen = features.mirrored if question.is_mirrored else features.plain
-    return verify(question.description.pixels, chosen, question.candidates, is_mirrored=question.is_mirrored)
+def verify_candidates(check: CandidateCheck) -> list[Evidence]:
+    """Look for the candidates in a query, the best aligned first."""
+    features = check.description.features
+    chosen = features.mirrored if check.is_mirrored else features.plain
+    return verify(check.description.pixels, chosen, check.candidates, is_mirrored=check.is_mirrored)

@@ -8,37 +8,46 @@ import os
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from core.dataset import is_ignored_file, is_ignored_folder, printable, username_fault, username_of
-from core.errors import PathError
+from core.dataset import (
+    Dataset,
+    FolderIdentity,
+    is_ignored_file,
+    is_ignored_folder,
+    printable,
+    username_fault,
+    username_of,
+)
 from core.model.files import FileStamp, Place, is_regular
-
-OUTSIDE = ""
-"""In the place of a username, for what belongs to none: the entries of the dataset folder that are not indexed."""
 
 
 @dataclass(slots=True)
 class RootListing:
     """What lies in the dataset folder itself."""
 
-    identity: tuple[int, int]  # device and inode of the root
+    identity: FolderIdentity
     folders: dict[str, list[bytes]] = field(default_factory=dict)
     """By username; folders whose names differ in case only belong to one."""
     faults: list[str] = field(default_factory=list)
+    """What a person should put right."""
     ignored: int = 0
+    """Entries that belong to no account."""
 
 
 @dataclass(slots=True)
 class Listing:
-    """One listing of the dataset, or of some accounts of it; paths are relative to it, as bytes."""
+    """The files of the dataset, or of some accounts of it; paths are relative to it, as bytes."""
 
-    identity: tuple[int, int]
+    identity: FolderIdentity
     users: dict[str, dict[bytes, FileStamp]] = field(default_factory=dict)
     recent: dict[bytes, int] = field(default_factory=dict)
     """When the files that changed lately did so, in nanoseconds since 1970 (ctime, which nobody can set)."""
     unlisted: list[bytes] = field(default_factory=list)
+    """Folders that cannot be listed."""
     faults: list[str] = field(default_factory=list)
+    """What a person should put right."""
+    ignored_in_root: int = 0
+    """Entries of the dataset folder that belong to no account."""
     ignored: Counter[str] = field(default_factory=Counter)
     """Entries left out, by username."""
 
@@ -51,19 +60,6 @@ class Listing:
         if place.path in self.users.get(place.username, ()):
             return False
         return not any(place.path.startswith(folder + b"/") for folder in self.unlisted)
-
-
-def root_identity(root: Path) -> tuple[int, int]:
-    """Return device and inode of the dataset folder; raises PathError where it is not one."""
-    try:
-        status = os.stat(root)
-    except OSError as error:
-        raise PathError(
-            f"There is no dataset folder {root} ({error.strerror}): make it, or name yours with --dataset."
-        ) from error
-    if not os.path.isdir(root):
-        raise PathError(f"{root} is no folder: name the folder that holds <username>/ folders with --dataset.")
-    return status.st_dev, status.st_ino
 
 
 def is_gone(path: bytes) -> bool:
@@ -85,23 +81,19 @@ def is_unchanged(path: bytes, stamp: FileStamp) -> bool:
         return False
 
 
-def list_root(root: Path, opted_out: Collection[str] = ()) -> RootListing:
+def list_root(dataset: Dataset, opted_out: Collection[str] = ()) -> RootListing:
     """List the dataset folder itself; raises PathError where it is no folder that can be listed.
 
     The folders of accounts that were forgotten are left alone.
     """
-    result = RootListing(root_identity(root))
-    try:
-        entries = sorted(os.scandir(os.fsencode(root)), key=lambda entry: entry.name)
-    except OSError as error:
-        raise PathError(f"The dataset folder {root} cannot be listed ({error.strerror}): check its rights.") from error
-    stray = [entry for entry in entries if not _take_folder(entry, result, opted_out)]
+    result = RootListing(dataset.identity())
+    stray = [entry for entry in dataset.entries() if not _take_folder(entry, result, opted_out)]
     _report_stray(stray, result)
     return result
 
 
 def list_dataset(
-    root: Path,
+    dataset: Dataset,
     usernames: Collection[str] | None = None,
     *,
     opted_out: Collection[str] = (),
@@ -112,15 +104,12 @@ def list_dataset(
     Accounts that were forgotten are left out. Files that changed after `recent_since`, in nanoseconds since 1970, are
     told apart.
     """
-    listing = list_root(root, opted_out)
-    result = Listing(listing.identity)
-    if usernames is None or OUTSIDE in usernames:
-        result.faults, result.ignored[OUTSIDE] = listing.faults, listing.ignored
-    base = os.fsencode(root)
-    for username, folders in listing.folders.items():
+    root = list_root(dataset, opted_out)
+    result = Listing(root.identity, faults=root.faults, ignored_in_root=root.ignored)
+    for username, folders in root.folders.items():
         if usernames is None or username in usernames:
             for folder in folders:
-                _list_files(base, folder, username, result, recent_since)
+                _list_files(dataset, folder, username, result, recent_since)
     return result
 
 
@@ -157,14 +146,14 @@ def _report_stray(entries: list[os.DirEntry[bytes]], result: RootListing) -> Non
         )
 
 
-def _list_files(root: bytes, top: bytes, username: str, result: Listing, recent_since: int | None) -> None:
+def _list_files(dataset: Dataset, top: bytes, username: str, result: Listing, recent_since: int | None) -> None:
     """Note the photo files below a folder of the root."""
     files = result.users.setdefault(username, {})
     folders = [top]
     while folders:
         folder = folders.pop()
         try:
-            with os.scandir(os.path.join(root, folder)) as entries:
+            with os.scandir(dataset.path_of(folder)) as entries:
                 for entry in entries:
                     path = folder + b"/" + entry.name
                     if entry.is_dir(follow_symlinks=False) and not is_ignored_folder(entry.name):

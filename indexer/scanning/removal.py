@@ -4,20 +4,29 @@ An unmounted disk is not 28,000 deletions, so rows go only after two looks apart
 than a fifth is going; a handful may go all the same, for in a small dataset one photo is a fifth.
 """
 
+import asyncio
+import logging
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from core.dataset import locate
+from core.dataset import Dataset, FolderIdentity, locate
 from core.errors import PathError
 from core.model.files import is_regular
+from core.model.records import RemoveFile
+from indexer.ports import ChangeWriter
 from indexer.scanning.account_scan import ScanFindings
-from indexer.scanning.listing import root_identity
+from indexer.scanning.write_batch import BATCH_FILES
 
 SUSPICIOUS_SHARE = 0.2
 HANDFUL = 5
-"""Files that may always go while others are there. Fingerprinting them again, should they come back, takes 20 ms."""
+"""Files that may always go while others are there. Hashing them again, should they come back, takes 20 ms."""
+REMEDY = (
+    "Check that the disk is mounted; if they are gone for good, stop the daemon and run"
+    " `igsearch index --remove-missing`."
+)
+
+logger = logging.getLogger(__name__)
 
 
 def suspicion(missing: int, *, recorded: int, listed: int) -> str | None:
@@ -33,25 +42,29 @@ def suspicion(missing: int, *, recorded: int, listed: int) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Absence:
-    """A file on record that was not there: an image, or (None) an entry of the ledger; since a moment of our clock."""
+    """A file on record that was not there."""
 
     username: str
     image_id: int | None
+    """None: an entry of the ledger."""
     since: float
+    """A moment of the daemon's clock, in seconds."""
 
 
-class Missing:
-    """The files on record that were not there when their accounts were last visited."""
+class MissingFiles:
+    """The files on record that were not there when their accounts were last scanned."""
 
     def __init__(self) -> None:
         self._absences: dict[bytes, Absence] = {}
+        self.doubt: str | None = None
+        """Why it cannot be believed that what is missing was removed, and what to do."""
 
     @property
     def images(self) -> int:
         return sum(absence.image_id is not None for absence in self._absences.values())
 
     def note(self, findings: ScanFindings, now: float) -> None:
-        """Take over what a visit found; what is back, or was found elsewhere, is missing no more."""
+        """Take over what a scan found; what is back, or was found elsewhere, is missing no more."""
         seen = {place.path: Absence(place.username, None, now) for place in findings.missing_failures}
         for username, images in findings.missing.items():
             seen |= {image.place.path: Absence(username, image.image_id, now) for image in images}
@@ -63,24 +76,55 @@ class Missing:
         known = {path: replace(one, since=self._absences.get(path, one).since) for path, one in seen.items()}
         self._absences = kept | known
 
+    def judge(self, recorded: int) -> None:
+        """Decide whether what is missing, of so many images on record, can be believed to be removed."""
+        doubt = suspicion(self.images, recorded=recorded, listed=recorded - self.images)
+        if doubt and not self.doubt:
+            logger.warning("dataset suspicious: %s; nothing is removed. %s", doubt, REMEDY)
+        elif self.doubt and not doubt:
+            logger.warning("the dataset is whole again: removals are believed")
+        self.doubt = f"{doubt}; nothing is removed. {REMEDY}" if doubt else None
+
     def since(self, moment: float) -> list[bytes]:
         """Return the paths that were missing at a moment already."""
         return [path for path, absence in self._absences.items() if absence.since <= moment]
 
-    def forget(self, paths: Collection[bytes]) -> None:
+    def believed_removed(self, moment: float) -> list[bytes]:
+        """Return the paths that were missing at a moment already, if that can be believed."""
+        return [] if self.doubt else self.since(moment)
+
+    def discard(self, paths: Collection[bytes]) -> None:
         for path in paths:
             self._absences.pop(path, None)
 
 
-def still_missing(root: Path, identity: tuple[int, int] | None, paths: Collection[bytes]) -> list[bytes]:
+async def remove_missing(
+    paths: Collection[bytes],
+    dataset: Dataset,
+    identity: FolderIdentity | None,
+    store: ChangeWriter,
+    *,
+    failures: Sequence[bytes] = (),
+) -> list[bytes]:
+    """Look a second time, take off the record what is still missing, and return it; raises StoreError.
+
+    Entries of the ledger at the paths `failures` go without a second look.
+    """
+    gone = await asyncio.to_thread(still_missing, dataset, identity, paths)
+    removals = [RemoveFile(path) for path in (*gone, *failures)]
+    for start in range(0, len(removals), BATCH_FILES):
+        await store.write(removals[start : start + BATCH_FILES])
+    return gone
+
+
+def still_missing(dataset: Dataset, identity: FolderIdentity | None, paths: Collection[bytes]) -> list[bytes]:
     """Look a second time: return the paths where no photo file lies; none if the root is another one now."""
     try:
-        if root_identity(root) != identity:
+        if dataset.identity() != identity:
             return []
     except PathError:
         return []
-    base = os.fsencode(root)
-    return [path for path in paths if locate(path) is None or not _is_photo_file(os.path.join(base, path))]
+    return [path for path in paths if locate(path) is None or not _is_photo_file(dataset.path_of(path))]
 
 
 def _is_photo_file(path: bytes) -> bool:

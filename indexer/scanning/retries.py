@@ -22,7 +22,7 @@ def is_due(failed: LedgerRecord, stamp: FileStamp, now: datetime, *, is_asked: b
 def rejection(
     place: Place, stamp: FileStamp, error: ImageError, *, before: LedgerRecord | None, now: datetime
 ) -> PutFailure:
-    """Put down that a file could not be read, the how-manieth attempt it was, and when the next is due.
+    """Put down that a file could not be read, how often that was tried, and when it is tried again.
 
     What the ledger said `before` counts when it was of the same content.
     """

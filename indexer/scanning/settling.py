@@ -27,7 +27,7 @@ class Settling:
         wall_clock: Callable[[], int] = time_ns,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        self._seconds = seconds
+        self.seconds = seconds
         self._wall_clock = wall_clock
         self._clock = clock
         self._watched: dict[bytes, tuple[FileStamp, float]] = {}
@@ -35,9 +35,9 @@ class Settling:
     def left(self, path: bytes, stamp: FileStamp, changed_at: int) -> float:
         """Return the seconds until a file counts as settled; `changed_at` is its ctime in nanoseconds since 1970."""
         age = (self._wall_clock() - changed_at) / NANOSECONDS
-        if age < -self._seconds:
+        if age < -self.seconds:
             return self._watch(path, stamp)
-        return max(0.0, self._seconds - max(age, 0.0))
+        return max(0.0, self.seconds - max(age, 0.0))
 
     def _watch(self, path: bytes, stamp: FileStamp) -> float:
         seen, since = self._watched.get(path, (None, 0.0))
@@ -46,7 +46,7 @@ class Settling:
             if not self._has_room(since):
                 return 0.0
             self._watched[path] = stamp, since
-        return max(0.0, self._seconds - (self._clock() - since))
+        return max(0.0, self.seconds - (self._clock() - since))
 
     def _has_room(self, now: float) -> bool:
         if len(self._watched) >= MOST_WATCHED:

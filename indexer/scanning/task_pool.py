@@ -1,91 +1,127 @@
-"""InFlight that work side by side: as many files at a time as keep the workers busy, and an end that waits no longer
-than it may.
-"""
+"""Tasks side by side: as many at a time as keep the workers busy, and an end that waits no longer than it may."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from typing import Generic, TypeVar
 
 from core.errors import IgSearchError
 from core.service.supervision import rest
 
-FILES_IN_HAND = 4
+TASKS_A_WORKER = 4
 """Files a worker has in work or waiting, so that no worker idles while one file waits for the database."""
 DRAIN_SECONDS = 7.0
-"""How long a stop waits for the files in hand; the whole process has 10 s."""
+"""How long a stop waits for the tasks at work; the whole process has 10 s."""
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 class TaskPool:
-    """The hands of one job; `stop` lets them finish what they hold, for a while, and begin nothing more."""
+    """The tasks of one job; `stop` lets those at work finish, for a while, and begins no other."""
 
     def __init__(self, workers: int) -> None:
-        self._hands = workers * FILES_IN_HAND
+        self._size = workers * TASKS_A_WORKER
         self._stopped = asyncio.Event()
-        self._patience: asyncio.Timeout | None = None
-        self._failure: IgSearchError | None = None
+        self._deadline: float | None = None
 
     @property
     def is_stopped(self) -> bool:
         return self._stopped.is_set()
 
     def stop(self) -> None:
-        """Finish the files in hand, for a while, and begin no other."""
+        """Finish the tasks at work, for a while, and begin no other."""
         self._stopped.set()
-        if self._patience:
-            self._patience.reschedule(asyncio.get_running_loop().time() + DRAIN_SECONDS)
+        self._deadline = asyncio.get_running_loop().time() + DRAIN_SECONDS
 
     async def rest(self, seconds: float) -> None:
         """Wait, or until it is stopped."""
         await rest(self._stopped, max(0.0, seconds))
 
-    async def work(self, items: AsyncIterator[T], task: Callable[[T], Awaitable[None]]) -> None:
-        """Do the task with each item; raises StoreError when the database fails, IndexerBusy when the lock was lost.
+    async def map(self, items: AsyncIterator[T], work: Callable[[T], Awaitable[R]]) -> AsyncGenerator[R, None]:
+        """Do the work with each item, side by side, and yield the results as they come.
 
-        Then nothing more is begun, but what is in hand is finished: to call it off would kill a worker each.
+        Where an item or its work raises IgSearchError, nothing more is begun; what is at work is finished, for to
+        cancel it would kill a worker each, and then the error is raised. So it is where nobody takes the results any
+        more.
         """
-        self._failure = None
+        job = _Job(items, work)
+        stop = asyncio.create_task(self._stopped.wait())
         try:
-            async with asyncio.timeout(None) as self._patience:
-                await self._hand_out(items, task)
-        except TimeoutError:
-            logger.warning("stopped while files were still being read: the next run takes them")
-        except BaseExceptionGroup as failures:  # a fault of ours
-            raise failures.exceptions[0] from failures
+            while await job.begin(self._size, self._stopped):
+                done = await self._some_done(job.running, stop)
+                if not done:
+                    logger.warning("stopped while files were still being read: the next run takes them")
+                    break
+                for task in done:
+                    for result in job.results_of(task):
+                        yield result
+        except GeneratorExit:
+            await job.finish(DRAIN_SECONDS)
+            raise
         finally:
-            self._patience = None
-        if self._failure:
-            raise self._failure
+            for one in (stop, *job.running):
+                one.cancel()
+            await asyncio.gather(stop, *job.running, return_exceptions=True)
+        if job.failure:
+            raise job.failure
 
-    async def _hand_out(self, items: AsyncIterator[T], task: Callable[[T], Awaitable[None]]) -> None:
-        queue: asyncio.Queue[T | None] = asyncio.Queue(self._hands)
-        async with asyncio.TaskGroup() as group:
-            for _ in range(self._hands):
-                group.create_task(self._take(queue, task))
-            try:
-                async for item in items:
-                    if self._is_closed:
-                        break
-                    await queue.put(item)
-            except IgSearchError as error:
-                self._fail(error)
-            for _ in range(self._hands):
-                await queue.put(None)
+    async def _some_done(self, running: "set[asyncio.Task[R]]", stop: "asyncio.Task[bool]") -> "set[asyncio.Task[R]]":
+        """Wait until some tasks are done; none when a stop has waited for long enough."""
+        while True:
+            left = None if self._deadline is None else self._deadline - asyncio.get_running_loop().time()
+            waited_for = running if stop.done() else {*running, stop}
+            await asyncio.wait(waited_for, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            done = {task for task in running if task.done()}
+            if done or (left is not None and left <= 0):
+                return done
 
-    async def _take(self, queue: asyncio.Queue[T | None], task: Callable[[T], Awaitable[None]]) -> None:
-        while (item := await queue.get()) is not None:
-            if not self._is_closed:
-                try:
-                    await task(item)
-                except IgSearchError as error:
-                    self._fail(error)
 
-    @property
-    def _is_closed(self) -> bool:
-        return self.is_stopped or self._failure is not None
+class _Job(Generic[T, R]):
+    """Items that are worked on, and the first failure."""
+
+    def __init__(self, items: AsyncIterator[T], work: Callable[[T], Awaitable[R]]) -> None:
+        self._items = items
+        self._work = work
+        self._is_at_end = False
+        self.running: set[asyncio.Task[R]] = set()
+        self.failure: IgSearchError | None = None
+
+    async def begin(self, size: int, stopped: asyncio.Event) -> bool:
+        """Begin with items until so many are at work; return whether any is."""
+        while not self._is_at_end and len(self.running) < size:
+            item = None if stopped.is_set() or self.failure else await self._next()
+            if item is None:
+                self._is_at_end = True
+            else:
+                self.running.add(asyncio.create_task(_awaited(self._work(item))))
+        return bool(self.running)
+
+    def results_of(self, task: "asyncio.Task[R]") -> list[R]:
+        """Return the result of a task that is done; none where it failed."""
+        self.running.discard(task)
+        try:
+            return [task.result()]
+        except IgSearchError as error:
+            self._fail(error)
+            return []
+
+    async def finish(self, seconds: float) -> None:
+        """Wait for what is at work, for a while."""
+        if self.running:
+            await asyncio.wait(self.running, timeout=seconds)
+
+    async def _next(self) -> T | None:
+        try:
+            return await anext(self._items, None)
+        except IgSearchError as error:
+            self._fail(error)
+            return None
 
     def _fail(self, error: IgSearchError) -> None:
-        self._failure = self._failure or error
+        self.failure = self.failure or error
+
+
+async def _awaited(work: Awaitable[R]) -> R:
+    return await work

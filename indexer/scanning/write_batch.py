@@ -1,64 +1,90 @@
-"""Changes on their way to the store, written 200 at a time, until the store fails."""
+"""Decisions about files on their way to the store, some hundred a transaction."""
 
-import asyncio
-from collections.abc import Callable, Sequence
-from typing import Protocol
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from enum import Enum
 
-from core.errors import IgSearchError
 from core.model.fingerprints import PhotoHashes
-from core.model.records import Change, PutImage
+from core.model.records import Change
+from indexer.ports import ChangeWriter
 
 BATCH_FILES = 200
 """A transaction of 200 files takes 25 ms; what a crash can lose is one batch."""
+BATCH_SECONDS = 1.0
+"""After which a batch is written though it is not full, so that photos are found soon, and progress is seen."""
 
 
-class Writes(Protocol):
-    """The store, as a batch sees it."""
+class FileOutcome(Enum):
+    """What became of a file; the names are those of the counts in ScanReport, but for the last two."""
 
-    async def write(self, changes: Sequence[Change]) -> None: ...
+    ADDED = "added"
+    UPDATED = "updated"
+    MOVED = "moved"
+    UNCHANGED = "unchanged"
+    UNREADABLE = "unreadable"
+    GONE = "gone"
+    CHANGING = "changing"
+    """It did not lie still while it was read: to be looked at again."""
+
+    @property
+    def is_reported(self) -> bool:
+        return self not in {FileOutcome.GONE, FileOutcome.CHANGING}
 
 
-class WriteBatch:
-    """Gathers changes; `flush` writes what is left."""
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What became of a file, or of several, and what is to be written of it."""
 
-    def __init__(self, store: Writes) -> None:
-        self._store = store
-        self._waiting: list[tuple[Change, Callable[[], None]]] = []
-        self._lights: dict[bytes, PhotoHashes] = {}
-        self._writing = asyncio.Lock()
-        self._failure: IgSearchError | None = None
+    outcome: FileOutcome
+    change: Change | None = None
+    files: int = 1
+    username: str = ""
+    """Whose file it is, where it is one."""
 
-    def hashes(self, sha256: bytes) -> PhotoHashes | None:
-        """Return the fingerprint of these bytes if it is on its way."""
-        return self._lights.get(sha256)
 
-    async def add(self, change: Change, on_record: Callable[[], None] = lambda: None) -> None:
-        """Take a change, and write the batch when it is full; raises StoreError. `on_record` is called when it is
-        written, which may be later.
-        """
-        self._waiting.append((change, on_record))
-        if isinstance(change, PutImage):
-            self._lights[change.hashes.sha256] = change.hashes
-        async with self._writing:
-            if len(self._waiting) >= BATCH_FILES:
-                await self._write_some()
+class PendingHashes:
+    """The hashes of photos that are on their way to the store, so that the same bytes are not hashed twice."""
 
-    async def flush(self) -> None:
-        """Write everything that waits; raises StoreError."""
-        async with self._writing:
-            while self._waiting:
-                await self._write_some()
+    def __init__(self) -> None:
+        self._hashes: dict[bytes, PhotoHashes] = {}
 
-    async def _write_some(self) -> None:
-        if self._failure:  # every hand would wait for the database in turn
-            raise self._failure
-        part, self._waiting = self._waiting[:BATCH_FILES], self._waiting[BATCH_FILES:]
-        try:
-            await self._store.write([change for change, _ in part])
-        except IgSearchError as error:
-            self._failure = error
-            raise
-        for change, on_record in part:
-            if isinstance(change, PutImage):
-                self._lights.pop(change.hashes.sha256, None)
-            on_record()
+    def add(self, hashes: PhotoHashes) -> None:
+        self._hashes[hashes.sha256] = hashes
+
+    def find(self, sha256: bytes) -> PhotoHashes | None:
+        return self._hashes.get(sha256)
+
+    def discard(self, sha256: bytes) -> None:
+        self._hashes.pop(sha256, None)
+
+
+async def written(
+    decisions: AsyncGenerator[Decision, None], store: ChangeWriter, clock: Callable[[], float] = time.monotonic
+) -> AsyncGenerator[Decision, None]:
+    """Write the changes of decisions in batches, and yield each decision once it is on record; raises StoreError.
+
+    After a transaction that failed the store is asked no more.
+    """
+    batch: list[Decision] = []
+    began = clock()
+    async with aclosing(decisions) as source:
+        async for decision in source:
+            if decision.change is None:
+                yield decision
+                continue
+            began = began if batch else clock()
+            batch.append(decision)
+            if len(batch) >= BATCH_FILES or clock() - began >= BATCH_SECONDS:
+                for done in await _write(batch, store):
+                    yield done
+                batch = []
+    for done in await _write(batch, store):
+        yield done
+
+
+async def _write(batch: list[Decision], store: ChangeWriter) -> list[Decision]:
+    if batch:
+        await store.write([decision.change for decision in batch if decision.change])
+    return batch

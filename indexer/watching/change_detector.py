@@ -1,4 +1,4 @@
-"""Knows that something happened below the dataset: by events where the kernel gives them, by sweeps where it does not.
+"""Detect changes below the dataset: by events where the kernel gives them, by polling its folders where it does not.
 
 No event tells that the dataset folder was unmounted, or removed and made again, nor that a thread of the watcher died:
 every look asks for that. Each such case ends in a full rescan.
@@ -8,17 +8,18 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from pathlib import Path
 
+from core.dataset import Dataset, FolderIdentity
 from core.errors import PathError
 from core.model.statuses import Emitter
-from indexer.scanning.listing import root_identity
+from indexer.watching.change_set import Changes, ChangeSet
 from indexer.watching.folder_poller import FolderPoller
-from indexer.watching.watcher import ChangeSet, Watcher, watch_limit
+from indexer.watching.watch_limits import too_few_watches, watch_limit
+from indexer.watching.watcher import Watcher
 
-SWEEP_SECONDS = 30.0
-SWEEP_WITHOUT_EVENTS_SECONDS = 10.0
-"""A sweep of 500 folders takes 10 ms."""
+POLL_SECONDS = 30.0
+POLL_WITHOUT_EVENTS_SECONDS = 10.0
+"""Polling 500 folders takes 10 ms."""
 RETRY_EVENTS_SECONDS = 900.0
 
 logger = logging.getLogger(__name__)
@@ -27,15 +28,15 @@ logger = logging.getLogger(__name__)
 class ChangeDetector:
     """Watches one dataset; `look` now and then, `stop` at the end."""
 
-    def __init__(self, root: Path, wake: Callable[[], None], clock: Callable[[], float] = time.monotonic) -> None:
-        self._root = root
+    def __init__(self, dataset: Dataset, wake: Callable[[], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._dataset = dataset
         self._clock = clock
         self._changes = ChangeSet(wake)
         self._watcher = Watcher(self._changes)
-        self._folders = FolderPoller(root)
-        self._next_sweep = self._next_try = 0.0
-        self.identity: tuple[int, int] | None = None
-        """Device and inode of the dataset folder; None while it is not there."""
+        self._folders = FolderPoller(dataset)
+        self._next_poll = self._next_try = 0.0
+        self.identity: FolderIdentity | None = None
+        """Which folder the dataset is; None while it is not there."""
         self.fault: str | None = None
         """Why the dataset folder cannot be looked at."""
         self.limits: str | None = None
@@ -50,38 +51,38 @@ class ChangeDetector:
             return "sweeps"
         return "events" if self._watcher.is_alive else "none"
 
-    def take(self) -> tuple[set[str], str | None]:
-        """Return the accounts where something happened since, and the reason for a full rescan, if there is one."""
+    def take(self) -> Changes:
+        """Return what happened since this was last called."""
         return self._changes.take()
 
     async def look(self) -> None:
         """Look after all that no event tells."""
         try:
-            identity = await asyncio.to_thread(root_identity, self._root)
+            identity = await asyncio.to_thread(self._dataset.identity)
             if identity != self.identity:
                 await self._begin(identity)
             elif self.limits is None and (self._watcher.is_limited or not self._watcher.is_alive):
                 await self._restart()
             elif self.limits is not None and self._clock() >= self._next_try:
                 await self._watch()
-            if self._clock() >= self._next_sweep:
-                await asyncio.to_thread(self._sweep)
+            if self._clock() >= self._next_poll:
+                await asyncio.to_thread(self._poll)
         except PathError:
             self._lose(
-                f"The dataset folder {self._root} is not there or cannot be listed; nothing is removed. Check that its"
-                " disk is mounted, and its rights."
+                f"The dataset folder {self._dataset.root} is not there or cannot be listed; nothing is removed. Check"
+                " that its disk is mounted, and its rights."
             )
 
     async def stop(self) -> None:
         await asyncio.to_thread(self._watcher.stop)
 
-    async def _begin(self, identity: tuple[int, int]) -> None:
+    async def _begin(self, identity: FolderIdentity) -> None:
         """Watch a folder that was not there before, or is another one than before."""
         is_first = self.identity is None and self.fault is None
-        self._folders = FolderPoller(self._root)
+        self._folders = FolderPoller(self._dataset)
         await asyncio.to_thread(self._folders.changed)
         if not is_first:
-            logger.warning("the dataset folder %s is back, or another one: looking at everything", self._root)
+            logger.warning("the dataset folder %s is back, or another one: looking at everything", self._dataset.root)
         await self._watch()
         self.identity, self.fault = identity, None
         self._changes.mark_everything("start" if is_first else "the dataset folder is back, or another one")
@@ -99,42 +100,36 @@ class ChangeDetector:
         if limits != self.limits:
             logger.warning("%s", limits or "the kernel's limits suffice now: events bring new photos again")
         self.limits = limits
-        self._next_sweep = self._clock() + self._pause
+        self._next_poll = self._clock() + self._pause
 
     def _start_watcher(self) -> str | None:
         self._watcher.stop()
-        self._sweep()  # also counts the folders
+        self._poll()  # also counts the folders
         wanted, limit = len(self._folders), watch_limit()
         if limit is not None and wanted > limit:
-            return _too_few(wanted, limit)
+            return too_few_watches(wanted)
         try:
-            self._watcher.start(self._root)
+            self._watcher.start(self._dataset.root)
         except OSError as error:
-            return f"The kernel gives no events ({error}): sweeps every {SWEEP_WITHOUT_EVENTS_SECONDS:.0f} s do."
+            return f"The kernel gives no events ({error}), so changes are found by polling the folders."
         if self._watcher.is_limited:
             self._watcher.stop()
-            return _too_few(wanted, limit)
+            return too_few_watches(wanted)
         return None
 
-    def _sweep(self) -> None:
-        self._next_sweep = self._clock() + self._pause
-        for username in self._folders.changed():
+    def _poll(self) -> None:
+        self._next_poll = self._clock() + self._pause
+        changed = self._folders.changed()
+        for username in changed.usernames:
             self._changes.mark(username)
+        if changed.is_root_changed:
+            self._changes.mark_root()
 
     @property
     def _pause(self) -> float:
-        return SWEEP_SECONDS if self.limits is None else SWEEP_WITHOUT_EVENTS_SECONDS
+        return POLL_SECONDS if self.limits is None else POLL_WITHOUT_EVENTS_SECONDS
 
     def _lose(self, fault: str) -> None:
         if fault != self.fault:
             logger.warning("dataset suspicious: %s", fault)
         self.identity, self.fault = None, fault
-
-
-def _too_few(wanted: int, limit: int | None) -> str:
-    allowed = f"{limit:,} watches" if limit is not None else "fewer watches"
-    return (
-        f"The kernel allows {allowed}, shared with other programs, and the dataset has {wanted:,} folders: sweeps every"
-        f" {SWEEP_WITHOUT_EVENTS_SECONDS:.0f} s find new photos instead; for events raise the limit, as root, by"
-        f" 'sysctl fs.inotify.max_user_watches={max(2 * wanted, 65536)}'."
-    )

@@ -1,16 +1,15 @@
-"""The quick sweep: which accounts' folders were changed since the last one, told from the folders' own times.
+"""Poll the folders: which accounts' folders changed since the last look, told from the folders' own times.
 
 A folder's time changes when an entry comes, goes or is renamed, not when a file is written in place; the full rescan
 finds that. 500 folders take 10 ms.
 """
 
 import os
-from pathlib import Path
 from time import time_ns
 
-from core.dataset import is_ignored_folder, username_fault, username_of
+from core.dataset import Dataset, is_ignored_folder, username_fault, username_of
 from core.errors import PathError
-from indexer.scanning.listing import OUTSIDE
+from indexer.watching.change_set import Changes
 
 RACY_NANOSECONDS = 2_000_000_000
 """Clocks of file systems tick in up to 2 s (FAT; 4 ms on ext4): a folder that changed just now may change once more
@@ -20,15 +19,15 @@ without showing it, so it counts as changed the next time too."""
 class FolderPoller:
     """The folders of the dataset with the times they had."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = os.fsencode(root)
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
         self._known: dict[bytes, tuple[int, list[bytes]]] = {}
 
     def __len__(self) -> int:
         return len(self._known)
 
-    def changed(self) -> set[str]:
-        """Return the accounts whose folders changed since the last call, all the first time; OUTSIDE for the root.
+    def changed(self) -> Changes:
+        """Return where folders changed since the last call; everywhere the first time.
 
         Raises PathError where the root cannot be listed.
         """
@@ -36,22 +35,22 @@ class FolderPoller:
         folders, changed = [b""], set()
         while folders:
             folder = folders.pop()
-            is_changed = self._visit(folder, before.pop(folder, None), folders)
+            is_changed = self._look(folder, before.pop(folder, None), folders)
             if is_changed:
                 changed.add(folder)
         tops = {folder.split(b"/", 1)[0] for folder in changed.union(before)}
-        return {username_of(top) if top else OUTSIDE for top in tops}
+        return Changes({username_of(top) for top in tops if top}, is_root_changed=b"" in tops)
 
-    def _visit(self, folder: bytes, before: tuple[int, list[bytes]] | None, folders: list[bytes]) -> bool:
+    def _look(self, folder: bytes, before: tuple[int, list[bytes]] | None, folders: list[bytes]) -> bool:
         """Note a folder, queue those in it, and tell whether it changed."""
-        path = os.path.join(self._root, folder)
+        path = self._dataset.path_of(folder)
         try:
             changed_at = os.stat(path).st_mtime_ns
             is_changed = before is None or before[0] != changed_at
             below = self._below(folder, path) if before is None or is_changed else before[1]
         except OSError as error:
             if not folder:
-                raise PathError(f"The dataset folder {os.fsdecode(self._root)} cannot be listed ({error}).") from error
+                raise PathError(f"The dataset folder {self._dataset.root} cannot be listed ({error}).") from error
             return True
         is_racy = changed_at > time_ns() - RACY_NANOSECONDS
         self._known[folder] = (0 if is_racy else changed_at), below

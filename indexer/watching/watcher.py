@@ -1,17 +1,16 @@
 """Notice that something happened to an account's files; nothing more. The one module that knows watchdog.
 
 What the events of the kernel leave out (docs/decisions/0008-events-only-wake.md has the list) is why an event marks its
-account dirty and the disk decides. Told apart are the cases in which events were lost: the kernel's queue overflowed,
+account and the disk decides. Told apart are the cases in which events were lost: the kernel's queue overflowed,
 the limit of watches was reached, a thread died, the dataset folder went.
 """
 
 import errno
 import os
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from threading import Lock
 
 from watchdog.events import (
     DirCreatedEvent,
@@ -29,7 +28,7 @@ from watchdog.observers.inotify import InotifyEmitter
 from watchdog.observers.inotify_c import CallbackId, InotifyEvent, InotifyFD, Mask, WatchCallback, WatchDescriptor
 
 from core.dataset import username_fault, username_of
-from indexer.scanning.listing import OUTSIDE
+from indexer.watching.change_set import ChangeSet
 
 EVENTS: list[type[FileSystemEvent]] = [
     FileCreatedEvent,
@@ -41,46 +40,11 @@ EVENTS: list[type[FileSystemEvent]] = [
     DirDeletedEvent,
 ]
 """Without the opening and closing of what is only read: that is us."""
-MOST_DIRTY = 10_000
-"""Accounts that are remembered one by one; with more, everything is dirty."""
-WATCH_LIMITS = (Path("/proc/sys/fs/inotify/max_user_watches"), Path("/proc/sys/user/max_inotify_watches"))
 STOP_SECONDS = 2.0
 
 
-class ChangeSet:
-    """What happened since it was last asked: dirty accounts, or, for a reason, everything. Bounded, for any thread."""
-
-    def __init__(self, wake: Callable[[], None]) -> None:
-        self._wake = wake
-        self._lock = Lock()
-        self._usernames: set[str] = set()
-        self._everything: str | None = None
-
-    def mark(self, username: str) -> None:
-        with self._lock:
-            is_first = not self._usernames
-            self._usernames.add(username)
-            if len(self._usernames) > MOST_DIRTY:
-                self._usernames.clear()
-                self._everything = f"over {MOST_DIRTY:,} accounts changed at once"
-        if is_first:
-            self._wake()
-
-    def mark_everything(self, reason: str) -> None:
-        with self._lock:
-            self._everything = reason
-        self._wake()
-
-    def take(self) -> tuple[set[str], str | None]:
-        """Return the dirty accounts and the reason why everything is dirty, if so, and begin anew."""
-        with self._lock:
-            taken = self._usernames, self._everything
-            self._usernames, self._everything = set(), None
-        return taken
-
-
 class Watcher:
-    """Watches one dataset folder from `start` to `stop`; when it does not start, or is limited, sweeps must do."""
+    """Watches one dataset folder from `start` to `stop`; where it cannot, or is limited, folders must be polled."""
 
     def __init__(self, changes: ChangeSet) -> None:
         self._changes = changes
@@ -128,15 +92,6 @@ class Watcher:
         self._observer = self._notifier = None
 
 
-def watch_limit(files: Iterable[Path] = WATCH_LIMITS) -> int | None:
-    """Return how many folders this user may watch, or None where the system does not say."""
-    limits = []
-    for file in files:
-        with suppress(OSError, ValueError):
-            limits.append(int(file.read_text(encoding="ascii")))
-    return min(limits, default=None)
-
-
 class _Notifier(InotifyFD):
     """Reads the kernel's events, and keeps what watchdog swallows: an overflow, and the limit of watches."""
 
@@ -159,7 +114,7 @@ class _Notifier(InotifyFD):
 
 
 class _Handler(FileSystemEventHandler):
-    """Marks the accounts of an event's paths; it cannot raise, for that would end watchdog's thread for good."""
+    """Marks the accounts of an event's paths; it never raises what would end the thread, but marks everything."""
 
     def __init__(self, root: str, changes: ChangeSet) -> None:
         self._prefix = os.fsencode(root).rstrip(b"/") + b"/"
@@ -170,7 +125,7 @@ class _Handler(FileSystemEventHandler):
             for path in (event.src_path, event.dest_path):
                 if path:
                     self._mark(os.fsencode(path))
-        except Exception as error:  # noqa: BLE001 - see the class
+        except (TypeError, ValueError) as error:  # of a path that is none, or of bytes that cannot be understood
             self._changes.mark_everything(f"an event could not be understood ({error})")
 
     def _mark(self, path: bytes) -> None:
@@ -181,4 +136,4 @@ class _Handler(FileSystemEventHandler):
         if not username_fault(folder):
             self._changes.mark(username_of(folder))
         if not below:
-            self._changes.mark(OUTSIDE)
+            self._changes.mark_root()

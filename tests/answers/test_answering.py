@@ -46,10 +46,10 @@ class Nobody:
 
     async def warm_up(self) -> None: ...
 
-    async def stats(self) -> Stats:
+    async def read_stats(self) -> Stats:
         raise NotImplementedError
 
-    async def checkpoint(self) -> Checkpoint:
+    async def read_checkpoint(self) -> Checkpoint:
         raise NotImplementedError
 
     async def keep(self, reply: KeptReply) -> int:

@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from answers.match_pictures import MatchPictures
+from core.dataset import Dataset
 from core.fingerprints.features import photo_features
-from core.fingerprints.hashes import fingerprint
-from core.imaging.decoding import decode, decode_colours, sha256_of
+from core.fingerprints.hashes import photo_hashes
+from core.imaging.decoding import decode, decode_colours
+from core.imaging.files import sha256_of
 from core.model.files import Place
 from core.model.fingerprints import PhotoFeatures
 from core.model.matches import ReferenceImage
+from core.originals.folder import FolderOriginals
 from tests.pictures import encode, photo
 
 FILE = encode(photo(1), "JPEG")
@@ -28,20 +31,27 @@ class Reader:
         return decode_colours(data, side=side)
 
 
-class PhotoLookup:
+class OnePhoto:
     """A store of one image."""
 
     def __init__(self, data: bytes) -> None:
         photo = decode(data)
         place = Place("anna", b"anna/1.jpg")
-        self.image = ReferenceImage(7, place, fingerprint(photo, sha256_of(data)))
+        self.image = ReferenceImage(7, place, photo_hashes(photo, sha256_of(data)))
         self.kept = photo_features(photo)
 
-    async def references(self, photo_ids: Collection[int]) -> list[ReferenceImage]:
+    async def find_photo_id(self, sha256: bytes) -> int | None:
+        return 7 if sha256 == self.image.hashes.sha256 else None
+
+    async def find_references(self, photo_ids: Collection[int]) -> list[ReferenceImage]:
         return [self.image] if 7 in photo_ids else []
 
-    async def features(self, photo_ids: Collection[int]) -> dict[int, PhotoFeatures]:
+    async def read_features(self, photo_ids: Collection[int]) -> dict[int, PhotoFeatures]:
         return {7: self.kept} if 7 in photo_ids else {}
+
+
+def shown_from(root: Path, data: bytes) -> MatchPictures:
+    return MatchPictures(OnePhoto(data), FolderOriginals(Dataset(root), Reader()))
 
 
 def put(root: Path, data: bytes) -> None:
@@ -60,7 +70,7 @@ async def test_the_file_is_shown_newly_encoded(tmp_path: Path) -> None:
     """What is shown is a picture of its own, without whatever else the file holds."""
     put(tmp_path, FILE)
 
-    shown = await MatchPictures(PhotoLookup(FILE), Reader(), tmp_path).picture(7, ["anna"])
+    shown = await shown_from(tmp_path, FILE).picture(7, ["anna"])
 
     assert opened(shown).size == (400, 300)
     assert shown != FILE
@@ -72,7 +82,7 @@ async def test_the_thumbnail_stands_in_for_a_file_that_changed(tmp_path: Path, c
     if content is not None:
         put(tmp_path, content)
 
-    shown = opened(await MatchPictures(PhotoLookup(FILE), Reader(), tmp_path).picture(7, ["anna"]))
+    shown = opened(await shown_from(tmp_path, FILE).picture(7, ["anna"]))
 
     assert max(shown.size) < 300
     grey = np.asarray(shown.convert("RGB"), np.int16)
@@ -84,7 +94,7 @@ async def test_nothing_is_shown_of_who_has_it_not(tmp_path: Path, photo_id: int,
     """An image is shown for its account only, and only while it has it."""
     put(tmp_path, FILE)
 
-    assert await MatchPictures(PhotoLookup(FILE), Reader(), tmp_path).picture(photo_id, owners) is None
+    assert await shown_from(tmp_path, FILE).picture(photo_id, owners) is None
 
 
 async def test_an_extreme_shape_is_shown_with_margins(tmp_path: Path) -> None:
@@ -92,7 +102,7 @@ async def test_an_extreme_shape_is_shown_with_margins(tmp_path: Path) -> None:
     strip = encode(photo(3, (3000, 40)), "PNG")
     put(tmp_path, strip)
 
-    width, height = opened(await MatchPictures(PhotoLookup(strip), Reader(), tmp_path).picture(7, ["anna"])).size
+    width, height = opened(await shown_from(tmp_path, strip).picture(7, ["anna"])).size
 
     assert width / height < 20
     assert width + height < 10_000

@@ -76,7 +76,7 @@ def test_who_was_visited_leaves_the_line_but_stays_fresh() -> None:
     queue.add_waiting(["anna", "bob"], 0.0)
     queue.add_fresh("anna", 1.0)
 
-    queue.strike(["anna", "nobody"])
+    queue.discard(["anna", "nobody"])
 
     assert queue.take_due(1.0) == ["anna"]
     assert queue.take_waiting(2) == ["bob"]

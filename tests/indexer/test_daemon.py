@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from core.dataset import Dataset
 from core.model.records import PutImage
 from core.model.statuses import Stats
 from core.service.meter import Meter
@@ -92,7 +93,7 @@ class Bench:
     @asynccontextmanager
     async def daemon(self, settle_seconds: float = SETTLE_SECONDS) -> AsyncIterator[Daemon]:
         """Run a daemon; it has made its first rescan."""
-        options = ScanOptions(self.root, 2, clock=lambda: datetime.now(UTC))
+        options = ScanOptions(Dataset(self.root), 2, clock=lambda: datetime.now(UTC))
         daemon = Daemon(
             options,
             settle_seconds,
@@ -125,14 +126,14 @@ class Bench:
             assert await self.record() == wanted
 
     async def record(self) -> dict[bytes, bytes]:
-        records = [await self.store.record(name) for name in await self.store.usernames()]
+        records = [await self.store.read_images(name) for name in await self.store.list_usernames()]
         return {path: image.sha256 for record in records for path, image in record.items()}
 
     async def last_scan(self) -> datetime | None:
         return (await self.stats()).last_scan
 
     async def stats(self) -> Stats:
-        return await self.store.stats()
+        return await self.store.statuses.read_stats()
 
     async def is_scanned_after(self, before: datetime | None) -> bool:
         return await self.last_scan() != before
@@ -142,7 +143,7 @@ class Bench:
         return daemon is not None and daemon.state == "dataset suspicious"
 
     async def has_failures(self, count: int) -> bool:
-        return len(await self.store.ledger()) == count
+        return len(await self.store.read_ledger()) == count
 
     async def is_worked_off(self) -> bool:
         return (await self.stats()).backlog == 0
@@ -166,7 +167,7 @@ class Bench:
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     store = Store(Database(sqlite_url(tmp_path / "store.db")), VERSIONS)
-    await store.create_schema()
+    await store.schema.create()
     async with PhotoWorkers(2) as workers:
         yield Bench(tmp_path, store, workers)
     await store.close()
@@ -230,7 +231,7 @@ async def test_a_photo_is_found_however_it_comes(bench: Bench, bring: Callable[[
         await bench.until_record_is({"anna/photo.jpg": PICTURES[0]})
 
     assert bench.eyes.fingerprinted == {b"photo.jpg": 1}
-    assert await bench.store.ledger() == {}
+    assert await bench.store.read_ledger() == {}
 
 
 async def test_a_slow_copy_is_read_when_it_is_whole(bench: Bench) -> None:
@@ -315,7 +316,7 @@ async def test_a_folder_moved_out_leaves_no_ghosts(bench: Bench) -> None:
         bench.put("anna/last.jpg", PICTURES[6] + b"!")
         await bench.until_record_is(kept | {"anna/last.jpg": PICTURES[6] + b"!"})
 
-    assert await bench.store.usernames() == ["anna"]
+    assert await bench.store.list_usernames() == ["anna"]
 
 
 async def test_a_deleted_photo_goes(bench: Bench) -> None:
@@ -384,7 +385,7 @@ async def test_an_unreadable_photo_is_in_the_ledger_until_it_changes(bench: Benc
         bench.put("anna/other.jpg", PICTURES[2])
         await bench.until_record_is({"anna/good.jpg": PICTURES[1], "anna/other.jpg": PICTURES[2]})
         tried = bench.eyes.fingerprinted[b"broken.jpg"]
-        [entry] = (await bench.store.ledger()).values()
+        [entry] = (await bench.store.read_ledger()).values()
         file.write_bytes(PICTURES[0])
         await bench.until(lambda: bench.has_failures(0))
 
@@ -398,10 +399,10 @@ async def test_the_backlog_is_worked_off(bench: Bench) -> None:
     async with bench.daemon():
         await bench.until_record_is(contents)
         await bench.until(bench.is_worked_off)
-    [first, *_] = (await bench.store.record("anna")).values()
-    hashes = await bench.store.hashes(first.sha256)
+    [first, *_] = (await bench.store.read_images("anna")).values()
+    hashes = await bench.store.find_hashes(first.sha256)
     assert hashes
-    async with bench.store.writer():
+    async with bench.store.hold_lock():
         outdated = PutImage(first.place, first.stamp, _of_version(hashes, 0))
         await bench.store.write([outdated])
     waiting = (await bench.stats()).backlog
@@ -409,7 +410,7 @@ async def test_the_backlog_is_worked_off(bench: Bench) -> None:
         await bench.until(bench.is_worked_off)
 
     assert waiting == 1
-    assert await bench.store.hashes(first.sha256) == hashes
+    assert await bench.store.find_hashes(first.sha256) == hashes
     assert len(await bench.record()) == len(contents)
 
 
@@ -434,7 +435,7 @@ async def test_a_rescan_finds_what_no_event_tells(bench: Bench) -> None:
             writer.write(PICTURES[1])
             writer.truncate()
             writer.flush()
-            daemon.rescan("test")
+            daemon.request_scan("test")
             await bench.until_record_is({"anna/a.jpg": PICTURES[1]})
 
 
@@ -455,7 +456,7 @@ async def test_what_comes_on_record_is_counted_once(bench: Bench) -> None:
         await bench.until_record_is(contents)
         await bench.until(bench.is_worked_off)
         before = await bench.last_scan()
-        daemon.rescan("test")
+        daemon.request_scan("test")
         await bench.until(lambda: bench.is_scanned_after(before))
 
     assert bench.meter.files == {"added": 8, "updated": 1, "moved": 1, "removed": 1, "unreadable": 1}

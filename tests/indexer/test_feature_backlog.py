@@ -1,11 +1,13 @@
 """The backlog is worked off: real files, real workers, a real database."""
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from core.dataset import Dataset
 from core.errors import TooSlow
 from core.storage.database import Database, sqlite_url
 from core.storage.store import Store
@@ -14,8 +16,8 @@ from core.workers.tasks import VERSIONS, FileFeatures
 from indexer.feature_backlog import FeatureBacklog
 from indexer.full_scan import FullScan, Removal
 from indexer.scanning.account_scan import ScanOptions
-from indexer.scanning.reconciler import FileOutcome
 from indexer.scanning.task_pool import TaskPool
+from indexer.scanning.write_batch import FileOutcome
 from tests.pictures import photo_bytes
 
 
@@ -60,34 +62,35 @@ class Bench:
 
     @property
     def options(self) -> ScanOptions:
-        return ScanOptions(self.root, workers=2, clock=lambda: self.now)
+        return ScanOptions(Dataset(self.root), workers=2, clock=lambda: self.now)
 
     async def index(self, count: int) -> None:
         (self.root / "anna").mkdir(parents=True)
         for seed in range(count):
             (self.root / "anna" / f"{seed}.jpg").write_bytes(photo_bytes(seed))
-        async with self.store.writer():
+        async with self.store.hold_lock():
             removal = Removal(pause_seconds=0)
             await FullScan(self.options, removal, store=self.store, reader=self.workers, progress=Ears()).run()
 
     def new_backlog(self, reader=None) -> FeatureBacklog:
         reader, self.pool = reader or self.workers, TaskPool(2)
-        return FeatureBacklog(self.options, store=self.store, reader=reader, pool=self.pool, heard=self.ears.advance)
+        return FeatureBacklog(self.options, store=self.store, reader=reader, pool=self.pool)
 
     async def run(self, backlog: FeatureBacklog, is_over=lambda: False) -> int:
         """Go on with a pass, and return how many got their part by it so far."""
-        async with self.store.writer():
-            await backlog.run(is_over)
+        async with self.store.hold_lock(), aclosing(backlog.run(is_over)) as decisions:
+            async for decision in decisions:
+                self.ears.advance(decision.outcome, decision.files)
         return backlog.done
 
     async def backlog(self) -> int:
-        return (await self.store.stats()).backlog
+        return (await self.store.statuses.read_stats()).backlog
 
 
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     store = Store(Database(sqlite_url(tmp_path / "store.db")), VERSIONS)
-    await store.create_schema()
+    await store.schema.create()
     async with PhotoWorkers(2) as workers:
         yield Bench(tmp_path / "images", store, workers)
     await store.close()
@@ -101,7 +104,7 @@ async def test_every_photo_gets_its_features_once(bench: Bench) -> None:
     second = await bench.run(bench.new_backlog())
 
     assert (first, second, await bench.backlog()) == (5, 0, 0)
-    kept = await bench.store.features(range(1, 6))
+    kept = await bench.store.read_features(range(1, 6))
     assert len(kept) == 5
     assert all(features.codes and features.thumbnail for features in kept.values())
 
@@ -126,16 +129,16 @@ async def test_a_file_that_cannot_be_read_waits_in_the_ledger(bench: Bench) -> N
     done = await bench.run(bench.new_backlog(disk))
     await bench.run(bench.new_backlog(disk))
     tried = disk.tried
-    [first, *_] = (await bench.store.ledger()).values()
+    [first, *_] = (await bench.store.read_ledger()).values()
     assert first.next_retry
     bench.now = first.next_retry
     await bench.run(bench.new_backlog(disk))
-    [again, *_] = (await bench.store.ledger()).values()
+    [again, *_] = (await bench.store.read_ledger()).values()
 
     assert (done, await bench.backlog()) == (0, 3)
     assert (tried, disk.tried) == (3, 6)
     assert (first.kind, first.attempts, again.attempts) == ("time", 1, 2)
-    assert (await bench.store.stats()).images == 3
+    assert (await bench.store.statuses.read_stats()).images == 3
 
 
 async def test_a_file_that_can_be_read_again_leaves_the_ledger(bench: Bench) -> None:
@@ -146,7 +149,7 @@ async def test_a_file_that_can_be_read_again_leaves_the_ledger(bench: Bench) -> 
 
     done = await bench.run(bench.new_backlog())
 
-    assert (done, await bench.store.ledger()) == (1, {})
+    assert (done, await bench.store.read_ledger()) == (1, {})
 
 
 async def test_a_pass_goes_on_where_it_was_interrupted(bench: Bench) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from core.dataset import Dataset
 from core.errors import PathError, TooSlow
 from core.model.records import MoveImage, PutImage
 from core.model.statuses import ScanReport
@@ -21,7 +22,7 @@ from core.workers.pool import PhotoWorkers
 from core.workers.tasks import VERSIONS, FileDigest, FileHashes
 from indexer.full_scan import FullScan, Removal
 from indexer.scanning.account_scan import ScanOptions
-from indexer.scanning.reconciler import FileOutcome
+from indexer.scanning.write_batch import FileOutcome
 from tests.pictures import photo_bytes
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -44,6 +45,19 @@ class PhotoReader:
         return await self._workers.hash_file(path)
 
 
+class StoppingReader(PhotoReader):
+    """A reader that says when it hashed the first file."""
+
+    def __init__(self, workers: PhotoWorkers, at_first_file: Callable[[], None]) -> None:
+        super().__init__(workers)
+        self._at_first_file = at_first_file
+
+    async def hash_file(self, path: bytes) -> FileHashes:
+        hashes = await super().hash_file(path)
+        self._at_first_file()
+        return hashes
+
+
 class SlowDisk(PhotoReader):
     """A reader for which every picture takes too long."""
 
@@ -55,17 +69,14 @@ class SlowDisk(PhotoReader):
 
 
 class Ears:
-    """Hears what a rescan says; may do something at the first file."""
+    """Hears what a scan says."""
 
-    def __init__(self, at_first_file: Callable[[], None] | None = None) -> None:
+    def __init__(self) -> None:
         self.sentences: list[str] = []
-        self._at_first_file = at_first_file
 
     def expect(self, files: int) -> None: ...
 
-    def advance(self, outcome: FileOutcome, files: int) -> None:
-        if self._at_first_file and files and outcome is not FileOutcome.UNCHANGED:
-            self._at_first_file()
+    def advance(self, outcome: FileOutcome, files: int) -> None: ...
 
     def say(self, sentence: str) -> None:
         self.sentences.append(sentence)
@@ -77,6 +88,7 @@ class Bench:
     def __init__(self, root: Path, store: Store, workers: PhotoWorkers) -> None:
         self.root = root
         self.store = store
+        self.workers = workers
         self.eyes = PhotoReader(workers)
         self.ears = Ears()
         self.now = START
@@ -92,15 +104,15 @@ class Bench:
         self.eyes.digested.clear()
         self.eyes.fingerprinted.clear()
         self.ears.sentences.clear()
-        options = ScanOptions(self.root, workers=2, clock=lambda: self.now, is_asked=self.is_asked)
+        options = ScanOptions(Dataset(self.root), workers=2, clock=lambda: self.now, is_asked=self.is_asked)
         removal = Removal(pause_seconds=0, is_meant=remove_missing)
-        async with self.store.writer():
+        async with self.store.hold_lock():
             report = await FullScan(options, removal, store=self.store, reader=self.eyes, progress=self.ears).run()
         return replace(report, seconds=0.0)
 
     async def record(self) -> dict[bytes, str]:
         """Return the paths on record with the username each is filed under."""
-        records = [await self.store.record(name) for name in await self.store.usernames()]
+        records = [await self.store.read_images(name) for name in await self.store.list_usernames()]
         return {path: one.place.username for record in records for path, one in record.items()}
 
 
@@ -109,7 +121,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     root = tmp_path / "images"
     root.mkdir()
     store = Store(Database(sqlite_url(tmp_path / "store.db")), VERSIONS)
-    await store.create_schema()
+    await store.schema.create()
     async with PhotoWorkers(2) as workers:
         yield Bench(root, store, workers)
     await store.close()
@@ -150,7 +162,7 @@ async def test_a_changed_photo_is_updated(bench: Bench) -> None:
     report = await bench.rescan()
 
     assert report == ScanReport(updated=1)
-    assert (await bench.store.stats()).images == 1
+    assert (await bench.store.statuses.read_stats()).images == 1
 
 
 async def test_a_touched_photo_is_not_fingerprinted(bench: Bench) -> None:
@@ -172,16 +184,16 @@ async def test_a_remounted_disk_is_known_by_its_files(bench: Bench) -> None:
     """When a disk comes back under another device number, its photos are taken as they are; none is opened."""
     bench.put("anna/a.jpg", PICTURES[0])
     await bench.rescan()
-    [image] = (await bench.store.record("anna")).values()
+    [image] = (await bench.store.read_images("anna")).values()
     other_device = replace(image.stamp, device=image.stamp.device + 1)
-    async with bench.store.writer():
+    async with bench.store.hold_lock():
         await bench.store.write([MoveImage(image.image_id, image.place, other_device)])
 
     report = await bench.rescan()
 
     assert report == ScanReport(unchanged=1)
     assert (bench.eyes.digested, bench.eyes.fingerprinted) == ([], [])
-    assert await bench.store.record("anna") == {b"anna/a.jpg": image}
+    assert await bench.store.read_images("anna") == {b"anna/a.jpg": image}
 
 
 async def test_a_renamed_folder_moves_its_rows_unopened(bench: Bench) -> None:
@@ -233,7 +245,7 @@ async def test_two_photos_that_change_places_stay_two(bench: Bench) -> None:
     """When two files exchange their names each path gets the other's bytes."""
     one, two = bench.put("anna/1.jpg", PICTURES[0]), bench.put("anna/2.jpg", PICTURES[1])
     await bench.rescan()
-    before = await bench.store.record("anna")
+    before = await bench.store.read_images("anna")
     aside = bench.root / "aside"
     one.rename(aside)
     two.rename(one)
@@ -241,7 +253,7 @@ async def test_two_photos_that_change_places_stay_two(bench: Bench) -> None:
 
     report = await bench.rescan()
 
-    after = await bench.store.record("anna")
+    after = await bench.store.read_images("anna")
     assert report == ScanReport(updated=2)
     assert after[b"anna/1.jpg"].sha256 == before[b"anna/2.jpg"].sha256
     assert after[b"anna/2.jpg"].sha256 == before[b"anna/1.jpg"].sha256
@@ -273,7 +285,7 @@ async def test_a_suspicious_root_removes_nothing(bench: Bench, remains: str) -> 
 
     report = await bench.rescan()
     [sentence] = bench.ears.sentences
-    kept = (await bench.store.stats()).images
+    kept = (await bench.store.statuses.read_stats()).images
     meant = await bench.rescan(remove_missing=True)
 
     assert report.removed == 0
@@ -367,7 +379,7 @@ async def test_unreadable_files_are_in_the_ledger_and_left_alone(bench: Bench) -
     first = await bench.rescan()
     second = await bench.rescan()
     opened = bench.eyes.fingerprinted + bench.eyes.digested
-    ledger = await bench.store.ledger()
+    ledger = await bench.store.read_ledger()
     broken.write_bytes(PICTURES[0])
 
     third = await bench.rescan()
@@ -390,7 +402,7 @@ async def test_a_passing_fault_is_tried_again_later(bench: Bench) -> None:
     for _ in range(7):
         await bench.rescan()
         await bench.rescan()
-        [entry] = (await bench.store.ledger()).values()
+        [entry] = (await bench.store.read_ledger()).values()
         attempts.append((entry.attempts, (bench.now - START) / timedelta(hours=1)))
         assert entry.next_retry
         bench.now = entry.next_retry
@@ -405,7 +417,7 @@ async def test_a_passing_fault_keeps_what_is_known(bench: Bench) -> None:
     workers, bench.eyes = bench.eyes, SlowDisk()
     file.write_bytes(PICTURES[1])
     failed = await bench.rescan()
-    kept = (await bench.store.stats()).images
+    kept = (await bench.store.statuses.read_stats()).images
 
     bench.eyes = workers
     bench.is_asked = True
@@ -426,7 +438,7 @@ async def test_a_deleted_unreadable_file_leaves_the_ledger(bench: Bench) -> None
     report = await bench.rescan()
 
     assert report == ScanReport(unchanged=1)
-    assert await bench.store.ledger() == {}
+    assert await bench.store.read_ledger() == {}
 
 
 async def test_a_stopped_rescan_is_continued_by_the_next(bench: Bench) -> None:
@@ -435,12 +447,12 @@ async def test_a_stopped_rescan_is_continued_by_the_next(bench: Bench) -> None:
         bench.put(f"anna/{number}.jpg", PICTURES[number])
     for number in range(40):
         bench.put(f"bob/{number}.jpg", PICTURES[number % 8] + bytes(number + 1))
-    options = ScanOptions(bench.root, workers=2, clock=lambda: START)
-    ears = Ears(at_first_file=lambda: rescan.stop())  # noqa: PLW0108 - it is made below
-    rescan = FullScan(options, Removal(pause_seconds=0), store=bench.store, reader=bench.eyes, progress=ears)
-    async with bench.store.writer():
+    options = ScanOptions(Dataset(bench.root), workers=2, clock=lambda: START)
+    reader = StoppingReader(bench.workers, lambda: rescan.stop())  # noqa: PLW0108 - it is made below
+    rescan = FullScan(options, Removal(pause_seconds=0), store=bench.store, reader=reader, progress=Ears())
+    async with bench.store.hold_lock():
         stopped = await rescan.run()
-    noted = (await bench.store.stats()).last_scan
+    noted = (await bench.store.statuses.read_stats()).last_scan
 
     rest = await bench.rescan()
 
@@ -453,16 +465,16 @@ async def test_an_outdated_fingerprint_is_made_again(bench: Bench) -> None:
     """A row of another hashes version is fingerprinted again although the file did not change."""
     bench.put("anna/a.jpg", PICTURES[0])
     await bench.rescan()
-    [image] = (await bench.store.record("anna")).values()
-    hashes = await bench.store.hashes(image.sha256)
+    [image] = (await bench.store.read_images("anna")).values()
+    hashes = await bench.store.find_hashes(image.sha256)
     assert hashes
-    async with bench.store.writer():
+    async with bench.store.hold_lock():
         await bench.store.write([PutImage(image.place, image.stamp, replace(hashes, version=VERSIONS.hashes + 1))])
 
     report = await bench.rescan()
 
     assert report == ScanReport(updated=1)
-    assert await bench.store.hashes(image.sha256) == hashes
+    assert await bench.store.find_hashes(image.sha256) == hashes
 
 
 async def test_a_file_that_is_being_written_is_taken_by_the_next_rescan(bench: Bench) -> None:
@@ -480,7 +492,7 @@ async def test_a_file_that_is_being_written_is_taken_by_the_next_rescan(bench: B
     await writing
     reports.append(await bench.rescan())
 
-    [image] = (await bench.store.record("anna")).values()
+    [image] = (await bench.store.read_images("anna")).values()
     assert image.stamp.mtime_ns == file.stat().st_mtime_ns
 
 

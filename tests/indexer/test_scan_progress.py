@@ -1,6 +1,7 @@
-"""The progress: a report tells what changed since the one before, and a full rescan ends when all was visited."""
+"""The progress of scans: a report tells what changed since the one before; a full scan ends when all was scanned."""
 
 from collections import Counter
+from collections.abc import Collection
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,8 +9,8 @@ from hypothesis import strategies as st
 from core.model.statuses import ScanReport
 from indexer.scan_progress import ScanProgress
 from indexer.scanning.account_scan import ScanFindings
-from indexer.scanning.listing import OUTSIDE, Listing
-from indexer.scanning.reconciler import FileOutcome
+from indexer.scanning.listing import Listing, RootListing
+from indexer.scanning.write_batch import FileOutcome
 
 SOME = st.sets(st.sampled_from(["anna", "bob", "carl", "dora"]))
 
@@ -22,15 +23,19 @@ def _findings(*outcomes: FileOutcome, unfinished: tuple[str, ...] = ()) -> ScanF
     return ScanFindings(counts=Counter(outcomes), unfinished=list(unfinished))
 
 
-def test_a_report_adds_up_what_visits_did() -> None:
-    """Every change of every visit is told; the other photos on record are unchanged."""
+def begin(progress: ScanProgress, reason: str, usernames: Collection[str], *, now: float, ignored: int = 0) -> None:
+    progress.request(reason, is_asked=False)
+    progress.begin(usernames, RootListing((1, 1), ignored=ignored), now)
+
+
+def test_a_report_adds_up_what_scans_did() -> None:
+    """Every change of every scan is told; the other photos on record are unchanged."""
     progress = ScanProgress()
-    progress.begin("start", ["anna", "bob"], now=10.0)
-    progress.visited([OUTSIDE], Listing((1, 1), ignored=Counter({OUTSIDE: 3})), ScanFindings(), now=10.0)
-    progress.visited(
+    begin(progress, "start", ["anna", "bob"], now=10.0, ignored=3)
+    progress.scanned(
         ["anna"], _listing(anna=2), _findings(FileOutcome.ADDED, FileOutcome.ADDED, FileOutcome.UNCHANGED), now=11.0
     )
-    progress.visited(
+    progress.scanned(
         ["bob"], _listing(bob=1), _findings(FileOutcome.MOVED, FileOutcome.UPDATED, FileOutcome.UNREADABLE), now=12.0
     )
     progress.removed(5)
@@ -45,13 +50,13 @@ def test_a_report_adds_up_what_visits_did() -> None:
 def test_what_happens_between_two_rescans_is_told_by_the_next() -> None:
     """A report begins where the one before ended, and no change is told twice."""
     progress = ScanProgress()
-    progress.begin("start", [], now=0.0)
-    progress.visited(["anna"], _listing(), _findings(FileOutcome.ADDED), now=1.0)
+    begin(progress, "start", [], now=0.0)
+    progress.scanned(["anna"], _listing(), _findings(FileOutcome.ADDED), now=1.0)
     progress.removed(1)
     progress.end()
-    progress.visited(["anna"], _listing(), _findings(FileOutcome.MOVED), now=2.0)
+    progress.scanned(["anna"], _listing(), _findings(FileOutcome.MOVED), now=2.0)
     progress.removed(2)
-    progress.begin("scheduled", [], now=3.0)
+    begin(progress, "scheduled", [], now=3.0)
 
     report = progress.report(images=1, unreadable=0, now=4.0)
 
@@ -59,14 +64,14 @@ def test_what_happens_between_two_rescans_is_told_by_the_next() -> None:
 
 
 def test_left_out_entries_are_counted_once() -> None:
-    """Who is visited again is not counted twice, and a new rescan counts anew."""
+    """Who is scanned again is not counted twice, and a new rescan counts anew."""
     progress = ScanProgress()
-    progress.begin("start", ["anna", "bob"], now=0.0)
-    progress.visited(["anna", "bob"], _listing(anna=2, bob=3), _findings(), now=0.0)
-    progress.visited(["anna"], _listing(anna=4), _findings(), now=0.0)
+    begin(progress, "start", ["anna", "bob"], now=0.0)
+    progress.scanned(["anna", "bob"], _listing(anna=2, bob=3), _findings(), now=0.0)
+    progress.scanned(["anna"], _listing(anna=4), _findings(), now=0.0)
 
     first = progress.report(images=0, unreadable=0, now=0.0)
-    progress.begin("scheduled", [], now=0.0)
+    begin(progress, "scheduled", [], now=0.0)
     second = progress.report(images=0, unreadable=0, now=0.0)
 
     assert (first.ignored, second.ignored) == (7, 0)
@@ -75,8 +80,8 @@ def test_left_out_entries_are_counted_once() -> None:
 def test_changes_are_never_more_than_what_is_on_record() -> None:
     """Photos that were added and are gone again leave no negative number of unchanged ones."""
     progress = ScanProgress()
-    progress.begin("start", [], now=0.0)
-    progress.visited(["anna"], _listing(), _findings(FileOutcome.ADDED, FileOutcome.ADDED), now=0.0)
+    begin(progress, "start", [], now=0.0)
+    progress.scanned(["anna"], _listing(), _findings(FileOutcome.ADDED, FileOutcome.ADDED), now=0.0)
     progress.removed(2)
 
     report = progress.report(images=0, unreadable=0, now=0.0)
@@ -88,19 +93,19 @@ def test_changes_are_never_more_than_what_is_on_record() -> None:
 def test_a_rescan_is_through_when_every_account_was_finished(
     accounts: set[str], visits: list[tuple[set[str], set[str]]]
 ) -> None:
-    """The moment of the last visit that finished the last account is kept, until the next rescan begins."""
+    """The moment of the last scan that finished the last account is kept, until the next rescan begins."""
     progress = ScanProgress()
-    progress.begin("start", accounts, now=0.0)
+    begin(progress, "start", accounts, now=0.0)
     outstanding, expected = set(accounts), None if accounts else 0.0
 
     for moment, (visited, unfinished) in enumerate(visits, start=1):
         findings = _findings(unfinished=tuple(unfinished & visited))
-        progress.visited(visited, _listing(), findings, now=float(moment))
+        progress.scanned(visited, _listing(), findings, now=float(moment))
         outstanding -= visited - unfinished
         if not outstanding and expected is None:
             expected = float(moment)
 
-    assert progress.visited_at == expected
+    assert progress.scanned_at == expected
 
 
 def test_a_rescan_goes_on_from_its_begin_to_its_end() -> None:
@@ -108,10 +113,27 @@ def test_a_rescan_goes_on_from_its_begin_to_its_end() -> None:
     progress = ScanProgress()
 
     states = [progress.is_scanning]
-    progress.begin("scheduled", ["anna"], now=0.0)
+    begin(progress, "scheduled", ["anna"], now=0.0)
     states.append(progress.is_scanning)
     progress.end()
     states.append(progress.is_scanning)
 
     assert states == [False, True, False]
     assert progress.reason == "scheduled"
+
+
+def test_what_a_person_asked_for_holds_for_the_scan_that_it_began() -> None:
+    """A request while a scan goes on counts for the next one, and no scan after that."""
+    progress = ScanProgress()
+    begin(progress, "scheduled", [], now=0.0)
+    progress.request("SIGHUP", is_asked=True)
+
+    asked = [progress.is_asked]
+    progress.end()
+    progress.begin([], RootListing((1, 1)), now=1.0)
+    asked.append(progress.is_asked)
+    progress.end()
+    asked.append(progress.is_asked)
+
+    assert asked == [False, True, False]
+    assert progress.reason == "SIGHUP"

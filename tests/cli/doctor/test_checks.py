@@ -9,15 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from cli.doctor.cache import check_cache
-from cli.doctor.clock import check_clock
 from cli.doctor.codecs import read_samples
-from cli.doctor.disk import MARGIN_BYTES, SNAPSHOT_BYTES, SQLITE_BYTES, Want, check_disk, wants
 from cli.doctor.finding import Finding, finding_json, finding_text, fix, ok, skipped
-from cli.doctor.memory import PHOTO_BYTES, START_BYTES, WORKER_BYTES, System, check_memory
+from cli.doctor.machine import PHOTO_BYTES, START_BYTES, WORKER_BYTES, System, check_clock, check_memory
 from cli.doctor.runner import CheckRunner
 from cli.doctor.samples import SAMPLES
 from cli.doctor.settings import check_settings
+from cli.doctor.storage_space import MARGIN_BYTES, SNAPSHOT_BYTES, SQLITE_BYTES, Want, check_cache, check_disk, wants
 from core.errors import StoreError
 from core.model.fingerprints import PhotoHashes
 from core.settings import read_settings

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from cli.doctor.database import check_database
+from cli.doctor.database import check_collation, check_database, check_schema
 from cli.doctor.facts import Facts, read_facts
 from cli.doctor.finding import Finding
-from cli.doctor.schema import check_collation, check_schema
 from core.errors import StoreError
 from core.storage.database import Database
 from core.storage.store import Store
@@ -26,7 +25,7 @@ def now() -> datetime:
 async def made(url: str) -> str:
     """Make the tables, and return the URL."""
     store = Store(Database(url), VERSIONS)
-    await store.create_schema()
+    await store.schema.create()
     await store.close()
     return url
 

@@ -8,6 +8,7 @@ import pytest
 
 from cli.doctor.dataset import check_dataset, check_events, take_inventory
 from cli.doctor.finding import ok
+from core.dataset import Dataset
 from core.errors import PathError
 
 HERE = Path(__file__).parents[2]
@@ -29,7 +30,7 @@ def test_accounts_photos_and_folders_are_counted(root: Path) -> None:
     """Photos by the rule of the dataset; folders all, as all are watched."""
     (root / "linked").symlink_to(root / "bob")
 
-    inventory = take_inventory(root)
+    inventory = take_inventory(Dataset(root))
 
     assert (inventory.accounts, inventory.photos, inventory.folders) == (2, 3, 6)
     assert check_dataset(inventory) == [ok("dataset", f"2 account(s), 3 photo(s) in {root}")]
@@ -41,7 +42,7 @@ def test_a_huge_dataset_is_looked_into_in_part(root: Path) -> None:
         (root / f"user{number}").mkdir()
         (root / f"user{number}" / "a.jpg").write_bytes(b"photo")
 
-    inventory = take_inventory(root, most_folders=31)
+    inventory = take_inventory(Dataset(root), most_folders=31)
 
     assert inventory.listed == 31
     assert 64 <= inventory.folders <= 66
@@ -54,7 +55,7 @@ def test_names_that_are_no_usernames_are_to_be_renamed(root: Path) -> None:
     for name in ("no name", "also no name", "x" * 31, "ümlaut"):
         (root / name).mkdir()
 
-    [finding] = check_dataset(take_inventory(root))
+    [finding] = check_dataset(take_inventory(Dataset(root)))
 
     assert finding.state == "fix"
     assert finding.detail.count("rename it") == 3
@@ -66,14 +67,14 @@ def test_a_dataset_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
     with pytest.raises(PathError, match="There is no dataset folder"):
-        take_inventory(tmp_path / "images")
+        take_inventory(Dataset(tmp_path / "images"))
     with pytest.raises(PathError, match="is no folder"):
-        take_inventory(tmp_path / "file")
+        take_inventory(Dataset(tmp_path / "file"))
 
 
 def test_too_few_watches_are_named_with_the_line_that_mends_it(root: Path, tmp_path: Path) -> None:
     """The limit that is too low is named as sysctl names it."""
-    inventory = take_inventory(root)
+    inventory = take_inventory(Dataset(root))
     low, high = tmp_path / "proc/sys/fs/inotify/max_user_watches", tmp_path / "proc/sys/user/max_inotify_watches"
     for file, limit in ((low, inventory.folders - 1), (high, 999)):
         file.parent.mkdir(parents=True)

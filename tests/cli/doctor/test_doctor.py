@@ -63,7 +63,7 @@ def make_tables(url: str) -> str:
 
     async def work() -> None:
         store = Store(Database(url), VERSIONS)
-        await store.create_schema()
+        await store.schema.create()
         await store.close()
 
     asyncio.run(work())

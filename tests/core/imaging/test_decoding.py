@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from core.errors import ImageError, PathError, TooLarge, Unreadable, Unsupported
-from core.imaging.decoding import MAX_BYTES, Photo, decode, read_file, read_limited
+from core.imaging.decoding import Photo, decode
+from core.imaging.files import MAX_BYTES, read_file, read_limited
 from core.model.files import FileStamp
 from core.model.fingerprints import PhotoHashes
 from core.workers.tasks import hash_bytes

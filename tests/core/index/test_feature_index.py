@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from core.index.changes import FeaturePage, FingerprintPage
+from core.index.changes import FeaturePage, HashPage
 from core.index.feature_index import WORTH_A_SNAPSHOT, FeatureIndex
 from core.index.inverted_lists import FLAT_UP_TO
 from core.index.snapshot import save
@@ -30,21 +30,21 @@ class Feed:
         self.later = 0
         self.pictures_read = 0
 
-    async def checkpoint(self) -> Checkpoint:
+    async def read_checkpoint(self) -> Checkpoint:
         return Checkpoint(self.database_id, self.count + self.later, self.count, 1)
 
-    async def fingerprints_after(self, revision: int) -> AsyncIterator[FingerprintPage]:
+    async def read_hashes(self, revision: int) -> AsyncIterator[HashPage]:
         raise NotImplementedError
         yield
 
-    async def features_after(self, revision: int) -> AsyncIterator[FeaturePage]:
+    async def read_features(self, revision: int) -> AsyncIterator[FeaturePage]:
         for start in range(revision, self.count, 500):
             ids = np.arange(start + 1, min(start + 500, self.count) + 1)
             self.pictures_read += len(ids)
             codes = np.concatenate([codes_of(image) for image in ids])
             yield FeaturePage(ids, np.full(len(ids), EACH), codes)
 
-    async def removed_after(self, revision: int) -> NDArray[np.int64]:
+    async def read_removed(self, revision: int) -> NDArray[np.int64]:
         return np.array([one for one, at in self.removed.items() if at > revision], np.int64)
 
 
@@ -87,7 +87,7 @@ async def test_a_snapshot_spares_reading(tmp_path: Path) -> None:
 async def test_a_snapshot_takes_the_place_of_an_older_version_s(tmp_path: Path) -> None:
     """What an earlier version kept under another name does not stay on the disk beside the new one."""
     feed = Feed(WORTH_A_SNAPSHOT)
-    database_id = (await feed.checkpoint()).database_id
+    database_id = (await feed.read_checkpoint()).database_id
     save(tmp_path / f"{database_id}.deep", {"deep_version": 1}, {})
 
     await FeatureIndex(tmp_path, features_version=1).follow(feed)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from core.index.changes import FeaturePage, FingerprintPage
+from core.index.changes import FeaturePage, HashPage
 from core.index.following import discard_snapshots
 from core.index.hash_index import WORTH_A_SNAPSHOT, HashIndex
 from core.model.records import Checkpoint
@@ -27,7 +27,7 @@ class Feed:
         self.rows_read = 0
         self.forgotten = 0
 
-    async def checkpoint(self) -> Checkpoint:
+    async def read_checkpoint(self) -> Checkpoint:
         return Checkpoint(self.database_id, self.revision, len(self.pdq), 1, forgotten=self.forgotten)
 
     def forget(self, number: int) -> None:
@@ -35,16 +35,16 @@ class Feed:
         self.revision += 1
         self.removed[number] = self.forgotten = self.revision
 
-    async def fingerprints_after(self, revision: int) -> AsyncIterator[FingerprintPage]:
+    async def read_hashes(self, revision: int) -> AsyncIterator[HashPage]:
         for ids in np.array_split(np.flatnonzero(self.revisions > revision), 3):
             self.rows_read += len(ids)
-            yield FingerprintPage(ids, self.pdq[ids], self.pdq[ids, :8], np.ones(len(ids), np.bool_))
+            yield HashPage(ids, self.pdq[ids], self.pdq[ids, :8], np.ones(len(ids), np.bool_))
 
-    async def features_after(self, revision: int) -> AsyncIterator[FeaturePage]:
+    async def read_features(self, revision: int) -> AsyncIterator[FeaturePage]:
         raise NotImplementedError
         yield
 
-    async def removed_after(self, revision: int) -> NDArray[np.int64]:
+    async def read_removed(self, revision: int) -> NDArray[np.int64]:
         return np.array([one for one, at in self.removed.items() if at > revision], np.int64)
 
 
@@ -68,7 +68,7 @@ async def test_changes_are_applied_by_revision(tmp_path: Path) -> None:
     assert read == 100
     assert found(index, feed, 7) == set()
     assert found(index, feed, 8) == {8}
-    assert len(index) == 99
+    assert index.size == 99
 
 
 async def test_a_snapshot_spares_reading(tmp_path: Path) -> None:

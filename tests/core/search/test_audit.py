@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from core.dataset import Dataset
 from core.imaging.decoding import decode
 from core.imaging.editing import edited_file
 from core.model.files import Place
@@ -38,7 +39,7 @@ async def tried(tmp_path: Path, engine: Engine) -> list[Trial]:
         file = tmp_path / str(place)
         file.parent.mkdir(exist_ok=True)
         file.write_bytes(photo_bytes(seed, size=(600, 400)))
-    return [trial async for trial in trials(tmp_path, PLACES, editor=Editor(), engine=engine, at_a_time=2)]
+    return [trial async for trial in trials(Dataset(tmp_path), PLACES, editor=Editor(), engine=engine, at_a_time=2)]
 
 
 async def test_only_the_first_name_counts(tmp_path: Path) -> None:

@@ -38,9 +38,9 @@ class Bench:
 
     def new_engine(self) -> SearchEngine:
         index = HashIndex(self.cache, pdq_radius=PDQ_RADIUS, dhash_radius=DHASH_RADIUS, hashes_version=VERSIONS.hashes)
-        return SearchEngine(
-            self.workers, self.store, index, FeatureIndex(self.cache, features_version=VERSIONS.features)
-        )
+        feature_index = FeatureIndex(self.cache, features_version=VERSIONS.features)
+        changes = self.store.changes
+        return SearchEngine(self.workers, self.store, changes, hash_index=index, feature_index=feature_index)
 
     async def remember(self, username: str, content: bytes) -> PutImage:
         self.files += 1
@@ -54,7 +54,7 @@ class Bench:
 
     async def add_features(self) -> None:
         """Give every fingerprint its features."""
-        for entry in await self.store.backlog(after=0, limit=100):
+        for entry in await self.store.list_backlog(after=0, limit=100):
             path = self.folder / str(entry.place).replace("/", "-")
             await self.write(
                 PutFeatures(
@@ -63,7 +63,7 @@ class Bench:
             )
 
     async def write(self, *changes: Change) -> None:
-        async with self.store.writer():
+        async with self.store.hold_lock():
             await self.store.write(changes)
 
     async def search(self, picture: Image.Image, **options: object) -> SearchResult:
@@ -164,7 +164,7 @@ async def test_the_next_query_sees_what_others_wrote(bench: Bench, database_url:
     here, bench.store = bench.store, other
     change = await bench.remember("anna", encode(ANNA, "JPEG"))
     added = await bench.search(ANNA)
-    image = (await here.record("anna"))[change.place.path]
+    image = (await here.read_images("anna"))[change.place.path]
 
     await bench.write(MoveImage(image.image_id, Place("bob", b"bob/b.jpg"), image.stamp))
     moved = await bench.search(ANNA)
@@ -179,16 +179,16 @@ async def test_another_database_starts_from_nothing(bench: Bench, tmp_path: Path
     """An engine whose store is another one now forgets what it knew of the first."""
     await bench.remember("anna", encode(ANNA, "JPEG"))
     await bench.search(ANNA)
-    index = bench.engine._index
+    index = bench.engine._hash_index
     other = Store(Database(f"sqlite:///{tmp_path / 'other.db'}"), VERSIONS)
-    await other.create_schema()
+    await other.schema.create()
 
-    await index.follow(other)
-    forgotten = len(index)
-    await index.follow(bench.store)
+    await index.follow(other.changes)
+    forgotten = index.size
+    await index.follow(bench.store.changes)
     await other.close()
 
-    assert (forgotten, len(index)) == (0, 1)
+    assert (forgotten, index.size) == (0, 1)
 
 
 PHOTOS = {name: photo(seed, (600, 750)) for seed, name in enumerate(("anna", "bob", "cara", "dora", "ella"), start=40)}

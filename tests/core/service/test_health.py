@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from cli.output import health_json, health_text
 from core.model.statuses import DaemonStatus, FrontEndStatus, Stats
-from core.service.health import Condition, Part, conditions, health_json, health_text, parts_at_work, unknown
+from core.service.health import Condition, Part, conditions, parts_at_work, unknown
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 DAEMON = DaemonStatus(

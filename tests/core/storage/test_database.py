@@ -72,12 +72,12 @@ async def test_a_lost_connection_is_made_again(mariadb: MariaDB) -> None:
     """When the server cuts every connection the next call works all the same."""
     database = Database(mariadb.create_database("lost"))
     store = Store(database, VERSIONS)
-    await store.create_schema()
+    await store.schema.create()
     own = [row[0] for row in mariadb.execute("SELECT ID FROM information_schema.PROCESSLIST WHERE DB = 'lost'")]
 
     mariadb.execute(*[f"KILL {number}" for number in own])
 
-    assert (await store.checkpoint()).revision == 0
+    assert (await store.changes.read_checkpoint()).revision == 0
     await store.close()
 
 
@@ -85,21 +85,21 @@ async def test_a_lost_lock_is_taken_again_or_the_writer_stops(mariadb: MariaDB) 
     """A writer whose lock connection is cut takes the lock again; if another has it meanwhile, it writes nothing."""
     url = mariadb.create_database("lock")
     first, second = (Store(Database(url), VERSIONS) for _ in range(2))
-    await first.create_schema()
+    await first.schema.create()
 
     def cut() -> None:
         cutting = [row[0] for row in mariadb.execute("SELECT ID FROM information_schema.PROCESSLIST WHERE DB = 'lock'")]
         mariadb.execute(*[f"KILL {number}" for number in cutting])
 
-    async with first.writer():
+    async with first.hold_lock():
         cut()
         await first.write([remember("anna/a.jpg", 1)])
         cut()
-        async with second.writer():
+        async with second.hold_lock():
             with pytest.raises(IndexerBusy):
                 await first.write([remember("anna/b.jpg", 2)])
 
-    assert (await first.checkpoint()).images == 1
+    assert (await first.changes.read_checkpoint()).images == 1
     await first.close()
     await second.close()
 
@@ -135,18 +135,18 @@ async def test_a_frozen_server_is_unavailable_within_its_time(mariadb: MariaDB) 
     """A server that accepts and never answers is reported within the time limit, and works when it thaws."""
     database = Database(mariadb.create_database("frozen"), read_seconds=0.5)
     store = Store(database, VERSIONS)
-    await store.create_schema()
+    await store.schema.create()
     mariadb.freeze()
     started = time.monotonic()
     try:
         with pytest.raises(Unavailable, match="unavailable"):
-            await store.checkpoint()
+            await store.changes.read_checkpoint()
     finally:
         waited = time.monotonic() - started
         mariadb.thaw()
 
     assert waited < 5
-    assert (await store.checkpoint()).revision == 0
+    assert (await store.changes.read_checkpoint()).revision == 0
     await store.close()
 
 
@@ -170,18 +170,18 @@ async def test_a_folder_that_is_not_there_is_explained(tmp_path: Path) -> None:
 async def test_a_writer_waits_for_another_program(tmp_path: Path) -> None:
     """A write waits while another program holds SQLite's lock, and then goes through."""
     store = Store(Database(f"sqlite:///{tmp_path / 'store.db'}"), VERSIONS)
-    await store.create_schema()
+    await store.schema.create()
     other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
 
     writing = asyncio.create_task(write(store, [remember("anna/a.jpg", 1)]))
-    readable = await store.checkpoint()
+    readable = await store.changes.read_checkpoint()
     other.execute("ROLLBACK")
     other.close()
     await writing
 
     assert readable.images == 0
-    assert (await store.checkpoint()).images == 1
+    assert (await store.changes.read_checkpoint()).images == 1
     await store.close()
 
 
@@ -189,7 +189,7 @@ async def test_a_full_disk_is_said(tmp_path: Path) -> None:
     """When SQLite can grow no more the sentence says to free space, and the store is as before."""
     url = f"sqlite:///{tmp_path / 'store.db'}"
     store = Store(Database(url), VERSIONS)
-    await store.create_schema()
+    await store.schema.create()
     database = Database(url)
 
     async def fill(connection: AsyncConnection) -> None:
@@ -199,6 +199,6 @@ async def test_a_full_disk_is_said(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="free some space"):
         await database.write(fill)
 
-    assert (await store.checkpoint()).images == 0
+    assert (await store.changes.read_checkpoint()).images == 0
     await database.close()
     await store.close()

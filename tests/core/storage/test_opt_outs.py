@@ -32,7 +32,7 @@ async def opt_outs(store: Store) -> OptOuts:
 
 
 async def write(store: Store, *changes: Change) -> None:
-    async with store.writer():
+    async with store.hold_lock():
         await store.write(changes)
 
 
@@ -74,26 +74,26 @@ async def test_everything_of_an_account_goes_and_nothing_of_others(store: Store,
     """Images, fingerprints, thumbnails, ledger and user row go; what another account has too stays for it."""
     entry = await opt_outs.forget(ANNA, NOW)
 
-    point = await store.checkpoint()
+    point = await store.changes.read_checkpoint()
     deep_rows = await store.database.rows(select(func.count()).select_from(t.photo_features))
     assert entry == OptOut(ANNA, NOW, 2, undone_at=None)
     assert await paths(store) == {"ben/2.jpg", "ben/3.jpg"}
-    assert await store.usernames() == [BEN]
-    assert await store.ledger() == {}
+    assert await store.list_usernames() == [BEN]
+    assert await store.read_ledger() == {}
     assert (point.images, point.users) == (2, 1)
-    assert [await store.photo_id(hashes(content).sha256) is None for content in (1, 2, 3)] == [True, False, False]
+    assert [await store.find_photo_id(hashes(content).sha256) is None for content in (1, 2, 3)] == [True, False, False]
     assert deep_rows[0][0] == 2
 
 
 async def test_an_index_that_follows_hears_of_it(store: Store, opt_outs: OptOuts) -> None:
     """What is gone is told by a tombstone of a newer revision, and the checkpoint tells since when."""
-    before = await store.checkpoint()
-    gone = await store.photo_id(hashes(1).sha256)
+    before = await store.changes.read_checkpoint()
+    gone = await store.find_photo_id(hashes(1).sha256)
 
     await opt_outs.forget(ANNA, NOW)
 
-    after = await store.checkpoint()
-    assert (await store.removed_after(before.revision)).tolist() == [gone]
+    after = await store.changes.read_checkpoint()
+    assert (await store.changes.read_removed(before.revision)).tolist() == [gone]
     assert before.forgotten == 0
     assert after.forgotten == after.revision > before.revision
 
@@ -101,13 +101,13 @@ async def test_an_index_that_follows_hears_of_it(store: Store, opt_outs: OptOuts
 async def test_nobody_brings_it_back_unasked(store: Store, opt_outs: OptOuts) -> None:
     """A photo that was read before is not written after, nor is one moved to the account, nor a broken file."""
     await opt_outs.forget(ANNA, NOW)
-    [ben_2] = [image.image_id for path, image in (await store.record(BEN)).items() if path == b"ben/2.jpg"]
+    [ben_2] = [image.image_id for path, image in (await store.read_images(BEN)).items() if path == b"ben/2.jpg"]
 
     await write(store, remember(ANNA, 1), reject(ANNA, 9), MoveImage(ben_2, place(ANNA, 2), stamp(2)), remember(BEN, 4))
 
-    assert await store.usernames() == [BEN]
+    assert await store.list_usernames() == [BEN]
     assert await paths(store) == {"ben/2.jpg", "ben/3.jpg", "ben/4.jpg"}
-    assert await store.opted_out() == {ANNA}
+    assert await store.list_opted_out() == {ANNA}
 
 
 async def test_it_can_be_taken_back(store: Store, opt_outs: OptOuts) -> None:
@@ -120,8 +120,8 @@ async def test_it_can_be_taken_back(store: Store, opt_outs: OptOuts) -> None:
 
     assert undone == OptOut(ANNA, NOW, 2, undone_at=LATER)
     assert again is None
-    assert await store.opted_out() == frozenset()
-    assert await store.usernames() == [ANNA, BEN]
+    assert await store.list_opted_out() == frozenset()
+    assert await store.list_usernames() == [ANNA, BEN]
     assert await opt_outs.entries() == [undone]
 
 
@@ -144,7 +144,7 @@ async def test_who_was_never_indexed_can_be_forgotten(store: Store, opt_outs: Op
     await write(store, remember("not.here.yet", 5))
 
     assert entry.images == 0
-    assert await store.usernames() == [ANNA, BEN]
+    assert await store.list_usernames() == [ANNA, BEN]
 
 
 async def test_old_replies_name_it_no_more(store: Store, opt_outs: OptOuts) -> None:
@@ -169,7 +169,7 @@ async def test_a_large_account_goes_as_a_whole(store: Store, opt_outs: OptOuts) 
 
     assert entry.images == 1202
     assert len(await photo_ids(store)) == 2
-    assert len(await store.removed_after(0)) == 1201
+    assert len(await store.changes.read_removed(0)) == 1201
 
 
 @pytest.mark.parametrize("database_url", ["mariadb"], indirect=True)

@@ -32,12 +32,12 @@ async def remember(store: Store, *usernames: str) -> None:
         )
         for number, username in enumerate(usernames, start=1)
     ]
-    async with store.writer():
+    async with store.hold_lock():
         await store.write(changes)
 
 
 async def forget(store: Store, username: str) -> None:
-    async with store.writer():
+    async with store.hold_lock():
         await store.write([RemoveFile(f"{username}/1.jpg".encode())])
 
 
@@ -105,7 +105,7 @@ async def test_a_report_counts_once_a_person(store: Store, replies: Replies) -> 
         (number, NOW + timedelta(minutes=1)),
     ]
     assert [match.username for match in reports[0].matches] == ["anna"]
-    assert [len(await replies.reports(1)), (await store.stats()).reports] == [1, 2]
+    assert [len(await replies.reports(1)), (await store.statuses.read_stats()).reports] == [1, 2]
 
 
 async def test_presses_at_once_are_one_report(store: Store, replies: Replies) -> None:
@@ -137,7 +137,7 @@ async def test_replies_go_after_their_time(store: Store, replies: Replies) -> No
 async def test_a_reply_with_thousands_of_accounts_is_kept(store: Store, replies: Replies) -> None:
     """A photo that everybody posted is no exception."""
     names = [f"user{number}" for number in range(1200)]
-    async with store.writer():
+    async with store.hold_lock():
         await store.write(
             [
                 PutImage(
@@ -158,13 +158,13 @@ async def test_a_reply_with_thousands_of_accounts_is_kept(store: Store, replies:
 
 async def test_the_store_knows_when_its_newest_image_came(store: Store) -> None:
     """It is noted when images are added, and left alone when they go."""
-    before = (await store.checkpoint()).newest
+    before = (await store.changes.read_checkpoint()).newest
 
     await remember(store, "anna")
-    added = (await store.checkpoint()).newest
+    added = (await store.changes.read_checkpoint()).newest
     await forget(store, "anna")
 
     assert before is None
     assert added is not None
     assert abs(added - datetime.now(UTC)) < timedelta(minutes=1)
-    assert (await store.checkpoint()).newest == added
+    assert (await store.changes.read_checkpoint()).newest == added

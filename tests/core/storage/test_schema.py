@@ -17,8 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.errors import SchemaMismatch, StoreError
 from core.storage.database import Database
-from core.storage.schema import MIGRATIONS, mysql_script
-from core.storage.store import SCHEMA_VERSION, Store
+from core.storage.migrations.running import MIGRATIONS, mysql_script
+from core.storage.schema import SCHEMA_VERSION
+from core.storage.store import Store
 from core.storage.tables import metadata
 from core.workers.tasks import VERSIONS
 from tests.mariadb import MariaDB
@@ -41,7 +42,7 @@ def test_db_init_sql_is_made_from_the_migrations() -> None:
 
 async def test_the_migrations_make_the_tables_of_the_code(store: Store, database_url: str) -> None:
     """Alembic finds no difference between the migrated database and core/storage/tables.py."""
-    await store.check_schema()
+    await store.schema.check()
     database = Database(database_url)
 
     differences = await database.read(
@@ -64,10 +65,10 @@ async def test_db_init_sql_makes_the_same_database(mariadb: MariaDB) -> None:
             check=True,
         )
     stores = [Store(Database(url), VERSIONS) for url in (by_script, by_program)]
-    await stores[1].create_schema()
+    await stores[1].schema.create()
 
     for store in stores:
-        await store.check_schema()
+        await store.schema.check()
         await store.close()
     tables = [name for (name,) in mariadb.execute("SHOW TABLES FROM by_program")]
     for name in tables:
@@ -82,7 +83,7 @@ async def test_every_table_has_a_primary_key_and_a_named_collation(mariadb: Mari
     mariadb.create_database("collations")
     mariadb.execute("ALTER DATABASE collations CHARACTER SET latin1 COLLATE latin1_general_ci")
     store = Store(Database(mariadb.url("collations")), VERSIONS)
-    await store.create_schema()
+    await store.schema.create()
     await store.close()
 
     columns = mariadb.execute(
@@ -111,7 +112,7 @@ async def test_another_version_says_what_to_do(store: Store, database_url: str, 
     await database.close()
 
     with pytest.raises(SchemaMismatch, match=remedy) as refusal:
-        await store.check_schema()
+        await store.schema.check()
     assert refusal.value.exit_code == 69
 
 
@@ -120,7 +121,7 @@ async def test_an_empty_database_says_how_to_begin(database_url: str) -> None:
     store = Store(Database(database_url), VERSIONS)
 
     with pytest.raises(SchemaMismatch, match="igsearch index"):
-        await store.check_schema()
+        await store.schema.check()
     await store.close()
 
 
@@ -132,9 +133,9 @@ async def test_a_killed_creation_is_made_good(mariadb: MariaDB, statements: int)
     mariadb.execute("USE half", *script[:statements])
     store = Store(Database(url), VERSIONS)
 
-    await store.create_schema()
+    await store.schema.create()
 
-    assert (await store.checkpoint()).revision == 0
+    assert (await store.changes.read_checkpoint()).revision == 0
     await store.close()
 
 
@@ -145,12 +146,12 @@ async def test_an_upgrade_keeps_what_is_there(database_url: str) -> None:
         await database.write(partial(AsyncConnection.run_sync, fn=partial(_fresh, to=version)))
         store = Store(database, VERSIONS)
         with pytest.raises(SchemaMismatch, match="igsearch init-db"):
-            await store.create_schema()
+            await store.schema.create()
 
-        await store.upgrade_schema()
+        await store.schema.upgrade()
 
-        assert (await store.checkpoint()).revision == 7
-        assert (await store.checkpoint()).newest is None
+        assert (await store.changes.read_checkpoint()).revision == 7
+        assert (await store.changes.read_checkpoint()).newest is None
         await store.close()
 
 
@@ -161,7 +162,7 @@ async def test_the_names_of_0005_keep_every_row(database_url: str) -> None:
     before = await database.write(partial(AsyncConnection.run_sync, fn=_filled))
     store = Store(database, VERSIONS)
 
-    await store.upgrade_schema()
+    await store.schema.upgrade()
 
     after = await database.read(partial(AsyncConnection.run_sync, fn=_everything))
     for old, new in (("light_fingerprints", "photos"), ("deep_fingerprints", "photo_features")):
@@ -227,7 +228,7 @@ async def test_tables_of_others_are_left_alone(database_url: str) -> None:
     store = Store(Database(database_url), VERSIONS)
     for _ in range(2):
         with pytest.raises(StoreError, match="use an empty database"):
-            await store.create_schema()
+            await store.schema.create()
 
     assert await database.read(look) == 7
     await store.close()

@@ -58,13 +58,13 @@ def reject(path: str, file: int, *, attempts: int = 1) -> PutFailure:
 
 
 async def write(store: Store, *batches: list[Change]) -> None:
-    async with store.writer():
+    async with store.hold_lock():
         for batch in batches:
             await store.write(batch)
 
 
 async def searchable_ids(store: Store, after: int = 0) -> set[int]:
-    pages = [page async for page in store.fingerprints_after(after)]
+    pages = [page async for page in store.changes.read_hashes(after)]
     return {photo_id for page in pages for photo_id in page.ids.tolist()}
 
 
@@ -72,13 +72,13 @@ async def test_what_is_remembered_is_on_record(store: Store) -> None:
     """A remembered file is found by its account, path, stamp and content."""
     await write(store, [remember("anna/a.jpg", 1)])
 
-    record = await store.record("anna")
+    record = await store.read_images("anna")
 
     assert list(record) == [b"anna/a.jpg"]
     assert record[b"anna/a.jpg"].stamp == stamp(1)
     assert record[b"anna/a.jpg"].sha256 == hashes(1).sha256
-    assert await store.hashes(hashes(1).sha256) == hashes(1)
-    point = await store.checkpoint()
+    assert await store.find_hashes(hashes(1).sha256) == hashes(1)
+    point = await store.changes.read_checkpoint()
     assert (point.images, point.users, point.revision) == (1, 1, 1)
 
 
@@ -97,38 +97,38 @@ async def test_names_are_bytes(store: Store, name: bytes) -> None:
     """Any name a disk can hold comes back byte by byte, and two that only look alike stay two."""
     await write(store, [remember(b"anna/" + name, 1), remember(b"anna/" + name[:-1] + b"_", 2)])
 
-    assert set(await store.record("anna")) == {b"anna/" + name, b"anna/" + name[:-1] + b"_"}
+    assert set(await store.read_images("anna")) == {b"anna/" + name, b"anna/" + name[:-1] + b"_"}
 
 
 async def test_usernames_compare_exactly(store: Store) -> None:
     """Usernames that differ in a dot or an underscore are different accounts."""
     await write(store, [remember("a.b/1.jpg", 1), remember("a_b/1.jpg", 2), remember("a.b_/1.jpg", 3)])
 
-    assert await store.usernames() == ["a.b", "a.b_", "a_b"]
-    assert len(await store.record("a.b")) == 1
+    assert await store.list_usernames() == ["a.b", "a.b_", "a_b"]
+    assert len(await store.read_images("a.b")) == 1
 
 
 async def test_identical_bytes_share_a_fingerprint_and_name_every_owner(store: Store) -> None:
     """Byte-identical files have one fingerprint, and every owner is found by it."""
     await write(store, [remember("anna/a.jpg", 1, file=1), remember("bob/b.jpg", 1, file=2)])
 
-    photo_id = await store.photo_id(hashes(1).sha256)
+    photo_id = await store.find_photo_id(hashes(1).sha256)
 
     assert photo_id is not None
-    assert [one.place.username for one in await store.references([photo_id])] == ["anna", "bob"]
+    assert [one.place.username for one in await store.find_references([photo_id])] == ["anna", "bob"]
     assert len(await searchable_ids(store)) == 1
 
 
 async def test_a_changed_file_leaves_nothing_of_its_old_content(store: Store) -> None:
     """When a file changes, its old fingerprint goes with a tombstone if nobody else has it."""
     await write(store, [remember("anna/a.jpg", 1)])
-    old = await store.photo_id(hashes(1).sha256)
+    old = await store.find_photo_id(hashes(1).sha256)
 
     await write(store, [remember("anna/a.jpg", 2)])
 
-    assert await store.photo_id(hashes(1).sha256) is None
-    assert (await store.removed_after(1)).tolist() == [old]
-    assert (await store.checkpoint()).images == 1
+    assert await store.find_photo_id(hashes(1).sha256) is None
+    assert (await store.changes.read_removed(1)).tolist() == [old]
+    assert (await store.changes.read_checkpoint()).images == 1
 
 
 async def test_forgetting_removes_what_nobody_else_has(store: Store) -> None:
@@ -137,21 +137,21 @@ async def test_forgetting_removes_what_nobody_else_has(store: Store) -> None:
 
     await write(store, [RemoveFile(b"anna/a.jpg"), RemoveFile(b"bob/c.jpg"), RemoveFile(b"bob/never.jpg")])
 
-    assert await store.usernames() == ["bob"]
-    assert await store.photo_id(hashes(1).sha256) is not None
-    assert await store.photo_id(hashes(3).sha256) is None
-    assert (await store.checkpoint()).images == 1
+    assert await store.list_usernames() == ["bob"]
+    assert await store.find_photo_id(hashes(1).sha256) is not None
+    assert await store.find_photo_id(hashes(3).sha256) is None
+    assert (await store.changes.read_checkpoint()).images == 1
 
 
 async def test_a_moved_image_keeps_its_fingerprint(store: Store) -> None:
     """Relocating an image changes its path and account and no fingerprint."""
     await write(store, [remember("anna/a.jpg", 1)])
-    image = (await store.record("anna"))[b"anna/a.jpg"]
+    image = (await store.read_images("anna"))[b"anna/a.jpg"]
 
     await write(store, [MoveImage(image.image_id, place("bob/b.jpg"), stamp(9))])
 
-    assert await store.usernames() == ["bob"]
-    moved = (await store.record("bob"))[b"bob/b.jpg"]
+    assert await store.list_usernames() == ["bob"]
+    moved = (await store.read_images("bob"))[b"bob/b.jpg"]
     assert (moved.image_id, moved.stamp, moved.sha256) == (image.image_id, stamp(9), hashes(1).sha256)
     assert await searchable_ids(store, after=1) == set()
 
@@ -159,7 +159,7 @@ async def test_a_moved_image_keeps_its_fingerprint(store: Store) -> None:
 async def test_images_can_exchange_their_paths(store: Store) -> None:
     """Two images may take each other's path in one batch."""
     await write(store, [remember("anna/a.jpg", 1), remember("anna/b.jpg", 2)])
-    record = await store.record("anna")
+    record = await store.read_images("anna")
     first, second = record[b"anna/a.jpg"], record[b"anna/b.jpg"]
 
     swap: list[Change] = [
@@ -168,22 +168,22 @@ async def test_images_can_exchange_their_paths(store: Store) -> None:
     ]
     await write(store, swap)
 
-    record = await store.record("anna")
+    record = await store.read_images("anna")
     assert record[b"anna/b.jpg"].image_id == first.image_id
     assert record[b"anna/a.jpg"].image_id == second.image_id
-    assert (await store.checkpoint()).images == 2
+    assert (await store.changes.read_checkpoint()).images == 2
 
 
 async def test_an_image_moved_over_another_replaces_it(store: Store) -> None:
     """Relocating an image to a path that another had removes that other one."""
     await write(store, [remember("anna/a.jpg", 1), remember("bob/b.jpg", 2)])
-    image = (await store.record("anna"))[b"anna/a.jpg"]
+    image = (await store.read_images("anna"))[b"anna/a.jpg"]
 
     await write(store, [MoveImage(image.image_id, place("bob/b.jpg"), stamp(1))])
 
-    assert list(await store.record("bob")) == [b"bob/b.jpg"]
-    assert await store.photo_id(hashes(2).sha256) is None
-    assert (await store.checkpoint()).images == 1
+    assert list(await store.read_images("bob")) == [b"bob/b.jpg"]
+    assert await store.find_photo_id(hashes(2).sha256) is None
+    assert (await store.changes.read_checkpoint()).images == 1
 
 
 async def test_an_unreadable_file_is_in_the_ledger_and_not_in_the_index(store: Store) -> None:
@@ -191,13 +191,13 @@ async def test_an_unreadable_file_is_in_the_ledger_and_not_in_the_index(store: S
     await write(store, [remember("anna/a.jpg", 1)])
 
     await write(store, [reject("anna/a.jpg", 2, attempts=3)])
-    entry = (await store.ledger())[b"anna/a.jpg"]
-    images_then = (await store.checkpoint()).images
+    entry = (await store.read_ledger())[b"anna/a.jpg"]
+    images_then = (await store.changes.read_checkpoint()).images
     await write(store, [remember("anna/a.jpg", 3)])
 
     assert (entry.kind, entry.attempts, entry.stamp, entry.failed_at) == ("corrupt", 3, stamp(2), NOW)
     assert images_then == 0
-    assert await store.ledger() == {}
+    assert await store.read_ledger() == {}
 
 
 async def test_rejecting_an_unchanged_file_keeps_its_image(store: Store) -> None:
@@ -206,23 +206,23 @@ async def test_rejecting_an_unchanged_file_keeps_its_image(store: Store) -> None
 
     await write(store, [reject("anna/a.jpg", 1)])
 
-    assert (await store.checkpoint()).images == 1
-    assert (await store.stats()).unreadable == 1
+    assert (await store.changes.read_checkpoint()).images == 1
+    assert (await store.statuses.read_stats()).unreadable == 1
 
 
 async def test_a_new_version_replaces_a_fingerprint_in_place(store: Store) -> None:
     """A fingerprint of another version is not current; remembering the file again replaces it under the same id."""
     old = PutImage(place("anna/a.jpg"), stamp(1), hashes(1, version=VERSIONS.hashes + 1))
     await write(store, [old])
-    photo_id = await store.photo_id(hashes(1).sha256)
-    backlog = (await store.stats()).backlog
-    known = await store.hashes(hashes(1).sha256)
+    photo_id = await store.find_photo_id(hashes(1).sha256)
+    backlog = (await store.statuses.read_stats()).backlog
+    known = await store.find_hashes(hashes(1).sha256)
 
     await write(store, [remember("anna/a.jpg", 1)])
 
     assert (backlog, known) == (1, None)
-    assert await store.photo_id(hashes(1).sha256) == photo_id
-    assert await store.hashes(hashes(1).sha256) == hashes(1)
+    assert await store.find_photo_id(hashes(1).sha256) == photo_id
+    assert await store.find_hashes(hashes(1).sha256) == hashes(1)
     assert await searchable_ids(store, after=1) == {photo_id}
 
 
@@ -232,9 +232,11 @@ async def test_flat_pictures_and_other_versions_are_not_searchable(store: Store)
     other = PutImage(place("anna/old.jpg"), stamp(2), hashes(2, version=VERSIONS.hashes + 1))
     await write(store, [flat, other, remember("anna/a.jpg", 3)])
 
-    [page] = [page async for page in store.fingerprints_after(0)]
+    [page] = [page async for page in store.changes.read_hashes(0)]
 
-    assert page.is_searchable.tolist() == [photo_id == await store.photo_id(hashes(3).sha256) for photo_id in page.ids]
+    assert page.is_searchable.tolist() == [
+        photo_id == await store.find_photo_id(hashes(3).sha256) for photo_id in page.ids
+    ]
     assert page.pdq.shape == (3, 32)
     assert page.dhash.shape == (3, 8)
 
@@ -245,7 +247,7 @@ async def test_relatives_are_of_the_same_inode_or_size(store: Store) -> None:
 
     same_size = FileStamp(size=1, mtime_ns=9, inode=9, device=9)
     same_inode = FileStamp(size=9, mtime_ns=9, inode=2, device=1)
-    found = await store.relatives([same_size, same_inode])
+    found = await store.find_relatives([same_size, same_inode])
 
     assert sorted(one.place.path for one in found) == [b"anna/a.jpg", b"anna/b.jpg"]
 
@@ -255,31 +257,31 @@ async def test_extreme_stamps_round_trip(store: Store) -> None:
     extreme = FileStamp(size=2**63 - 1, mtime_ns=-(2**63), inode=-1, device=2**63 - 1)
     await write(store, [PutImage(place("anna/a.jpg"), extreme, hashes(1))])
 
-    assert (await store.record("anna"))[b"anna/a.jpg"].stamp == extreme
+    assert (await store.read_images("anna"))[b"anna/a.jpg"].stamp == extreme
 
 
 async def test_scans_are_noted(store: Store) -> None:
     """The moment of the last scan is in the figures, in UTC."""
-    never = (await store.stats()).last_scan
-    await store.note_scan(ScanReport(added=1), NOW)
+    never = (await store.statuses.read_stats()).last_scan
+    await store.statuses.note_scan(ScanReport(added=1), NOW)
 
     assert never is None
-    assert (await store.stats()).last_scan == NOW
+    assert (await store.statuses.read_stats()).last_scan == NOW
 
 
 async def test_one_writer_at_a_time(store: Store, database_url: str) -> None:
     """While one holds the writer's lock another is refused with exit code 75, and let in afterwards."""
     other = Store(Database(database_url), VERSIONS)
 
-    async with store.writer():
+    async with store.hold_lock():
         with pytest.raises(IndexerBusy) as refusal:
-            async with other.writer():
+            async with other.hold_lock():
                 pass
-    async with other.writer():
+    async with other.hold_lock():
         await other.write([remember("anna/a.jpg", 1)])
 
     assert refusal.value.exit_code == 75
-    assert (await store.checkpoint()).images == 1
+    assert (await store.changes.read_checkpoint()).images == 1
     await other.close()
 
 
@@ -293,12 +295,12 @@ async def test_a_repeated_batch_changes_nothing(store: Store) -> None:
     """Writing a batch again, as after a commit whose answer was lost, leaves the same rows and counts."""
     batch: list[Change] = [remember("anna/a.jpg", 1), remember("bob/b.jpg", 1, file=2), reject("bob/bad.jpg", 3)]
     await write(store, batch)
-    before = (await store.record("anna"), await store.record("bob"), await store.ledger())
+    before = (await store.read_images("anna"), await store.read_images("bob"), await store.read_ledger())
 
     await write(store, batch)
 
-    assert (await store.record("anna"), await store.record("bob"), await store.ledger()) == before
-    assert (await store.checkpoint()).images == 2
+    assert (await store.read_images("anna"), await store.read_images("bob"), await store.read_ledger()) == before
+    assert (await store.changes.read_checkpoint()).images == 2
 
 
 async def test_revisions_follow_commits_with_concurrent_writers(store: Store, database_url: str) -> None:
@@ -316,8 +318,8 @@ async def test_revisions_follow_commits_with_concurrent_writers(store: Store, da
 
     async def follow() -> None:
         revision = 0
-        while not is_done.is_set() or revision < (await store.checkpoint()).revision:
-            point = await store.checkpoint()
+        while not is_done.is_set() or revision < (await store.changes.read_checkpoint()).revision:
+            point = await store.changes.read_checkpoint()
             seen.update(await searchable_ids(store, after=revision))
             revision = point.revision
 
@@ -328,7 +330,7 @@ async def test_revisions_follow_commits_with_concurrent_writers(store: Store, da
 
     assert seen == await searchable_ids(store)
     assert len(seen) == 60
-    assert (await store.checkpoint()).revision == 60
+    assert (await store.changes.read_checkpoint()).revision == 60
     for database in writers:
         await database.close()
 
@@ -350,7 +352,7 @@ async def test_counts_and_orphans_after_any_changes(
     """After any changes the record is what a plain dict says, and nothing is left without an image."""
     expected = await _contents(store)
     for kind, path, number in steps:
-        images = [one for user in await store.usernames() for one in (await store.record(user)).values()]
+        images = [one for user in await store.list_usernames() for one in (await store.read_images(user)).values()]
         if kind == "remember":
             await write(store, [remember(path, number)])
             expected[path.encode()] = hashes(number).sha256
@@ -367,12 +369,16 @@ async def test_counts_and_orphans_after_any_changes(
     assert await _contents(store) == expected
     database = Database(database_url)
     assert await database.read(_counts) == (len(expected), 0, 0)
-    assert (await store.checkpoint()).images == len(expected)
+    assert (await store.changes.read_checkpoint()).images == len(expected)
     await database.close()
 
 
 async def _contents(store: Store) -> dict[bytes, bytes]:
-    return {path: one.sha256 for user in await store.usernames() for path, one in (await store.record(user)).items()}
+    return {
+        path: one.sha256
+        for user in await store.list_usernames()
+        for path, one in (await store.read_images(user)).items()
+    }
 
 
 async def _counts(connection: AsyncConnection) -> tuple[int, int, int]:
@@ -393,7 +399,7 @@ def put_features(photo_id: int, features: int, *, version: int = VERSIONS.featur
 
 
 async def feature_counts(store: Store, after: int = 0) -> dict[int, int]:
-    pages = [page async for page in store.features_after(after)]
+    pages = [page async for page in store.changes.read_features(after)]
     return {
         photo_id: count
         for page in pages
@@ -405,9 +411,9 @@ async def test_the_backlog_is_what_has_no_features(store: Store) -> None:
     """Distinct contents wait, once each, in pages, until they have features of the current version."""
     await write(store, [remember(f"anna/{number}.jpg", number) for number in range(1, 6)])
     await write(store, [remember("bob/1.jpg", 1, file=9)])
-    first = await store.backlog(after=0, limit=2)
-    rest = await store.backlog(after=first[-1].photo_id, limit=10)
-    waiting = (await store.stats()).backlog
+    first = await store.list_backlog(after=0, limit=2)
+    rest = await store.list_backlog(after=first[-1].photo_id, limit=10)
+    waiting = (await store.statuses.read_stats()).backlog
 
     await write(
         store, [put_features(first[0].photo_id, 3), put_features(rest[0].photo_id, 2, version=VERSIONS.features + 1)]
@@ -415,16 +421,16 @@ async def test_the_backlog_is_what_has_no_features(store: Store) -> None:
 
     assert [one.place for one in first + rest] == [place(f"anna/{number}.jpg") for number in range(1, 6)]
     assert [one.sha256 for one in first] == [hashes(1).sha256, hashes(2).sha256]
-    left = [one.photo_id for one in await store.backlog(after=0, limit=10)]
+    left = [one.photo_id for one in await store.list_backlog(after=0, limit=10)]
     assert left == [first[1].photo_id, *[one.photo_id for one in rest]]
-    assert (waiting, (await store.stats()).backlog) == (5, 4)
+    assert (waiting, (await store.statuses.read_stats()).backlog) == (5, 4)
 
 
 async def test_features_are_told_by_revision(store: Store) -> None:
     """What was written after a revision is told with its codes; another version counts as none; twice replaces."""
     await write(store, [remember(f"anna/{number}.jpg", number) for number in (1, 2)])
-    ids = [one.photo_id for one in await store.backlog(after=0, limit=9)]
-    before = (await store.checkpoint()).revision
+    ids = [one.photo_id for one in await store.list_backlog(after=0, limit=9)]
+    before = (await store.changes.read_checkpoint()).revision
 
     await write(
         store,
@@ -434,8 +440,8 @@ async def test_features_are_told_by_revision(store: Store) -> None:
 
     assert await feature_counts(store, before) == {ids[0]: 4, ids[1]: 0}
     assert await feature_counts(store, before + 2) == {}
-    assert await store.features(ids) == {ids[0]: put_features(ids[0], 4).features}
-    page = [page async for page in store.features_after(0)][-1]
+    assert await store.read_features(ids) == {ids[0]: put_features(ids[0], 4).features}
+    page = [page async for page in store.changes.read_features(0)][-1]
     assert page.codes.shape == (4, 32)
     assert page.codes[0].tobytes() == hashlib.sha256(b"%d" % ids[0]).digest()
 
@@ -443,22 +449,22 @@ async def test_features_are_told_by_revision(store: Store) -> None:
 async def test_features_go_with_their_image(store: Store) -> None:
     """When the last image of some bytes is forgotten, nothing of them is left; one that comes too late is dropped."""
     await write(store, [remember("anna/1.jpg", 1)])
-    photo_id = (await store.backlog(after=0, limit=1))[0].photo_id
+    photo_id = (await store.list_backlog(after=0, limit=1))[0].photo_id
     await write(store, [put_features(photo_id, 3)])
 
     await write(store, [RemoveFile(b"anna/1.jpg")], [put_features(photo_id, 3)])
 
-    assert await store.features([photo_id]) == {}
+    assert await store.read_features([photo_id]) == {}
     assert await feature_counts(store) == {}
-    assert (await store.removed_after(0)).tolist() == [photo_id]
+    assert (await store.changes.read_removed(0)).tolist() == [photo_id]
 
 
 async def test_a_sample_is_of_images_and_no_larger_than_they_are_many(store: Store) -> None:
     """The same choice gives the same images, each at most once."""
     await write(store, [remember(f"anna/{number}.jpg", number) for number in range(1, 8)])
 
-    first, again = [await store.sample(3, Random(5)) for _ in range(2)]
+    first, again = [await store.choose_places(3, Random(5)) for _ in range(2)]
 
     assert first == again
     assert len(set(first)) == 3
-    assert len(await store.sample(100, Random(1))) == 7
+    assert len(await store.choose_places(100, Random(1))) == 7

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.dataset import Dataset
 from core.model.files import FileStamp, Place
 from core.model.records import ImageRecord
 from indexer.scanning.account_scan import ScanFindings
-from indexer.scanning.listing import is_gone, root_identity
-from indexer.scanning.removal import HANDFUL, Missing, still_missing, suspicion
+from indexer.scanning.listing import is_gone
+from indexer.scanning.removal import HANDFUL, MissingFiles, still_missing, suspicion
 
 MANY = st.integers(0, 100_000)
 
@@ -62,7 +63,7 @@ def test_more_missing_is_never_less_suspicious(missing: int, more: int, recorded
 
 def test_a_file_is_missing_since_it_was_first_noted() -> None:
     """Each further visit that misses a file leaves the moment at which that began."""
-    missing = Missing()
+    missing = MissingFiles()
     missing.note(ScanFindings(missing={"anna": [ANNA]}), now=1.0)
     missing.note(ScanFindings(missing={"anna": [ANNA], "bob": [BOB]}), now=5.0)
 
@@ -85,7 +86,7 @@ def test_a_file_is_missing_since_it_was_first_noted() -> None:
 )
 def test_what_is_back_or_elsewhere_is_missing_no_more(findings: ScanFindings, images: set[ImageRecord]) -> None:
     """A visit decides about its own accounts, and about files that it found at another path; the others stay."""
-    missing = Missing()
+    missing = MissingFiles()
     missing.note(ScanFindings(missing={"anna": [ANNA], "bob": [BOB]}), now=1.0)
 
     missing.note(findings, now=2.0)
@@ -96,7 +97,7 @@ def test_what_is_back_or_elsewhere_is_missing_no_more(findings: ScanFindings, im
 
 def test_a_file_that_was_back_is_missing_anew() -> None:
     """A file that came back and went again has been missing since it went again."""
-    missing = Missing()
+    missing = MissingFiles()
     missing.note(ScanFindings(missing={"anna": [ANNA]}), now=1.0)
     missing.note(ScanFindings(missing={"anna": []}), now=2.0)
     missing.note(ScanFindings(missing={"anna": [ANNA]}), now=3.0)
@@ -106,7 +107,7 @@ def test_a_file_that_was_back_is_missing_anew() -> None:
 
 def test_an_entry_of_the_ledger_is_missing_but_no_image() -> None:
     """Unreadable files that are gone are forgotten too, and make no dataset suspicious."""
-    missing = Missing()
+    missing = MissingFiles()
 
     missing.note(ScanFindings(missing={"anna": []}, missing_failures=[Place("anna", b"anna/broken.jpg")]), now=1.0)
     since = missing.since(1.0)
@@ -119,10 +120,10 @@ def test_an_entry_of_the_ledger_is_missing_but_no_image() -> None:
 
 def test_what_is_forgotten_is_not_missing() -> None:
     """Paths that were decided about are dropped, known or not."""
-    missing = Missing()
+    missing = MissingFiles()
     missing.note(ScanFindings(missing={"anna": [ANNA], "bob": [BOB]}), now=1.0)
 
-    missing.forget([ANNA.place.path, b"never/noted.jpg"])
+    missing.discard([ANNA.place.path, b"never/noted.jpg"])
 
     assert missing.since(1.0) == [BOB.place.path]
 
@@ -154,7 +155,7 @@ def root(tmp_path: Path) -> Path:
 )
 def test_a_second_look_believes_what_it_sees(root: Path, path: bytes, is_missing: bool) -> None:  # noqa: FBT001
     """A path is still missing where the disk surely has no photo file; in doubt it has."""
-    missing = still_missing(root, root_identity(root), [path])
+    missing = still_missing(Dataset(root), Dataset(root).identity(), [path])
 
     assert missing == ([path] if is_missing else [])
 
@@ -162,12 +163,12 @@ def test_a_second_look_believes_what_it_sees(root: Path, path: bytes, is_missing
 @pytest.mark.parametrize("loss", ["absent", "another"])
 def test_without_its_root_nothing_is_missing(root: Path, loss: str) -> None:
     """A dataset folder that is absent, or another one than before, proves no file gone."""
-    identity = root_identity(root)
+    identity = Dataset(root).identity()
     root.rename(root.with_name("aside"))
     if loss == "another":
         root.mkdir()
 
-    assert still_missing(root, identity, [b"anna/a.jpg", b"anna/gone.jpg"]) == []
+    assert still_missing(Dataset(root), identity, [b"anna/a.jpg", b"anna/gone.jpg"]) == []
 
 
 def test_what_cannot_be_looked_at_is_not_gone(tmp_path: Path) -> None:

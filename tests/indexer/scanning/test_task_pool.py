@@ -1,14 +1,18 @@
-"""The hands of a job: side by side, and nobody is called off in the middle."""
+"""The tasks of a job: side by side, and none is cancelled in the middle."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 
 import pytest
 
 from core.errors import Unavailable
-from core.model.records import Change, RemoveFile
 from indexer.scanning.task_pool import TaskPool
-from indexer.scanning.write_batch import BATCH_FILES, WriteBatch
+
+
+async def _results(pool: TaskPool, items: AsyncIterator[int], work: Callable[[int], Awaitable[None]]) -> list[None]:
+    async with aclosing(pool.map(items, work)) as results:
+        return [result async for result in results]
 
 
 async def _numbers(count: int) -> AsyncIterator[int]:
@@ -17,14 +21,14 @@ async def _numbers(count: int) -> AsyncIterator[int]:
 
 
 async def test_every_item_is_done_once() -> None:
-    """However many hands there are, each item is done by one of them."""
+    """However many are at work, each item is done by one of them."""
     done: list[int] = []
 
     async def task(number: int) -> None:
         await asyncio.sleep(0)
         done.append(number)
 
-    await TaskPool(2).work(_numbers(100), task)
+    await _results(TaskPool(2), _numbers(100), task)
 
     assert sorted(done) == list(range(100))
 
@@ -45,13 +49,13 @@ async def test_a_failure_lets_the_others_finish() -> None:
         finished.append(number)
 
     with pytest.raises(Unavailable):
-        await TaskPool(2).work(_numbers(1000), task)
+        await _results(TaskPool(2), _numbers(1000), task)
 
     assert set(begun) == {*finished, 3}
     assert len(begun) < 20
 
 
-async def test_a_source_that_fails_lets_the_hands_finish() -> None:
+async def test_a_source_that_fails_lets_the_others_finish() -> None:
     """The same when the store fails while more work is asked for; the pool can work again later."""
     finished: list[int] = []
     begun = asyncio.Event()
@@ -68,8 +72,8 @@ async def test_a_source_that_fails_lets_the_hands_finish() -> None:
 
     pool = TaskPool(1)
     with pytest.raises(Unavailable):
-        await pool.work(source(), task)
-    await pool.work(_numbers(3), task)
+        await _results(pool, source(), task)
+    await _results(pool, _numbers(3), task)
 
     assert finished == [0, 0, 1, 2]
 
@@ -81,27 +85,40 @@ async def test_a_fault_of_ours_is_raised_as_it_is() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await TaskPool(2).work(_numbers(9), task)
+        await _results(TaskPool(2), _numbers(9), task)
 
 
-async def test_a_failed_batch_asks_the_store_no_more() -> None:
-    """After one failed transaction the others fail at once, with the same error."""
-    asked = []
+async def test_what_nobody_waits_for_is_finished() -> None:
+    """Where the results are taken no more, as when the store fails, nothing at work is cancelled."""
+    finished: list[int] = []
+    gate = asyncio.Event()
 
-    class Away:
-        async def write(self, changes: Sequence[Change]) -> None:
-            asked.append(len(changes))
-            raise Unavailable("It is away.")
+    async def task(number: int) -> int:
+        if number:
+            await gate.wait()
+        finished.append(number)
+        return number + 1
 
-    batch = WriteBatch(Away())
-    for number in range(BATCH_FILES - 1):
-        await batch.add(RemoveFile(b"%d" % number))
-    for number in range(BATCH_FILES + 5):
-        try:
-            await batch.add(RemoveFile(b"more %d" % number))
-        except Unavailable:
-            continue
-    with pytest.raises(Unavailable):
-        await batch.flush()
+    async with aclosing(TaskPool(1).map(_numbers(100), task)) as results:
+        assert await anext(results) == 1
+        asyncio.get_running_loop().call_soon(gate.set)
 
-    assert asked == [BATCH_FILES]
+    assert sorted(finished) == list(range(len(finished)))
+    assert 1 < len(finished) < 20
+
+
+async def test_a_stop_begins_no_other_item() -> None:
+    """What is at work when the pool is stopped still has its result."""
+    pool, done = TaskPool(1), list[int]()
+
+    async def task(number: int) -> int:
+        await asyncio.sleep(0)
+        return number
+
+    async with aclosing(pool.map(_numbers(1000), task)) as results:
+        async for number in results:
+            done.append(number)
+            pool.stop()
+
+    assert sorted(done) == list(range(len(done)))
+    assert 0 < len(done) < 20

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from watchdog.utils import BaseThread
 
-from indexer.watching.change_detector import RETRY_EVENTS_SECONDS, SWEEP_SECONDS, ChangeDetector
+from core.dataset import Dataset
+from indexer.watching.change_detector import POLL_SECONDS, RETRY_EVENTS_SECONDS, ChangeDetector
 
 PATIENCE_SECONDS = 30.0
 HERE = Path(__file__).parents[2]
@@ -29,7 +30,7 @@ class Bench:
         self.now = 0.0
         self._loop = asyncio.get_running_loop()
         self._woken = asyncio.Event()
-        self.detector = ChangeDetector(root, self._wake, lambda: self.now)
+        self.detector = ChangeDetector(Dataset(root), self._wake, lambda: self.now)
 
     def _wake(self) -> None:
         self._loop.call_soon_threadsafe(self._woken.set)
@@ -41,12 +42,12 @@ class Bench:
     async def reason(self) -> str | None:
         """Look once; return why everything is dirty."""
         await self.detector.look()
-        return self.detector.take()[1]
+        return self.detector.take().everything
 
     async def until_dirty(self, username: str) -> None:
         """Wait for an event."""
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while username not in self.detector.take()[0]:
+            while username not in self.detector.take().usernames:
                 await self._woken.wait()
                 self._woken.clear()
 
@@ -107,7 +108,7 @@ async def test_an_absent_dataset_is_a_fault_that_heals(bench: Bench, caplog: pyt
     aside = bench.root.rename(bench.root.with_name("aside"))
     await bench.reason()
     absent = (bench.detector.identity, bench.detector.fault)
-    bench.now = SWEEP_SECONDS
+    bench.now = POLL_SECONDS
     await bench.reason()
     warnings = list(caplog.messages)
 
@@ -159,9 +160,9 @@ async def _look_with_few_watches(root: Path) -> dict[str, object]:
     bench = Bench(root)
     began, few = await bench.reason(), bench.detector.limits
     bench.put("anna/swept.jpg")
-    bench.now = SWEEP_SECONDS
+    bench.now = POLL_SECONDS
     await bench.detector.look()
-    swept = bench.detector.take()[0]
+    swept = bench.detector.take().usernames
     LIMIT.write_text("100")
     bench.now += RETRY_EVENTS_SECONDS
     await bench.detector.look()
@@ -176,8 +177,8 @@ def look_with_few_watches(root: str) -> None:
     print(json.dumps(asyncio.run(_look_with_few_watches(Path(root)))))  # noqa: T201
 
 
-def test_with_too_few_watches_sweeps_do_until_there_are_enough(tmp_path: Path) -> None:
-    """Without events new photos are found by sweeps, the remedy is named, and events come once the limit suffices."""
+def test_with_too_few_watches_folders_are_polled_until_there_are_enough(tmp_path: Path) -> None:
+    """Without events new photos are found by polling, the remedy is named, and events come once the limit suffices."""
     if subprocess.run([*LIMITED, "true"], check=False, capture_output=True).returncode:
         pytest.skip("no limit can be set here")
     for name in ("anna", "bob", *(f"user{number}" for number in range(10))):
@@ -191,5 +192,7 @@ def test_with_too_few_watches_sweeps_do_until_there_are_enough(tmp_path: Path) -
     ended = subprocess.run(command, cwd=HERE, check=True, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
 
     seen = json.loads(ended.stdout)
-    assert "sysctl fs.inotify.max_user_watches" in seen.pop("few")
+    few = seen.pop("few")
+    assert "changes are found by polling" in few
+    assert "user.max_inotify_watches=" in few
     assert seen == {"began": "start", "swept": ["anna"], "enough": None}

@@ -1,4 +1,4 @@
-"""The quick list_dataset: folders whose own time changed since the last look, on real files."""
+"""Polling: folders whose own time changed since the last look, on real files."""
 
 import os
 import shutil
@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from core.dataset import Dataset
 from core.errors import PathError
-from indexer.scanning.listing import OUTSIDE
 from indexer.watching.folder_poller import FolderPoller
 
-EVERYTHING = {OUTSIDE, "anna", "bob", "carl"}
+ROOT = "the dataset folder"
+EVERYTHING = {ROOT, "anna", "bob", "carl"}
 LONG_AGO, SOON = 10**18, time.time_ns() + 3600 * 10**9
 
 
@@ -20,6 +21,16 @@ def _date(root: Path, moment: int) -> None:
     """Set the times of all folders."""
     for folder, _, _ in os.walk(os.fsencode(root)):
         os.utime(folder, ns=(moment, moment))
+
+
+def new_poller(root: Path) -> FolderPoller:
+    return FolderPoller(Dataset(root))
+
+
+def changed(folders: FolderPoller) -> set[str]:
+    """Return the accounts whose folders changed, and ROOT."""
+    changes = folders.changed()
+    return changes.usernames | ({ROOT} if changes.is_root_changed else set())
 
 
 @pytest.fixture
@@ -36,9 +47,9 @@ def root(tmp_path: Path) -> Path:
 
 def test_the_first_look_names_every_account_and_the_second_none(root: Path) -> None:
     """What did not change since the last look is not named again; the folders are counted, with the dataset's own."""
-    folders = FolderPoller(root)
+    folders = new_poller(root)
 
-    looks = [folders.changed() for _ in range(3)]
+    looks = [changed(folders) for _ in range(3)]
 
     assert looks == [EVERYTHING, set(), set()]
     assert len(folders) == 7
@@ -53,11 +64,11 @@ CHANGES: dict[str, tuple[Callable[[Path], object], set[str]]] = {
     "deep": (lambda root: (root / "bob/deep/down/b.jpg").unlink(), {"bob"}),
     "odd name": (lambda root: (root / os.fsdecode(b"carl/\xff\n/a.jpg")).touch(), {"carl"}),
     "new folder": (lambda root: (root / "anna/more").mkdir(), {"anna"}),
-    "new account": (lambda root: (root / "Dora/x").mkdir(parents=True), {OUTSIDE, "dora"}),
-    "account removed": (lambda root: shutil.rmtree(root / "bob"), {OUTSIDE, "bob"}),
-    "account renamed": (lambda root: (root / "bob").rename(root / "dora"), {OUTSIDE, "bob", "dora"}),
+    "new account": (lambda root: (root / "Dora/x").mkdir(parents=True), {ROOT, "dora"}),
+    "account removed": (lambda root: shutil.rmtree(root / "bob"), {ROOT, "bob"}),
+    "account renamed": (lambda root: (root / "bob").rename(root / "dora"), {ROOT, "bob", "dora"}),
     "dated back": (lambda root: os.utime(root / "anna", ns=(1, 1)), {"anna"}),
-    "beside the accounts": (lambda root: (root / "loose.jpg").touch(), {OUTSIDE}),
+    "beside the accounts": (lambda root: (root / "loose.jpg").touch(), {ROOT}),
     "written in place": (lambda root: (root / "anna/a.jpg").write_bytes(b"other"), set()),
 }
 
@@ -66,43 +77,43 @@ CHANGES: dict[str, tuple[Callable[[Path], object], set[str]]] = {
 def test_a_change_names_its_accounts(root: Path, change: str) -> None:
     """Every entry that comes, goes or is renamed names its account and no other, writing in place none."""
     act, accounts = CHANGES[change]
-    folders = FolderPoller(root)
-    folders.changed()
+    folders = new_poller(root)
+    changed(folders)
     act(root)
 
-    changed = folders.changed()
+    named = changed(folders)
     _date(root, LONG_AGO + 1)
-    folders.changed()
+    changed(folders)
 
-    assert changed == accounts
-    assert folders.changed() == set()
+    assert named == accounts
+    assert changed(folders) == set()
 
 
 def test_what_changed_just_now_is_named_once_more(root: Path) -> None:
     """A folder may change again within a tick of the disk's clock, so a fresh one is named until it is older."""
     _date(root / "anna", SOON)
-    folders = FolderPoller(root)
-    folders.changed()
+    folders = new_poller(root)
+    changed(folders)
 
-    fresh = [folders.changed(), folders.changed()]
+    fresh = [changed(folders), changed(folders)]
     _date(root / "anna", LONG_AGO)
-    older = [folders.changed(), folders.changed()]
+    older = [changed(folders), changed(folders)]
 
     assert fresh == [{"anna"}, {"anna"}]
     assert older == [{"anna"}, set()]
 
 
 def test_what_the_rule_leaves_out_is_not_looked_into(root: Path) -> None:
-    """FolderPoller whose names don't fit, those of systems, and links are neither named nor entered."""
+    """Folders whose names don't fit, those of systems, and links are neither named nor entered."""
     for folder in ("two words", ".hidden", "@eaDir", "anna/.cache/deep", "anna/@eaDir"):
         (root / folder).mkdir(parents=True)
     (root / "link").symlink_to(root / "bob")
     (root / "anna/link").symlink_to(root / "bob")
-    folders = FolderPoller(root)
+    folders = new_poller(root)
 
-    changed = folders.changed()
+    named = changed(folders)
 
-    assert changed == EVERYTHING
+    assert named == EVERYTHING
     assert len(folders) == 7
 
 
@@ -110,23 +121,23 @@ def test_folders_of_one_name_are_one_account(root: Path) -> None:
     """A change in either of two folders that differ in case only names the one account."""
     (root / "ANNA").mkdir()
     _date(root, LONG_AGO)
-    folders = FolderPoller(root)
-    folders.changed()
+    folders = new_poller(root)
+    changed(folders)
 
     (root / "ANNA/a.jpg").touch()
 
-    assert folders.changed() == {"anna"}
+    assert changed(folders) == {"anna"}
 
 
 def test_an_absent_dataset_is_an_error(root: Path) -> None:
     """A dataset folder that is not there ends the look with exit code 66; when it is back every account is named."""
-    folders = FolderPoller(root)
-    folders.changed()
+    folders = new_poller(root)
+    changed(folders)
     aside = root.rename(root.with_name("aside"))
 
     with pytest.raises(PathError, match="images") as fault:
-        folders.changed()
+        changed(folders)
     aside.rename(root)
 
     assert fault.value.exit_code == 66
-    assert folders.changed() == EVERYTHING
+    assert changed(folders) == EVERYTHING

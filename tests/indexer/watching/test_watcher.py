@@ -14,10 +14,12 @@ from typing import IO
 import pytest
 from watchdog.utils import BaseThread
 
-from indexer.scanning.listing import OUTSIDE
-from indexer.watching.watcher import MOST_DIRTY, ChangeSet, Watcher, watch_limit
+from indexer.watching.change_set import MOST_ACCOUNTS, Changes, ChangeSet
+from indexer.watching.watch_limits import watch_limit
+from indexer.watching.watcher import Watcher
 
 PATIENCE_SECONDS = 30.0
+ROOT = "the dataset folder"
 HERE = Path(__file__).parents[2]
 QUEUE = Path("/proc/sys/fs/inotify/max_queued_events")
 FEW_WATCHES = 'echo 6 > /proc/sys/user/max_inotify_watches && exec "$@"'
@@ -37,9 +39,9 @@ class Ears:
         while not is_enough():
             assert self._woken.wait(PATIENCE_SECONDS), f"heard of no more than {self.usernames} and {self.reasons}"
             self._woken.clear()
-            usernames, reason = self.changes.take()
-            self.usernames |= usernames
-            self.reasons += [reason] if reason else []
+            changes = self.changes.take()
+            self.usernames |= changes.usernames | ({ROOT} if changes.is_root_changed else set())
+            self.reasons += [changes.everything] if changes.everything else []
 
     def until_dirty(self, *usernames: str) -> set[str]:
         """Wait until accounts are dirty; return all that became so."""
@@ -95,13 +97,13 @@ HAPPENINGS: dict[str, tuple[Callable[[Path], object], set[str]]] = {
     "moved": (lambda root: (root / "anna/a.jpg").rename(root / "bob/features/a.jpg"), {"anna", "bob"}),
     "moved in": (lambda root: (root.parent / "outside/c.jpg").rename(root / "anna/c.jpg"), {"anna"}),
     "moved out": (lambda root: (root / "anna/a.jpg").rename(root.parent / "outside/a.jpg"), {"anna"}),
-    "new account": (_bring_folder, {OUTSIDE, "carl"}),
-    "account moved in": (lambda root: (root.parent / "outside").rename(root / "CARL"), {OUTSIDE, "carl"}),
-    "account moved out": (lambda root: (root / "bob").rename(root.parent / "bob"), {OUTSIDE, "bob"}),
-    "account renamed": (lambda root: (root / "bob").rename(root / "dora"), {OUTSIDE, "bob", "dora"}),
-    "account removed": (lambda root: shutil.rmtree(root / "bob"), {OUTSIDE, "bob"}),
+    "new account": (_bring_folder, {ROOT, "carl"}),
+    "account moved in": (lambda root: (root.parent / "outside").rename(root / "CARL"), {ROOT, "carl"}),
+    "account moved out": (lambda root: (root / "bob").rename(root.parent / "bob"), {ROOT, "bob"}),
+    "account renamed": (lambda root: (root / "bob").rename(root / "dora"), {ROOT, "bob", "dora"}),
+    "account removed": (lambda root: shutil.rmtree(root / "bob"), {ROOT, "bob"}),
     "read": (_read, set()),
-    "beside the accounts": (_bring_strays, {OUTSIDE}),
+    "beside the accounts": (_bring_strays, {ROOT}),
 }
 
 
@@ -148,7 +150,7 @@ def test_no_name_is_too_odd(root: Path, ears: Ears) -> None:
 
     (root / "zoe/z.jpg").unlink()
 
-    assert ears.until_dirty("anna", "zoe") == {OUTSIDE, "anna", "zoe"}
+    assert ears.until_dirty("anna", "zoe") == {ROOT, "anna", "zoe"}
     assert ears.reasons == []
 
 
@@ -190,13 +192,13 @@ def test_an_event_that_cannot_be_told_makes_everything_dirty(root: Path) -> None
     watcher.start(root)
     (root / "anna/new.jpg").touch()
     assert woken.wait(PATIENCE_SECONDS)
-    usernames, reason = changes.take()
+    taken = changes.take()
     is_alive = watcher.is_alive
     watcher.stop()
 
-    assert usernames == {"anna"}
-    assert reason
-    assert "not now" in reason
+    assert taken.usernames == {"anna"}
+    assert taken.everything
+    assert "not now" in taken.everything
     assert is_alive
 
 
@@ -244,7 +246,7 @@ def watch_and_tell(root: str) -> None:
     print("limited" if watcher.is_limited else "watching", watch_limit(), flush=True)  # noqa: T201
     while woken.wait():
         woken.clear()
-        if reason := changes.take()[1]:
+        if reason := changes.take().everything:
             print(reason, flush=True)  # noqa: T201
 
 
@@ -309,17 +311,17 @@ def test_dirt_wakes_once_until_it_is_taken() -> None:
     changes.mark("carl")
 
     assert (after_marks, len(wakes)) == (1, 3)
-    assert taken == [({"anna", "bob"}, "why"), (set(), None)]
-    assert changes.take() == ({"carl"}, None)
+    assert taken == [Changes({"anna", "bob"}, everything="why"), Changes()]
+    assert changes.take() == Changes({"carl"})
 
 
-def test_dirt_is_bounded() -> None:
-    """With more accounts than are remembered one by one everything is dirty, and what comes later is not lost."""
+def test_the_changes_are_bounded() -> None:
+    """With more accounts than are remembered one by one everything counts as changed; later ones are not lost."""
     changes = ChangeSet(lambda: None)
-    for number in range(MOST_DIRTY + 2):
+    for number in range(MOST_ACCOUNTS + 2):
         changes.mark(f"user{number}")
 
-    usernames, reason = changes.take()
+    taken = changes.take()
 
-    assert usernames == {f"user{MOST_DIRTY + 1}"}
-    assert reason == "over 10,000 accounts changed at once"
+    assert taken.usernames == {f"user{MOST_ACCOUNTS + 1}"}
+    assert taken.everything == "over 10,000 accounts changed at once"

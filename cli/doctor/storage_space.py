@@ -1,12 +1,55 @@
-"""Disk space: what the photos still to be indexed will need, where the database, the cache and temporary files lie."""
+"""The cache folder and disk space: snapshots can be kept, and what is still to be indexed fits."""
 
 import os
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 
-from cli.doctor.cache import existing
 from cli.doctor.finding import Finding, fix, ok, size_text
+
+OTHER_FOLDER = "set XDG_CACHE_HOME to a folder that can be written"
+
+
+def check_cache(folder: Path) -> list[Finding]:
+    if fault := _cache_fault(folder):
+        return [fix("cache", fault)]
+    remark = "can be written" if folder.exists() else "will be made"
+    return [ok("cache", f"{folder} {remark}")]
+
+
+def existing(path: Path) -> Path:
+    """Return the path itself, or the nearest folder above that is there."""
+    while not os.path.lexists(path) and path != path.parent:
+        path = path.parent
+    return path
+
+
+def _cache_fault(folder: Path) -> str | None:
+    place = existing(folder)
+    if not place.is_dir():
+        return f"{place} is no folder, so searches start slowly: move it away, or {OTHER_FOLDER}."
+    if place != folder:
+        is_open = os.access(place, os.W_OK | os.X_OK, effective_ids=True)
+        return None if is_open else f"{folder} cannot be made in {place}: give rights to that, or {OTHER_FOLDER}."
+    if error := _refusal(folder):
+        return f"{folder} cannot be written ({error}): give rights to it, or {OTHER_FOLDER}."
+    if folder.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return f"{folder} can be written by others, who could change what is found: run `chmod go-w {folder}`."
+    return None
+
+
+def _refusal(folder: Path) -> str | None:
+    """Say why nothing can be written; the file that is tried has no name, or goes at once."""
+    try:
+        with TemporaryFile(dir=folder) as file:
+            file.write(b"probe")
+            file.flush()
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
+
 
 SQLITE_BYTES, SERVER_BYTES = 10_100, 20_200
 """A photo takes in a SQLite file, and in MariaDB's files (28,000 images, `benchmarks.needing`)."""
@@ -47,9 +90,9 @@ def wants(photos: int, new: int, *, database: Path | None, cache: Path, temporar
 def check_disk(wanted: Iterable[Want], *, of_server: int = 0) -> list[Finding]:
     """Compare what is wanted with what is free; the disk of a database server is not seen from here."""
     disks = _disks(wanted)
-    faults = [fix("disk", fault) for disk in disks if (fault := _fault(disk))]
+    faults = [fix("disk", fault) for disk in disks if (fault := _disk_fault(disk))]
     figures = [
-        *map(_figures, disks),
+        *map(_disk_figures, disks),
         *([f"the database server needs {size_text(of_server)} more"] if of_server else []),
     ]
     return faults or [ok("disk", "; ".join(figures))]
@@ -75,16 +118,16 @@ def _disk(wanted: list[Want]) -> Disk:
     )
 
 
-def _figures(disk: Disk) -> str:
+def _disk_figures(disk: Disk) -> str:
     wanted = size_text(disk.wanted)
     return f"at {disk.place} ({disk.wanted_for}) {wanted} may be needed, and {size_text(disk.free)} are free"
 
 
-def _fault(disk: Disk) -> str | None:
+def _disk_fault(disk: Disk) -> str | None:
     if disk.free < disk.wanted:
         return (
-            f"{_figures(disk)}: free some space there, or choose another disk by IGSEARCH_DATABASE_URL, XDG_CACHE_HOME"
-            " or TMPDIR."
+            f"{_disk_figures(disk)}: free some space there, or choose another disk by IGSEARCH_DATABASE_URL,"
+            " XDG_CACHE_HOME or TMPDIR."
         )
     if not disk.has_inodes:
         return f"no more files can be made at {disk.place} (its inodes are used up): remove some files there."

@@ -1,12 +1,36 @@
-"""Memory: what the index and the workers will take, against what machine, container and process may have."""
+"""The machine: its clock against others, and its memory against what the index and the workers take."""
 
 import resource
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 
 from cli.doctor.finding import Finding, fix, ok, size_text, skipped
+
+FIRST_YEAR = 2025
+"""igsearch is not older; machines whose clock has no battery start in 1970."""
+APART = timedelta(minutes=1)
+REMEDY = "set the clock, e.g. by `timedatectl set-ntp true`"
+
+
+def check_clock(now: datetime, ahead: Mapping[str, timedelta | None], moments: Mapping[str, datetime]) -> list[Finding]:
+    """Compare the time with how far other clocks are ahead of it, and with moments of the store, by their names."""
+    known = {name: by for name, by in ahead.items() if by is not None}
+    faults = [f"{_apart(by)} by the clock of {name}" for name, by in known.items() if abs(by) > APART]
+    faults += [f"{name} is of {moment:%Y-%m-%d %H:%M}" for name, moment in moments.items() if moment > now + APART]
+    said = f"it is {now.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC here"
+    if faults:
+        return [fix("clock", f"{said}, but {' and '.join(faults)}: {REMEDY}.")]
+    if now.year < FIRST_YEAR:
+        return [fix("clock", f"{said}, before igsearch was made: {REMEDY}.")]
+    return [ok("clock", f"{said}, and by the clock of {' and of '.join(known)}" if known else said)]
+
+
+def _apart(by: timedelta) -> str:
+    return f"{abs(by).total_seconds():,.0f} s {'later' if by > timedelta() else 'earlier'}"
+
 
 START_BYTES, PHOTO_BYTES = 115_000_000, 21_000
 """Of a searching process at its start, and for a photo at most, while the index is built; afterwards it keeps 10,000
