@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from core.errors import IgSearchError, IndexerBusy, NotReady, NoWorkers, PathError, StoreError, Unavailable
 from core.model.statuses import DaemonStatus
+from core.service.backoff import Backoff
 from core.service.heartbeat import Heartbeat
 from core.service.memory import give_back
 from indexer.ports import IndexerMeter, IndexerStore, PhotoReader
@@ -30,7 +31,7 @@ GATHER_SECONDS = 0.1
 """For which more events are awaited when one woke us: unpacking an archive brings thousands a second."""
 IDLE_SECONDS = 30.0
 """After which the memory of what opens files is given back; it takes 0.1 s to have it again."""
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.25, 3.0
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 3.0
 """Between attempts to reach the database, so that work goes on within 10 s of its return."""
 LONGEST_REFUSAL_SECONDS = 20.0
 """The same for a database that answers and refuses, as with a full disk: up to 200 files are read in vain each time."""
@@ -236,18 +237,17 @@ class Trouble:
 
     def __init__(self, pool: TaskPool) -> None:
         self._pool = pool
-        self._times = 0
+        self._backoff = Backoff(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
         self.sentence: str | None = None
 
     async def wait(self, error: IgSearchError) -> None:
         """Wait before the next try, or until all is stopped."""
         if str(error) != self.sentence:
             logger.warning("%s Trying again; no file is forgotten", error)
-            self.sentence, self._times = str(error), 0
-        self._times += 1
-        is_coming = isinstance(error, (Unavailable, NotReady))
-        longest = LONGEST_PAUSE_SECONDS if is_coming else LONGEST_REFUSAL_SECONDS
-        await self._pool.rest(min(FIRST_PAUSE_SECONDS * 2 ** min(self._times, 10), longest))
+            is_coming = isinstance(error, (Unavailable, NotReady))
+            longest = LONGEST_PAUSE_SECONDS if is_coming else LONGEST_REFUSAL_SECONDS
+            self.sentence, self._backoff = str(error), Backoff(FIRST_PAUSE_SECONDS, longest)
+        await self._pool.rest(self._backoff.next())
 
     def end(self) -> None:
         """Something went well again."""

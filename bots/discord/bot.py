@@ -69,6 +69,7 @@ from bots.discord.sending import (
 from bots.typing_indicator import TypingIndicator
 from core.errors import SettingsError
 from core.model.outcomes import Fault
+from core.service.backoff import Backoff
 from core.service.supervision import rest, unless_stopped, until_first
 
 QUICK_SECONDS = 0.5
@@ -110,18 +111,18 @@ class DiscordBot:
 
     async def _stay_connected(self, stopped: asyncio.Event) -> None:
         """Be logged in until stopped; again where the library gives up, as it does at the first failure of a start."""
-        pause = FIRST_PAUSE_SECONDS
+        backoff = Backoff(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
         while not stopped.is_set():
             began = time.monotonic()
             error = await self._connected(stopped)
             if stopped.is_set():
                 return
             if time.monotonic() - began > LONGEST_PAUSE_SECONDS:
-                pause = FIRST_PAUSE_SECONDS
+                backoff.reset()
             self.connection.down(f"Discord cannot be reached ({type(error).__name__})")
+            pause = backoff.next()
             logger.warning("Discord cannot be reached (%r); logging in again in %.0f s", error, pause)
             await rest(stopped, pause)
-            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
     async def _connected(self, stopped: asyncio.Event) -> Exception | None:
         """Be logged in once, and return what broke the way; when stopped, finish what is in hand."""

@@ -27,6 +27,8 @@ from discord import Interaction as AnyInteraction
 from discord.abc import Messageable
 from discord.ui import View
 
+from core.service.backoff import Backoff
+
 Interaction = AnyInteraction[Any]
 
 WAY_BROKEN = (
@@ -39,7 +41,8 @@ WAY_BROKEN = (
     TimeoutError,
 )
 MAY_PASS = (aiohttp.ClientError, DiscordServerError, OSError, TimeoutError)
-PAUSES_SECONDS = (0.25, 0.5, 1.0)
+ATTEMPTS = 4
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.25, 1.0
 """Between attempts; the first sign has 3 s."""
 ACKNOWLEDGED_ALREADY = 40060
 NOBODY = AllowedMentions.none()
@@ -161,9 +164,10 @@ async def _first_sign(call: Callable[[], Awaitable[object]]) -> None:
 
 
 async def _again(call: Callable[[], Awaitable[T]]) -> T:
-    for pause in PAUSES_SECONDS:
+    backoff = Backoff(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
+    for _ in range(ATTEMPTS - 1):
         try:
             return await call()
         except MAY_PASS:
-            await asyncio.sleep(pause)
+            await asyncio.sleep(backoff.next())
     return await call()

@@ -28,6 +28,7 @@ from telegram.request import HTTPXRequest
 from answers.downloads import DownloadFailed
 from bots.connection import ConnectionState
 from core.errors import SettingsError
+from core.service.backoff import Backoff
 from core.service.supervision import rest, unless_stopped
 
 POLL_SECONDS = 30
@@ -121,7 +122,7 @@ class ChatThrottle(BaseRateLimiter[None]):
 
 async def _again(call: Callable[[], Awaitable[Answer]]) -> Answer:
     """Make a call until it succeeds or that is hopeless; raises TelegramError."""
-    pause = FIRST_PAUSE_SECONDS
+    backoff = Backoff(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
     for _ in range(ATTEMPTS - 1):
         try:
             return await call()
@@ -133,8 +134,7 @@ async def _again(call: Callable[[], Awaitable[Answer]]) -> Answer:
         except HOPELESS:
             raise
         except TelegramError:  # the way, the server, or a proxy that answers in its place
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+            await asyncio.sleep(backoff.next())
     return await call()
 
 
@@ -142,7 +142,7 @@ async def patiently(
     call: Callable[[], Awaitable[T]], connection: ConnectionState, stopped: asyncio.Event, *, what: str
 ) -> T | None:
     """Make a call until it succeeds, or None when stopped; raises SettingsError where the token is refused."""
-    pause, said = FIRST_PAUSE_SECONDS, ""
+    backoff, said = Backoff(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS), ""
     while not stopped.is_set():
         try:
             return await unless_stopped(call(), stopped)
@@ -152,8 +152,7 @@ async def patiently(
             if said != (said := f"{type(error).__name__}: {error}"):
                 logger.warning("%s: Telegram cannot be reached (%s); trying again until it can", what, said)
                 connection.down(f"Telegram cannot be reached ({type(error).__name__})")
-            await rest(stopped, pause_after(error, pause))
-            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+            await rest(stopped, pause_after(error, backoff))
     return None
 
 
@@ -278,7 +277,7 @@ class Trouble:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._pause = FIRST_PAUSE_SECONDS
+        self._backoff = Backoff(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
         self._said: str | None = None
         self._conflict_said = float("-inf")
         self._refusals = 0
@@ -291,9 +290,7 @@ class Trouble:
         elif (said := f"{type(error).__name__}: {error}") != self._said:
             self._said = said
             logger.warning("Telegram gives no updates (%s): asking again until it does", said)
-        seconds = pause_after(error, self._pause)
-        self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
-        return seconds
+        return pause_after(error, self._backoff)
 
     @property
     def is_hopeless(self) -> bool:
@@ -304,7 +301,8 @@ class Trouble:
         self._refusals = 0
         if self._said:
             logger.info("Telegram gives updates again")
-        self._said, self._pause = None, FIRST_PAUSE_SECONDS
+        self._said = None
+        self._backoff.reset()
 
     def _say_conflict(self, error: Conflict) -> None:
         if self._clock() - self._conflict_said > CONFLICT_SECONDS:
@@ -312,8 +310,8 @@ class Trouble:
             logger.error("another program asks for this bot's updates: stop it, or give each a token (%s)", error)
 
 
-def pause_after(error: Exception, pause: float) -> float:
-    return _seconds(error) if isinstance(error, RetryAfter) else pause
+def pause_after(error: Exception, backoff: Backoff) -> float:
+    return _seconds(error) if isinstance(error, RetryAfter) else backoff.next()
 
 
 def refused_token() -> SettingsError:

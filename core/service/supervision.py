@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import TypeVar
 
 from core.errors import IgSearchError
+from core.service.backoff import Backoff
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
 HEALTHY_SECONDS = 300.0
@@ -32,17 +33,18 @@ async def supervise(parts: Mapping[str, Part], stopped: asyncio.Event) -> None:
 
 
 async def _keep(name: str, part: Part, stopped: asyncio.Event, *, is_alone: bool) -> None:
-    failures = 0
+    backoff, is_first = Backoff(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS), True
     while not stopped.is_set():
         began = time.monotonic()
         error = await _run(name, part, stopped)
         if stopped.is_set():
             return
-        is_first = failures == 0
-        failures = 1 if time.monotonic() - began > HEALTHY_SECONDS else failures + 1
-        if is_alone and is_first and isinstance(error, IgSearchError) and time.monotonic() - began < HEALTHY_SECONDS:
+        was_healthy = time.monotonic() - began > HEALTHY_SECONDS
+        if is_alone and is_first and isinstance(error, IgSearchError) and not was_healthy:
             raise error
-        pause = min(FIRST_PAUSE_SECONDS * 2 ** min(failures - 1, 10), LONGEST_PAUSE_SECONDS)
+        if was_healthy:
+            backoff.reset()
+        is_first, pause = False, backoff.next()
         logger.error("%s ended: %s Starting it again in %.0f s", name, _sentence(error), pause)
         await rest(stopped, pause)
 
