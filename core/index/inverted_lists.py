@@ -8,7 +8,7 @@ which is a full scan. `benchmarks/shortlisting.py` prints the measurements named
 
 from collections.abc import Mapping
 from threading import Lock
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import faiss
 import numpy as np
@@ -35,16 +35,6 @@ NEAREST_LISTS = 4
 OUTGROWN = 2
 """More lists wanted than trained, by this factor: the codes have become four times as many."""
 SAMPLE_A_LIST, ROUNDS = 32, 2
-
-
-class Shortlists(Protocol):
-    """What proposes images by their features; an engine on other machines can take its place."""
-
-    def add(self, ids: Ids, counts: Ids, codes: Codes) -> None: ...
-
-    def discard(self, ids: Ids) -> None: ...
-
-    def shortlist(self, codes: Codes, *, size: int) -> list[int]: ...
 
 
 class InvertedLists:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.index.inverted_lists import FLAT_UP_TO, InvertedLists, Shortlists
+from core.index.inverted_lists import FLAT_UP_TO, InvertedLists
 
 EACH = 30
 
@@ -20,7 +20,7 @@ def blurred(codes, bits, seed=1):
     return codes ^ np.packbits(flips, axis=1)
 
 
-def add(index: Shortlists, *images):
+def add(index: InvertedLists, *images):
     index.add(
         np.array(images, np.int64),
         np.full(len(images), EACH, np.int64),
