@@ -125,7 +125,11 @@ async def test_an_empty_database_says_how_to_begin(database_url: str) -> None:
     await store.close()
 
 
-@pytest.mark.parametrize("statements", [1, 2, 5, 10, -17, -16, -14, -12, -9, -8, -7, -6, -5, -4, -3, -2, -1])
+KILLED_AFTER = [1, 2, 5, 10, -32, -31, -29, -27, -24, -21, -19, -17, -15, -13, -11, -9, -7, -5, -3, -2, -1]
+"""Statements of the whole script; those at its end are migration 0005."""
+
+
+@pytest.mark.parametrize("statements", KILLED_AFTER)
 async def test_a_killed_creation_is_made_good(mariadb: MariaDB, statements: int) -> None:
     """What a process left that was killed amid the creation of the tables, or between two migrations, is made good."""
     url = mariadb.create_database("half")
@@ -169,6 +173,26 @@ async def test_the_names_of_0005_keep_every_row(database_url: str) -> None:
         before[new] = before.pop(old)
     before["daemon"] = [tuple("dataset suspicious" if one == "root suspicious" else one for one in before["daemon"][0])]
     assert after == before
+    await store.close()
+
+
+@pytest.mark.parametrize("statements", [1, 2, 4, 6, 9, 10, 11, 12, 14])
+async def test_a_killed_renaming_is_finished_by_the_next(mariadb: MariaDB, statements: int) -> None:
+    """What a process left that was killed amid migration 0005 is taken up where it ended, with every row."""
+    url = mariadb.create_database(f"renaming_{statements}")
+    database = Database(url)
+    await database.write(partial(AsyncConnection.run_sync, fn=partial(_fresh, to="0004")))
+    before = await database.write(partial(AsyncConnection.run_sync, fn=_filled))
+    script = mysql_script().partition("-- Running upgrade 0004 -> 0005")[2].split(";")
+    mariadb.execute(f"USE renaming_{statements}", *script[:statements])
+    store = Store(database, VERSIONS)
+
+    await store.schema.upgrade()
+
+    after = await database.read(partial(AsyncConnection.run_sync, fn=_everything))
+    assert after["photos"] == before["light_fingerprints"]
+    assert after["photo_features"] == before["deep_fingerprints"]
+    assert after["images"] == before["images"]
     await store.close()
 
 
