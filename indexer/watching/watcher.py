@@ -125,7 +125,7 @@ class _Handler(FileSystemEventHandler):
             for path in (event.src_path, event.dest_path):
                 if path:
                     self._mark(os.fsencode(path))
-        except (TypeError, ValueError) as error:  # of a path that is none, or of bytes that cannot be understood
+        except (RuntimeError, TypeError, ValueError) as error:  # a path that is none, an event loop that is closed
             self._changes.mark_everything(f"an event could not be understood ({error})")
 
     def _mark(self, path: bytes) -> None:
