@@ -137,7 +137,7 @@ def test_another_format_gives_none_and_the_reason(folder, caplog):
     (folder / "manifest.json").write_text(json.dumps(manifest | {"format": snapshot.FORMAT + 1}))
 
     assert snapshot.load(folder) is None
-    assert f"format {snapshot.FORMAT} is wanted" in caplog.text
+    assert f"not of format {snapshot.FORMAT}" in caplog.text
 
 
 def test_an_absent_snapshot_gives_none(folder):
