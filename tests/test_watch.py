@@ -126,7 +126,7 @@ def test_metrics_that_cannot_be_had_cost_nothing_else(shell: Shell) -> None:
         with shell.service("watch", variables={"IGSEARCH_METRICS_LISTEN": port}) as service:
             until_images(shell, service, 1)
 
-    assert service.log.count(f"IGSEARCH_METRICS_LISTEN: nobody can listen at 127.0.0.1:{port} (") == 1
+    assert service.log.count(f"IGSEARCH_METRICS_LISTEN: cannot listen at 127.0.0.1:{port} (") == 1
 
 
 def test_an_absent_dataset_ends_the_start(shell: Shell) -> None:

@@ -36,14 +36,14 @@ def judged(
 @pytest.mark.parametrize(
     ("daemon", "fault"),
     [
-        (None, "never heard of"),
-        (replace(DAEMON, state="stopped"), "was stopped at 2026-11-25 11:59:50 UTC: start it by `igsearch watch`"),
-        (replace(DAEMON, seen_at=NOW - timedelta(seconds=61)), "not heard of since"),
+        (None, "never reported"),
+        (replace(DAEMON, state="stopped"), "was stopped at 2026-11-25 11:59:50 UTC: start it with `igsearch watch`"),
+        (replace(DAEMON, seen_at=NOW - timedelta(seconds=61)), "not reported since"),
         (replace(DAEMON, state="dataset suspicious", remark="the dataset is empty"), "the dataset is empty"),
-        (replace(DAEMON, emitter="none"), "nothing tells it of new photos"),
+        (replace(DAEMON, emitter="none"), "it gets no notice of new photos"),
         (replace(DAEMON, has_workers=False), "no process to read pictures in"),
         (replace(DAEMON, lag_seconds=3_600.0), "60 minutes behind"),
-        (replace(DAEMON, next_scan=NOW - HOUR), "the full rescan of 2026-11-25 11:00:00 UTC did not begin"),
+        (replace(DAEMON, next_scan=NOW - HOUR), "the full rescan of 2026-11-25 11:00:00 UTC did not start"),
     ],
 )
 def test_each_thing_that_is_wrong_with_the_daemon_is_named(daemon: DaemonStatus | None, fault: str) -> None:
@@ -73,13 +73,13 @@ def test_what_only_takes_its_time_is_well(daemon: DaemonStatus) -> None:
 @pytest.mark.parametrize(
     ("bots", "fault"),
     [
-        ([], "never heard of: start it by `igsearch telegram`"),
+        ([], "never reported: start it with `igsearch telegram`"),
         ([replace(BOT, state="stopped")], "was stopped at"),
-        ([replace(BOT, seen_at=NOW - HOUR)], "not heard of since"),
+        ([replace(BOT, seen_at=NOW - HOUR)], "not reported since"),
         ([replace(BOT, state="connecting", remark="Telegram cannot be reached (NetworkError)")], "cannot be reached"),
         ([replace(BOT, state="connecting")], "it is logging in"),
         ([replace(BOT, has_workers=False)], "no process to read pictures in"),
-        ([replace(BOT, name="discord")], "never heard of"),
+        ([replace(BOT, name="discord")], "never reported"),
     ],
 )
 def test_each_thing_that_is_wrong_with_a_bot_is_named(bots: list[FrontEndStatus], fault: str) -> None:
@@ -111,7 +111,7 @@ def test_one_object_says_all() -> None:
 
     assert found["healthy"] is False
     assert found["database"] == {"healthy": True, "detail": None, "revision": 9, "images": 1_696}
-    assert found["indexer"]["detail"] == "nothing tells it of new photos: look into its log"
+    assert found["indexer"]["detail"] == "it gets no notice of new photos: read its log"
     assert (found["indexer"]["last_scan_seconds"], found["indexer"]["backlog"]) == (3600.0, 3)
     assert found["telegram"]["healthy"] is True
     assert found["telegram"]["seen_seconds"] == 10.0

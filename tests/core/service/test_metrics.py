@@ -194,7 +194,7 @@ def test_without_a_place_to_listen_the_service_goes_on(
     assert reached
     [record] = caplog.records
     assert record.levelname == "ERROR"
-    assert record.getMessage().startswith(f"IGSEARCH_METRICS_LISTEN: nobody can listen at {address} (")
+    assert record.getMessage().startswith(f"IGSEARCH_METRICS_LISTEN: cannot listen at {address} (")
 
 
 def test_hostile_clients_take_nothing_from_the_service(metrics: Metrics, capfd: pytest.CaptureFixture[str]) -> None:

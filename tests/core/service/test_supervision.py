@@ -62,10 +62,10 @@ async def test_a_service_that_ends_is_started_again_and_takes_none_along(caplog:
         "deserting": (2, 1),
     }
     assert sorted(caplog.messages) == [
-        f"{sentence} Starting it again in 1 s"
+        f"{sentence} Restarting it in 1 s"
         for sentence in (
             "broken ended: unexpected ZeroDivisionError: division by zero. This is a fault in igsearch: report it.",
-            "deserting ended: nobody told it to.",
+            "deserting ended: it was not told to stop.",
             "refused ended: The database refuses us: check its rights.",
         )
     ]
