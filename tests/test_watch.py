@@ -292,7 +292,7 @@ def test_the_database_may_still_be_in_the_making(shell: Shell, mariadb: MariaDB)
     with shell.service("watch", variables=variables) as service:
         service.until_said(f"There is no database {name}")
         mariadb.create_database(name)
-        service.until_said(f"'{name}' may not make them: run `igsearch init-db`")
+        service.until_said(f"'{name}' may not create them: run `igsearch init-db`")
         shell.igsearch("init-db", variables={"IGSEARCH_DATABASE_URL": mariadb.url(name)})
         until_images(shell, service, 1, {"IGSEARCH_DATABASE_URL": mariadb.url(name)})
 

@@ -89,7 +89,7 @@ async def test_a_file_that_is_no_database_is_named(tmp_path: Path, content: byte
     """It is left as it is."""
     (tmp_path / "s.db").write_bytes(content)
 
-    with pytest.raises(StoreError, match=r"s\.db is damaged or no SQLite database"):
+    with pytest.raises(StoreError, match=r"s\.db is damaged or not a SQLite database"):
         await facts_of(tmp_path / "s.db")
     assert (tmp_path / "s.db").read_bytes() == content
 

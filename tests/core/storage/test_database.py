@@ -155,7 +155,7 @@ async def test_a_file_that_is_no_database_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     path.write_bytes(b"holiday notes" * 1000)
 
-    with pytest.raises(StoreError, match="no SQLite database"):
+    with pytest.raises(StoreError, match="not a SQLite database"):
         await ask(Database(f"sqlite:///{path}"))
 
     assert path.read_bytes() == b"holiday notes" * 1000
