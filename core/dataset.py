@@ -47,7 +47,9 @@ class Dataset:
                 f"There is no dataset folder {self.root} ({error.strerror}): make it, or name yours with --dataset."
             ) from error
         if not os.path.isdir(self.root):
-            raise PathError(f"{self.root} is not a folder: name the folder that holds <username>/ folders with --dataset.")
+            raise PathError(
+                f"{self.root} is not a folder: name the folder that holds <username>/ folders with --dataset."
+            )
         return status.st_dev, status.st_ino
 
     def entries(self) -> list[os.DirEntry[bytes]]:

@@ -225,7 +225,7 @@ def test_an_unmounted_dataset_loses_nothing(shell: Shell) -> None:
             away = photo_count(ask)
         (shell.folder / "mount").write_text("\n")
         service.until_said("mounted\n")
-        service.until_said("the dataset is whole again")
+        service.until_said("the dataset is complete again")
         (disk / "anna/1.jpg").write_bytes(PICTURES[1])
         until_images(shell, service, 2)
 
@@ -243,10 +243,10 @@ def test_the_database_may_go_away(shell: Shell, mariadb: MariaDB, on_server: dic
         leave()
         try:
             shell.put("images/bob/1.jpg", PICTURES[1])
-            service.until_said("no file is forgotten")
+            service.until_said("no change is lost")
         finally:
             come_back()
-        service.until_said("all is well again")
+        service.until_said("the outage is over")
         until_images(shell, service, 2, on_server)
 
 
@@ -257,7 +257,7 @@ def test_a_stop_does_not_wait_for_a_frozen_database(shell: Shell, mariadb: Maria
         mariadb.freeze()
         try:
             shell.put("images/bob/1.jpg", PICTURES[1])
-            service.until_said("no file is forgotten")
+            service.until_said("no change is lost")
             code = service.end()
         finally:
             mariadb.thaw()

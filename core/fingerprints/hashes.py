@@ -45,7 +45,7 @@ VARIANTS = (
     ("rotated by about 90 degrees",),
     ("mirrored", "rotated by about 90 degrees"),
 )
-"""How the reference image was mirrored and turned, clockwise, if that row of the query's `dihedral` is the nearest."""
+"""The edit of the reference image, turns clockwise, if that row of the query's `dihedral` is the nearest."""
 
 
 def photo_hashes(photo: Photo, sha256: bytes) -> PhotoHashes:

@@ -51,7 +51,7 @@ class Likeness:
     pdq_distance: int
     """In bits, over all eight orientations of the query."""
     transformation: tuple[str, ...]
-    """How the reference image was mirrored and turned, in words."""
+    """The mirroring and turn of the reference image, in words."""
     is_identical: bool
     """True if both are the same file."""
 
@@ -65,7 +65,7 @@ class Graded:
     confidence: float
     """0 to 1."""
     how: tuple[str, ...]
-    """How it matched, in words."""
+    """The kind of match, in words."""
     placement: Placement | None = None
     """Set if the search by features found it."""
 

@@ -8,8 +8,8 @@ from core.model.fingerprints import PhotoHashes
 from core.model.records import Checkpoint
 
 Corners = tuple[tuple[float, float], ...]
-"""The four corners of one picture inside another, clockwise from its top left, as fractions of the other picture's width
-and height; values below 0 or above 1 lie beyond its edges."""
+"""The four corners of one picture inside another, clockwise from its top left, as fractions of the other picture's
+width and height; values below 0 or above 1 lie beyond its edges."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ class Match:
     confidence: float
     """Confidence of its best image, 0 to 1."""
     how: tuple[str, ...]
-    """How its best image matched, in words."""
+    """The kind of match of its best image, in words."""
     images: tuple[MatchedImage, ...]
     """Its matching images, best first."""
 

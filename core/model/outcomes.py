@@ -43,7 +43,7 @@ class NamedMatch:
     confidence: float
     """0 to 1."""
     how: tuple[str, ...]
-    """How its best image matched, in words."""
+    """The kind of match of its best image, in words."""
     photo_id: int
     """The photo of its best image."""
 

@@ -40,7 +40,7 @@ class DaemonStatus:
     waiting: int
     """Changed accounts that have not been scanned yet."""
     lag_seconds: float
-    """How long the first of them has been waiting since its files could have settled."""
+    """Waiting time of the first of them, beyond its settling time."""
     next_scan: datetime | None
     """Time of the next full rescan."""
     seen_at: datetime

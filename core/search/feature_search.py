@@ -17,7 +17,7 @@ from core.workers.tasks import CandidateCheck, Description, HashedQuery
 
 SURE = 0.9
 SMALL_PART = 0.3
-"""Share of the query: an image that fills less may be one picture of a grid. A post in a screenshot fills 35 % or more."""
+"""Share of the query: an image that fills less may be part of a grid. A post in a screenshot fills 35 % and more."""
 
 
 @dataclass(frozen=True, slots=True)

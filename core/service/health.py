@@ -10,7 +10,7 @@ from core.model.statuses import DaemonStatus, FrontEnd, FrontEndStatus, Stats
 SILENCE = timedelta(minutes=1)
 """Age from which a status means that its service is not running; services report every 15 s."""
 LATE = timedelta(minutes=10)
-"""How long a full rescan may be overdue: it starts only after the work in progress."""
+"""Time for which a full rescan may be overdue: it starts only after the work in progress."""
 LONGEST_LAG = timedelta(minutes=30)
 """A copy of 20,000 photos takes 2 minutes; an indexer that is further behind is stuck."""
 

@@ -1,7 +1,7 @@
 """Access a database through SQLAlchemy, with timeouts, retries, and errors that are sentences with a remedy.
 
-aiomysql has no read timeout (a query on a frozen server waits indefinitely), so every call has a time limit here; within
-it, calls are retried after a lost connection or a deadlock.
+aiomysql has no read timeout (a query on a frozen server waits indefinitely), so every call has a time limit here;
+within it, calls are retried after a lost connection or a deadlock.
 """
 
 import asyncio

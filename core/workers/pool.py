@@ -268,7 +268,7 @@ def _stop(pool: ProcessPool) -> None:
 def _confine(memory: int) -> None:
     """Prepare a new worker process: set limits, ignore the terminal's Ctrl-C, and end together with the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # Pebble's handler would wait for the decoder, and Pebble 3 s for that
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # Pebble's handler waits for the decoder, and Pebble 3 s for that
     _die_with_parent()
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
     with contextlib.suppress(ValueError):  # a lower limit set from outside stays

@@ -511,7 +511,7 @@ async def test_a_forgotten_account_is_left_alone(bench: Bench) -> None:
     assert report == ScanReport(added=1, ignored=1)
     assert kept_out == {b"bob/2.jpg": "bob"}
     assert " ".join(said) == (
-        "Folder 'Anna' is left alone: anna was forgotten. Remove the folder, or take that back by `igsearch forget"
+        "Folder 'Anna' is not indexed: anna was forgotten. Remove the folder, or undo this with `igsearch forget"
         " --undo anna`."
     )
     assert await bench.record() == {b"Anna/1.jpg": "anna", b"bob/2.jpg": "bob"}

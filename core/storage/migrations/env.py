@@ -1,4 +1,4 @@
-"""Run the migrations on the connection that core/storage/migrations/running.py passes to Alembic, or print their SQL."""
+"""Run the migrations on the connection passed by core/storage/migrations/running.py, or print their SQL."""
 
 from alembic import context
 
