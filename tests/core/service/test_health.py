@@ -1,4 +1,4 @@
-"""What counts as well, by what the services said last."""
+"""Health: the conditions of the parts, by the services' last statuses."""
 
 import json
 from collections.abc import Collection
@@ -47,7 +47,7 @@ def judged(
     ],
 )
 def test_each_thing_that_is_wrong_with_the_daemon_is_named(daemon: DaemonStatus | None, fault: str) -> None:
-    """One fault makes the daemon ill, and a sentence says which."""
+    """One fault makes the daemon unhealthy, and a sentence says which."""
     [database, indexer] = judged(daemon)
 
     assert database.is_well
@@ -66,7 +66,7 @@ def test_each_thing_that_is_wrong_with_the_daemon_is_named(daemon: DaemonStatus 
     ],
 )
 def test_what_only_takes_its_time_is_well(daemon: DaemonStatus) -> None:
-    """Sweeps in the place of events, a long scan, no plan, and a copy of many photos are no illness."""
+    """Polling instead of events, a long scan, no schedule, and a copy of many photos are no faults."""
     assert all(condition.is_well for condition in judged(daemon))
 
 
@@ -83,7 +83,7 @@ def test_what_only_takes_its_time_is_well(daemon: DaemonStatus) -> None:
     ],
 )
 def test_each_thing_that_is_wrong_with_a_bot_is_named(bots: list[FrontEndStatus], fault: str) -> None:
-    """One fault makes a bot ill, and a sentence says which; another bot is none of its business."""
+    """One fault makes a bot unhealthy, and a sentence says which; the other bot is not affected."""
     [_, telegram] = judged(DAEMON, *bots, parts=["telegram"])
 
     assert len(telegram.faults) == 1
@@ -91,7 +91,7 @@ def test_each_thing_that_is_wrong_with_a_bot_is_named(bots: list[FrontEndStatus]
 
 
 def test_only_what_is_asked_about_is_judged() -> None:
-    """The health of a bot does not hang on the daemon, nor the other way round."""
+    """The health of a bot does not depend on the daemon, nor the other way round."""
     assert [each.part for each in judged(None, BOT, parts=["telegram"]) if each.is_well] == ["database", "telegram"]
     assert [each.part for each in judged(DAEMON, parts=["indexer"]) if each.is_well] == ["database", "indexer"]
 
@@ -118,7 +118,7 @@ def test_one_object_says_all() -> None:
 
 
 def test_without_a_database_nobody_is_well() -> None:
-    """The fault of the database is told once, and every part is ill."""
+    """The fault of the database is reported once, and every part is unhealthy."""
     found = unknown(["indexer", "discord"], "The database is unavailable: start it.")
 
     assert [each.is_well for each in found] == [False, False, False]
