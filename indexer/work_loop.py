@@ -88,7 +88,7 @@ class WorkLoop:
 
     @property
     def doubt(self) -> str | None:
-        """Sentence about a suspicious number of missing files; None if there is no doubt."""
+        """The sentence about a suspicious number of missing files; None if there is no doubt."""
         return self._missing.doubt
 
     @property

@@ -97,7 +97,7 @@ def test_search_json_is_the_contract(indexed: Shell) -> None:
     assert found["searched"] == {"images": 2, "users": 2, "revision": found["searched"]["revision"]}
     assert (unknown["verdict"], unknown["matches"], unknown["error"]) == ("none", [], None)
     assert (broken["verdict"], broken["matches"]) == ("error", [])
-    assert "no picture of a supported type" in broken["error"]
+    assert "not a picture of a supported type" in broken["error"]
     assert other["matches"][0]["username"] == "bob"
 
 
@@ -206,7 +206,7 @@ def test_a_blank_query_is_unsearchable(indexed: Shell) -> None:
         (["search"], {}, 2, "--query"),
         (["search", "--query", "missing.jpg"], {}, 66, "No such file"),
         (["search", "--query", "empty"], {}, 66, "holds no picture"),
-        (["search", "--query", "images/notes.pdf"], {}, 65, "no picture of a supported type"),
+        (["search", "--query", "images/notes.pdf"], {}, 65, "not a picture of a supported type"),
         (["index", "--dataset", "missing"], {}, 66, "missing"),
         (["index", "--dataset", "images/notes.pdf"], {}, 66, "no folder"),
         (["stats", "--dataset", "elsewhere"], {}, 66, "no dataset folder"),

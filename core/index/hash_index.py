@@ -47,7 +47,7 @@ class HashIndex(Follower):
         for index in self._hashes.values():
             index.compact()
 
-    async def _catch_up(self, feed: ChangeFeed, point: Checkpoint) -> int:  # noqa: ARG002 - only the index of features needs it
+    async def _catch_up(self, feed: ChangeFeed, point: Checkpoint) -> int:  # noqa: ARG002 - the size is not needed
         rows = 0
         async for page in feed.read_hashes(self._revision):
             await asyncio.to_thread(self._apply, page)

@@ -160,7 +160,7 @@ def _fit_perspective(
     here: NDArray[np.float64], there: NDArray[np.float64], weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return the perspective map (3, 3) with the least weighted algebraic error; points are in pixels."""
-    (x, y), (u, v) = here.T / 100, there.T / 100  # hundreds of pixels, for the condition of the equations
+    (x, y), (u, v) = here.T / 100, there.T / 100  # hundreds of pixels make the equations well-conditioned
     one, zero = np.ones_like(x), np.zeros_like(x)
     rows = np.concatenate(
         [

@@ -73,7 +73,7 @@ class Stats:
     daemon: DaemonStatus | None
     """The daemon's last status; None if no daemon ever ran."""
     reports: int
-    """Reports of wrong answers by the bots."""
+    """Number of bot answers that people reported as wrong."""
 
 
 FrontEnd = Literal["telegram", "discord"]

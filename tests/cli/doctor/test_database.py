@@ -59,7 +59,7 @@ async def test_a_database_without_tables_is_told_what_makes_them(database_url: s
     assert listing(tmp_path) == {}
 
 
-@pytest.mark.parametrize(("version", "words"), [("0001", "of an older igsearch"), ("9999", "of a newer igsearch")])
+@pytest.mark.parametrize(("version", "words"), [("0001", "from an older igsearch"), ("9999", "from a newer igsearch")])
 async def test_tables_of_another_version_are_told(tmp_path: Path, version: str, words: str) -> None:
     """Older ones are to be upgraded, for newer ones igsearch is."""
     execute = await sqlite(tmp_path / "s.db")
