@@ -1,1 +1,1 @@
-"""What igsearch knows: photos, fingerprints, the index, the store and the search. Imports none of the front ends."""
+"""The core: photos, fingerprints, the index, the store and the search. It imports none of the front ends."""

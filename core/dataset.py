@@ -1,7 +1,7 @@
-"""The rule of the dataset, images/<username>/...: which account a path belongs to, and what is left out.
+"""The layout of the dataset, images/<username>/...: the account that a path belongs to, and the paths left out.
 
-Names are bytes, as the disk keeps them. Left out without a word: hidden names, the folders and files that systems
-and downloaders put beside photos, names of unfinished files, sidecars, and videos (for now).
+Names are bytes, as stored on disk. These are left out silently: hidden names, the folders and files that systems and
+downloaders put beside photos, unfinished files, sidecars, and videos (for now).
 """
 
 import os
@@ -16,7 +16,7 @@ MAX_USERNAME = 30
 USERNAME = re.compile(rb"[a-z0-9._]+")
 
 IGNORED_FOLDERS = frozenset((b"@eadir", b"__macosx", b"#recycle", b"lost+found", b":tagged"))
-"""Thumbnails of a NAS, leftovers of archives, bins; and other people's posts as instaloader files them."""
+"""Thumbnails of a NAS, leftovers of archives, recycle bins; and other people's posts, where instaloader puts them."""
 IGNORED_FILES = frozenset((b"thumbs.db", b"desktop.ini", b"id", b"readme.md"))
 UNFINISHED_SUFFIXES = (b".part", b".crdownload", b".tmp", b"~")
 SIDECAR_SUFFIXES = (b".json", b".json.xz", b".txt")
@@ -35,11 +35,11 @@ class Dataset:
     root: Path
 
     def path_of(self, path: bytes) -> bytes:
-        """Return the path of a file by its path below the dataset."""
+        """Return the full path of a file, given its path below the dataset."""
         return os.path.join(os.fsencode(self.root), path)
 
     def identity(self) -> FolderIdentity:
-        """Tell which folder it is; raises PathError where there is none."""
+        """Return the folder's identity; raises PathError if there is no such folder."""
         try:
             status = os.stat(self.root)
         except OSError as error:
@@ -47,23 +47,25 @@ class Dataset:
                 f"There is no dataset folder {self.root} ({error.strerror}): make it, or name yours with --dataset."
             ) from error
         if not os.path.isdir(self.root):
-            raise PathError(f"{self.root} is no folder: name the folder that holds <username>/ folders with --dataset.")
+            raise PathError(
+                f"{self.root} is not a folder: name the folder that holds <username>/ folders with --dataset."
+            )
         return status.st_dev, status.st_ino
 
     def entries(self) -> list[os.DirEntry[bytes]]:
-        """List what lies in the folder itself, in the order of names; raises PathError where it cannot be listed."""
+        """List the folder's own entries, sorted by name; raises PathError if it cannot be listed."""
         self.identity()
         try:
             with os.scandir(os.fsencode(self.root)) as entries:
                 return sorted(entries, key=lambda entry: entry.name)
         except OSError as error:
             raise PathError(
-                f"The dataset folder {self.root} cannot be listed ({error.strerror}): check its rights."
+                f"The dataset folder {self.root} cannot be listed ({error.strerror}): check its permissions."
             ) from error
 
 
 def locate(path: bytes) -> Place | None:
-    """Return the place of a file by its path below the dataset, or None where the rule leaves it out."""
+    """Return the place of a file, given its path below the dataset, or None if the path is left out."""
     folder, *below = path.split(b"/")
     if not below or username_fault(folder) or any(map(is_ignored_folder, (folder, *below[:-1]))):
         return None
@@ -73,12 +75,12 @@ def locate(path: bytes) -> Place | None:
 
 
 def username_of(folder: bytes) -> str:
-    """Return the username of a folder whose name fits: Instagram's usernames are case-insensitive."""
+    """Return the username for a valid folder name: Instagram's usernames are case-insensitive."""
     return folder.lower().decode("ascii")
 
 
 def username_fault(folder: bytes) -> str | None:
-    """Say why a folder's name is no Instagram username, or None if it is one."""
+    """Explain why a folder name is not an Instagram username; None if it is one."""
     name = folder.lower()
     if not USERNAME.fullmatch(name):
         return "a username has only letters a-z, digits, dots and underscores"
@@ -99,5 +101,5 @@ def is_ignored_file(name: bytes) -> bool:
 
 
 def printable(name: bytes) -> str:
-    """Show a name in a terminal or log: control characters and foreign bytes as escapes."""
+    """Return a name fit for a terminal or log: control characters and non-UTF-8 bytes are escaped."""
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in os.fsdecode(name))

@@ -1,4 +1,4 @@
-"""Everything that can go wrong for a person, as a tree; each error is one sentence with its remedy.
+"""The errors that a person can meet, as a tree; each message is one sentence with its remedy.
 
 IgSearchError             carries the exit code
 ├── SettingsError     78  the settings are wrong
@@ -6,17 +6,17 @@ IgSearchError             carries the exit code
 ├── ImageError        65  the picture cannot be read; carries the kind that the ledger keeps
 │   ├── Unreadable        corrupt
 │   │   ├── Crashed       crash: it killed the process that read it
-│   │   └── NotPermitted  the system does not give the bytes
+│   │   └── NotPermitted  the system refuses to read it
 │   ├── TooLarge          limit
 │   ├── Unsupported       type
 │   └── TooSlow           time
 ├── StoreError        69  the database
 │   ├── Unavailable       does not answer
-│   ├── NotReady          is still being set up, by who may do that
-│   ├── Denied            does not grant its user something
+│   ├── NotReady          is not set up yet, and this user may not set it up
+│   ├── Denied            refuses its user a permission
 │   └── SchemaMismatch    has the tables of another version, or none
 ├── IndexerBusy       75  another indexer holds the lock
-└── NoWorkers         69  the system gives no process to read pictures in
+└── NoWorkers         69  no process to read pictures in can be started
 """
 
 from typing import ClassVar, Literal
@@ -25,7 +25,7 @@ FailureKind = Literal["corrupt", "type", "limit", "time", "crash"]
 
 
 class IgSearchError(Exception):
-    """One sentence that says what happened and what to do next."""
+    """Base class: the message is one sentence that says what happened and what to do next."""
 
     exit_code: ClassVar[int] = 70
 
@@ -37,7 +37,7 @@ class SettingsError(IgSearchError):
 
 
 class PathError(IgSearchError):
-    """A file or folder that was named is not there."""
+    """A named file or folder does not exist."""
 
     exit_code = 66
 
@@ -48,7 +48,7 @@ class ImageError(IgSearchError):
     exit_code = 65
     kind: ClassVar[FailureKind] = "corrupt"
     is_transient: ClassVar[bool] = False
-    """Whether the same bytes may be readable later."""
+    """True if the same bytes may be readable later."""
 
 
 class Unreadable(ImageError):
@@ -63,19 +63,19 @@ class Crashed(Unreadable):
 
 
 class NotPermitted(Unreadable):
-    """The system does not give the bytes: rights, or a failing disk."""
+    """The system refuses to read the file: missing permissions, or a failing disk."""
 
     is_transient = True
 
 
 class TooLarge(ImageError):
-    """The picture passes a limit: bytes, pixels, sides, scans, metadata or memory."""
+    """The picture exceeds a limit: bytes, pixels, sides, scans, metadata or memory."""
 
     kind = "limit"
 
 
 class Unsupported(ImageError):
-    """The bytes are no picture of a supported type, whatever the name says."""
+    """The bytes are not a picture of a supported type, whatever the file name says."""
 
     kind = "type"
 
@@ -88,7 +88,7 @@ class TooSlow(ImageError):
 
 
 class StoreError(IgSearchError):
-    """The database cannot do what was asked."""
+    """The database cannot carry out the request."""
 
     exit_code = 69
 
@@ -98,11 +98,11 @@ class Unavailable(StoreError):
 
 
 class NotReady(StoreError):
-    """The database, or its tables, are not made yet, and this user may not make them."""
+    """The database or its tables do not exist yet, and this user may not create them."""
 
 
 class Denied(StoreError):
-    """The database user lacks a right."""
+    """The database user lacks a permission."""
 
 
 class SchemaMismatch(StoreError):
@@ -116,6 +116,6 @@ class IndexerBusy(IgSearchError):
 
 
 class NoWorkers(IgSearchError):
-    """No process can be started to read pictures in; that says nothing about any picture."""
+    """No process to read pictures in can be started; this says nothing about any picture."""
 
     exit_code = 69

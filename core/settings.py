@@ -1,7 +1,7 @@
-"""The settings: one object, the only reader of the environment.
+"""The settings, as one object: the only reader of the environment.
 
 Each IGSEARCH_X may also be given as IGSEARCH_X_FILE, a path whose content is the value. The environment wins over
-`.env` in the current folder. Reading takes the variables out of the environment, so that no process started later
+`.env` in the current folder. Reading removes the variables from the environment, so that no process started later
 (workers decode hostile files) finds a token or password there.
 """
 
@@ -48,7 +48,7 @@ class Settings(BaseSettings):
     telegram_token: SecretStr | None = None
     telegram_api_url: str = "https://api.telegram.org"
     telegram_webhook_url: str = ""
-    """The address by which Telegram reaches us; empty: we ask Telegram (long polling)."""
+    """The public address of the webhook; empty: long polling."""
     telegram_webhook_secret: SecretStr | None = None
     telegram_webhook_listen: str = "127.0.0.1:8088"
     discord_token: SecretStr | None = None
@@ -60,9 +60,9 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"
     metrics_listen: str = ""
-    """Where Prometheus finds the figures: a port alone means 127.0.0.1; empty: nowhere."""
+    """The address of the metrics for Prometheus: a port alone means 127.0.0.1; empty: no metrics."""
     notify_socket: str = ""
-    """Where a service manager such as systemd listens; its variable is NOTIFY_SOCKET."""
+    """The socket of a service manager such as systemd; its variable is NOTIFY_SOCKET."""
     workers: PositiveInt = Field(default_factory=lambda: len(os.sched_getaffinity(0)))
 
     @classmethod
@@ -73,7 +73,7 @@ class Settings(BaseSettings):
         *_others: PydanticBaseSettingsSource,
         **_more: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take nothing but what `load_settings` hands over."""
+        """Use only the values that `load_settings` passes in."""
         return (init_settings,)
 
     @field_validator("database_url")
@@ -87,7 +87,7 @@ class Settings(BaseSettings):
     @classmethod
     def _token(cls, token: SecretStr | None) -> SecretStr | None:
         if token and not TELEGRAM_TOKEN.fullmatch(token.get_secret_value()):
-            raise ValueError("it is no token: copy the whole line that @BotFather gave, such as 123456:ABC-DEF")
+            raise ValueError("it is not a token: copy the whole token that @BotFather sent, such as 123456:ABC-DEF")
         return token
 
     @field_validator("telegram_api_url", "telegram_webhook_url")
@@ -159,7 +159,7 @@ class Settings(BaseSettings):
 
     @property
     def tokens(self) -> tuple[str, ...]:
-        """Everything that no log may show."""
+        """The secrets that must not appear in any log."""
         secrets = (self.telegram_token, self.telegram_webhook_secret, self.discord_token)
         return tuple(secret.get_secret_value() for secret in secrets if secret)
 
@@ -174,24 +174,28 @@ FILE_VARIABLES = frozenset(name + FILE_SUFFIX for name in VARIABLES)
 
 
 def default_database(dataset: Path) -> Path:
-    """Return the SQLite file that serves where no database is set: beside the dataset folder, never in it."""
+    """Return the SQLite file used if no database is set: beside the dataset folder, never in it."""
     return Path(os.path.abspath(dataset) + ".igsearch.db")
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The settings, where the wrong ones have their defaults, what is wrong, and which variables are set where."""
+    """The settings as read, with their faults and sources."""
 
     settings: Settings
+    """Wrong settings have their defaults."""
     faults: tuple[str, ...]
+    """One per wrong setting, naming its variable."""
     in_environment: frozenset[str]
+    """Variables set in the environment."""
     in_file: frozenset[str]
+    """Variables set in `.env`."""
     secret_files: Mapping[str, Path]
-    """The files that hold values, by their IGSEARCH_X_FILE."""
+    """Files that hold values, by their IGSEARCH_X_FILE variable."""
 
 
 def load_settings(environment: MutableMapping[str, str] = os.environ, env_file: Path = Path(".env")) -> Settings:
-    """Read the settings, and take them out of the environment.
+    """Read the settings, and remove them from the environment.
 
     Raises SettingsError with every fault, each naming its variable.
     """
@@ -202,7 +206,7 @@ def load_settings(environment: MutableMapping[str, str] = os.environ, env_file: 
 
 
 def read_settings(environment: MutableMapping[str, str] = os.environ, env_file: Path = Path(".env")) -> Reading:
-    """Read the settings as far as they can be read, and take them out of the environment."""
+    """Read all settings that can be read, and remove them from the environment."""
     faults: list[str] = []
     in_file = _from_file(env_file, faults)
     values = _values(in_file, faults) | _values(environment, faults)
@@ -220,7 +224,7 @@ def read_settings(environment: MutableMapping[str, str] = os.environ, env_file: 
 
 
 def _settled(values: Mapping[str, str]) -> tuple[Settings, list[str]]:
-    """Return the settings without the values that are wrong, and what is wrong with these."""
+    """Return the settings without the wrong values, and the faults of those."""
     try:
         return Settings.model_validate(values), []
     except ValidationError as error:
@@ -238,7 +242,7 @@ def _from_file(env_file: Path, faults: list[str]) -> Mapping[str, str]:
 
 
 def _values(variables: Mapping[str, str], faults: list[str]) -> dict[str, str]:
-    """Return the values of our variables by field, reading those given as files; empty ones count as not set."""
+    """Return the values of igsearch's variables by field; files are read, and empty values count as unset."""
     values: dict[str, str] = {}
     for field in Settings.model_fields:
         name = _variable(field)
@@ -275,24 +279,24 @@ def _is_address(text: str) -> bool:
 def _has_host(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        _ = parts.port  # raises ValueError for one that is none
+        _ = parts.port  # raises ValueError for an invalid port
     except ValueError:
         return False
     return bool(parts.hostname)
 
 
 def _url_fault(url: str) -> str | None:
-    """Say what is wrong with the URL of a database, without showing it: it holds a password."""
+    """Explain what is wrong with a database URL, without showing it: it holds a password."""
     try:
         parts = urlsplit(url)
         options = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
-        _ = parts.port  # raises ValueError for one that is none
+        _ = parts.port  # raises ValueError for an invalid port
     except ValueError:
-        return "it is no URL"
+        return "it is not a URL"
     if parts.scheme == "sqlite":
         return None if url.startswith("sqlite:///") and len(parts.path) > 1 and not options else "it names no file"
     if parts.scheme not in {"mysql", "mariadb"}:
-        return "it is of no known kind"
+        return "its scheme is unknown"
     if not parts.hostname and "unix_socket" not in options:
         return "it names no host"
     if not parts.path.strip("/"):
@@ -301,6 +305,6 @@ def _url_fault(url: str) -> str | None:
 
 
 def _sentence(place: Sequence[int | str], message: str) -> str:
-    """Name the variable of a fault and what is wrong; a fault of several settings names its own."""
+    """Return a fault as a sentence that names its variable; a fault of several settings names its own."""
     reason = message.removeprefix("Value error, ")
     return f"{PREFIX}{str(place[0]).upper()}: {reason}" if place else reason

@@ -1,1 +1,1 @@
-"""The indexer: keeps the record in line with the dataset folder."""
+"""The indexer: it keeps the record in line with the dataset folder."""

@@ -1,8 +1,8 @@
-"""Which accounts are to be scanned next.
+"""Order the accounts that are to be scanned.
 
-An account where something just happened is fresh: it is due when its files may have settled, and goes before all else.
-What is too much for one scan, and what a full scan is to look at, waits in line. Last come accounts that have photos
-with outdated hashes.
+An account with a recent change is fresh: it is due when its files may have settled, and goes first. The remainder of a
+large scan, and the accounts of a full rescan, wait in the queue. Accounts that have photos with outdated hashes come
+last.
 """
 
 from collections import OrderedDict
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 
 class AccountQueue:
-    """Accounts by when they are due; moments are seconds of one clock."""
+    """The queue of accounts; all times are seconds of one clock."""
 
     def __init__(self) -> None:
         self._fresh: dict[str, float] = {}
@@ -22,7 +22,7 @@ class AccountQueue:
 
     @property
     def next_due(self) -> float | None:
-        """When the next fresh account is due."""
+        """The time at which the next fresh account is due; None if there is no fresh account."""
         return min(self._fresh.values(), default=None)
 
     @property
@@ -30,48 +30,48 @@ class AccountQueue:
         return bool(self._waiting)
 
     def add_fresh(self, username: str, due: float) -> None:
-        """Have an account scanned when it is due; if it is to be scanned already, at the earlier moment."""
+        """Schedule an account as fresh; if it is already fresh, the earlier time applies."""
         self._fresh[username] = min(due, self._fresh.get(username, due))
 
     def add_waiting(self, usernames: Iterable[str], now: float) -> None:
-        """Put accounts at the end of the line, unless they stand in it."""
+        """Add accounts to the end of the queue, unless they are in it."""
         for username in usernames:
             self._waiting.setdefault(username, now)
 
     def add_first(self, usernames: Iterable[str], now: float) -> None:
-        """Put accounts at the head of the line."""
+        """Move or add accounts to the head of the queue."""
         for username in reversed(list(usernames)):
             self._waiting.setdefault(username, now)
             self._waiting.move_to_end(username, last=False)
 
     def take_due(self, now: float) -> list[str]:
-        """Return the fresh accounts that are due; they are in the queue no more, unless they also wait."""
+        """Remove and return the fresh accounts that are due; they may still be waiting, too."""
         due = [username for username, moment in self._fresh.items() if moment <= now]
         for username in due:
             del self._fresh[username]
         return due
 
     def take_waiting(self, count: int) -> list[str]:
-        """Return the first accounts of the line; they stand in it no more."""
+        """Remove and return the first waiting accounts."""
         return [self._waiting.popitem(last=False)[0] for _ in range(min(count, len(self._waiting)))]
 
     def discard(self, usernames: Iterable[str]) -> None:
-        """Take accounts out of the line: they were scanned."""
+        """Remove waiting accounts, because they were scanned."""
         for username in usernames:
             self._waiting.pop(username, None)
 
     def add_outdated(self, usernames: Iterable[str]) -> None:
-        """Have accounts scanned whose photos have outdated hashes, when nothing else is to be done."""
+        """Add accounts that have photos with outdated hashes, to be scanned when nothing else is to be done."""
         self._outdated.update(usernames)
 
     def first_outdated(self, count: int) -> list[str]:
-        """Return some accounts with outdated hashes; they stay until `discard_outdated`."""
+        """Return the first accounts with outdated hashes; they stay until `discard_outdated`."""
         return sorted(self._outdated)[:count]
 
     def discard_outdated(self, usernames: Iterable[str]) -> None:
         self._outdated.difference_update(usernames)
 
     def lag(self, now: float) -> float:
-        """Return for how many seconds the first account that is due has been so."""
+        """Return the seconds for which the longest overdue account has been due."""
         moments = [*self._fresh.values(), *self._waiting.values()]
         return max(0.0, now - min(moments, default=now))

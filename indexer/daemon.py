@@ -1,7 +1,7 @@
-"""The daemon: keeps the record in line with the disk for as long as it runs.
+"""The daemon: it keeps the record in line with the disk for as long as it runs.
 
-It takes the work loop's next piece of work (indexer/work_loop.py), looks for changes that no event tells of
-(indexer/watching/change_detector.py), waits for a database that is away, and reports how it is.
+It runs the work loop (indexer/work_loop.py), checks for changes that no event reports
+(indexer/watching/change_detector.py), waits while the database is unavailable, and reports its status.
 """
 
 import asyncio
@@ -26,24 +26,26 @@ from indexer.watching.change_detector import ChangeDetector
 from indexer.work_loop import WorkLoop
 
 LOOK_SECONDS = 2.0
-"""How often the daemon looks for changes that no event tells of, and at itself."""
+"""Interval at which the daemon checks for changes that no event reports, and takes its own status."""
 GATHER_SECONDS = 0.1
-"""For which more events are awaited when one woke us: unpacking an archive brings thousands a second."""
+"""Time in which further events are collected after the first: unpacking an archive causes thousands per second."""
 IDLE_SECONDS = 30.0
-"""After which the memory of what opens files is given back; it takes 0.1 s to have it again."""
+"""Idle time after which the worker processes are stopped to free their memory; starting them again takes 0.1 s."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 3.0
-"""Between attempts to reach the database, so that work goes on within 10 s of its return."""
+"""Pauses between attempts to reach the database: work resumes within 10 s of its return."""
 LONGEST_REFUSAL_SECONDS = 20.0
-"""The same for a database that answers and refuses, as with a full disk: up to 200 files are read in vain each time."""
+"""Longest pause if the database answers but refuses, as with a full disk: each attempt reads up to 200 files in
+vain."""
 STOP_SECONDS = 7.5
-"""How long the end may take, of the 10 s that the process has."""
-GOODBYE_SECONDS = 1.0
+"""Longest duration of a stop, of the 10 s that the process has."""
+LAST_REPORT_SECONDS = 1.0
+"""Longest duration of the last status report."""
 
 logger = logging.getLogger(__name__)
 
 
 class Daemon:
-    """One life of the daemon, from `run` to `stop`; `notify` hears how it is, for a service manager."""
+    """The daemon, from `run` to `stop`; `notify` passes its state to a service manager."""
 
     def __init__(
         self,
@@ -80,47 +82,48 @@ class Daemon:
             measure=meter.daemon_is,
             report=self._report,
             look_seconds=LOOK_SECONDS,
-            goodbye_seconds=GOODBYE_SECONDS,
+            goodbye_seconds=LAST_REPORT_SECONDS,
         )
-        self._trouble = Trouble(self._pool)
+        self._outage = Outage(self._pool)
         self._busy_at = time.monotonic()
-        self._patience: asyncio.Timeout | None = None
+        self._stop_limit: asyncio.Timeout | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def stop(self) -> None:
-        """Finish what is in hand, for a while, and end."""
+        """Finish the work in progress, within a time limit, and end."""
         self._pool.stop()
         self._awake.set()
-        if self._patience:
-            self._patience.reschedule(asyncio.get_running_loop().time() + STOP_SECONDS)
+        if self._stop_limit:
+            self._stop_limit.reschedule(asyncio.get_running_loop().time() + STOP_SECONDS)
 
     def request_scan(self, reason: str, *, is_asked: bool = False) -> None:
-        """Reconcile everything as soon as may be; where a person asked for it, what may pass is tried again."""
+        """Reconcile everything as soon as possible; if a person asked, also retry files whose fault may have passed."""
         self._work.request_scan(reason, is_asked=is_asked)
         self._awake.set()
 
     async def run(self) -> None:
-        """Keep the record true until `stop`; raises IndexerBusy where another indexer is at work, and StoreError
-        where the database is there but refuses us.
+        """Keep the record in line with the disk until `stop`.
+
+        Raises IndexerBusy if another indexer is running, and StoreError if the database answers but refuses.
         """
         self._loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(None) as self._patience, AsyncExitStack() as stack:
+            async with asyncio.timeout(None) as self._stop_limit, AsyncExitStack() as stack:
                 if await self._take_lock(stack):
                     async with self._heartbeat.beating():
                         await self._live()
         except TimeoutError:
-            logger.warning("stopped before all was written: the next start finds it")
+            logger.warning("stopped before everything was written: the next start finds the remaining changes")
         finally:
-            self._patience = None
+            self._stop_limit = None
             logger.info("the daemon ended")
 
     async def _take_lock(self, stack: AsyncExitStack) -> bool:
-        """Become the one writer, and make the tables; wait for a database that is away, or being set up.
+        """Take the writer's lock and create the tables; wait while the database is unavailable or being set up.
 
-        False: stopped meanwhile.
+        Return False if the daemon was stopped meanwhile.
         """
-        was_made = True  # who made the tables just now may still hold the lock
+        was_made = True  # the process that has just created the tables may still hold the lock
         while not self._pool.is_stopped:
             try:
                 await stack.enter_async_context(self._store.hold_lock())
@@ -132,13 +135,13 @@ class Daemon:
                     raise
                 was_made = is_made
                 self._notify(f"STATUS={error}")
-                await self._trouble.wait(error)
+                await self._outage.wait(error)
             else:
                 return True
         return False
 
     async def _is_set_up(self) -> bool:
-        """Tell whether the tables are made: until then who holds the lock is making them."""
+        """Tell whether the tables exist: until then the lock's holder is creating them."""
         try:
             return await self._store.schema.is_current()
         except StoreError:
@@ -148,16 +151,16 @@ class Daemon:
         self.request_scan("start", is_asked=True)
         self._schedule.start(lambda: self.request_scan("scheduled"))
         counting = self._meter.keep_counting(self._store.statuses.read_stats)
-        beside = [asyncio.create_task(work) for work in (self._look(), counting)]
+        background = [asyncio.create_task(work) for work in (self._look(), counting)]
         working = asyncio.create_task(self._keep_working())
         try:
-            done, _ = await asyncio.wait([working, *beside], return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait([working, *background], return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
         finally:
-            for task in (working, *beside):
+            for task in (working, *background):
                 task.cancel()
-            await asyncio.gather(working, *beside, return_exceptions=True)
+            await asyncio.gather(working, *background, return_exceptions=True)
             self._schedule.stop()
             await self._detector.stop()
 
@@ -167,7 +170,7 @@ class Daemon:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _report(self, status: DaemonStatus) -> None:
-        """Tell the service manager and the store how things are; raises StoreError."""
+        """Report the status to the service manager and the store; raises StoreError."""
         if status.state != "stopped":
             self._notify(f"STATUS={status.state}, {status.waiting} accounts waiting. {status.remark or ''}")
         await self._store.statuses.note_daemon(status)
@@ -176,7 +179,7 @@ class Daemon:
         doubt = self._detector.fault or self._work.doubt
         return DaemonStatus(
             state="dataset suspicious" if doubt else "scanning" if self._work.is_scanning else "watching",
-            remark=doubt or self._trouble.sentence or self._detector.limits,
+            remark=doubt or self._outage.sentence or self._detector.limits,
             waiting=self._work.waiting,
             lag_seconds=self._work.lag_seconds,
             next_scan=self._schedule.next_run,
@@ -190,19 +193,19 @@ class Daemon:
             self._awake.clear()
             try:
                 if self._detector.identity is None:
-                    await self._rest(LOOK_SECONDS)
+                    await self._wait(LOOK_SECONDS)
                 elif await self._work.take():
                     self._busy_at = time.monotonic()
-                    self._trouble.end()
+                    self._outage.end()
                 else:
-                    await self._rest(self._work.idle_seconds(LOOK_SECONDS))
-                    self._trouble.end()
+                    await self._wait(self._work.idle_seconds(LOOK_SECONDS))
+                    self._outage.end()
             except (StoreError, IndexerBusy, PathError, NoWorkers) as error:
-                await self._trouble.wait(error)
+                await self._outage.wait(error)
                 await self._until_store_answers()
 
-    async def _rest(self, seconds: float) -> None:
-        """Wait until something happens, or for a while."""
+    async def _wait(self, seconds: float) -> None:
+        """Wait until something happens, at most for some seconds."""
         if time.monotonic() > self._busy_at + IDLE_SECONDS:
             self._busy_at = math.inf
             await self._reader.release()
@@ -212,28 +215,28 @@ class Daemon:
             await self._pool.rest(GATHER_SECONDS)
 
     async def _until_store_answers(self) -> None:
-        """Ask the store, and for the writer's lock, until both are there again: no file is read in vain.
+        """Wait until the store answers and the writer's lock is held again, so that no file is read in vain.
 
-        It may be another database by then, or an empty one: everything is looked at.
+        It may be another database by then, or an empty one, so everything is rescanned.
         """
         while not self._pool.is_stopped:
             try:
                 await self._store.verify_lock()
                 await self._store.schema.create()
             except (StoreError, IndexerBusy) as error:
-                await self._trouble.wait(error)
+                await self._outage.wait(error)
             else:
-                self.request_scan("after trouble")
+                self.request_scan("after an outage")
                 return
 
     def _wake_from_any_thread(self) -> None:
         if self._loop:
-            with suppress(RuntimeError):  # it is closed: nobody is to be woken
+            with suppress(RuntimeError):  # the loop is closed: there is nothing to wake
                 self._loop.call_soon_threadsafe(self._awake.set)
 
 
-class Trouble:
-    """What keeps the daemon from its work just now: said once, and waited for, a little longer each time."""
+class Outage:
+    """The error that keeps the daemon from working: it is logged once, and waited for, a little longer each time."""
 
     def __init__(self, pool: TaskPool) -> None:
         self._pool = pool
@@ -241,16 +244,16 @@ class Trouble:
         self.sentence: str | None = None
 
     async def wait(self, error: IgSearchError) -> None:
-        """Wait before the next try, or until all is stopped."""
+        """Wait before the next attempt, or until stopped."""
         if str(error) != self.sentence:
-            logger.warning("%s Trying again; no file is forgotten", error)
+            logger.warning("%s Retrying; no change is lost", error)
             is_coming = isinstance(error, (Unavailable, NotReady))
             longest = LONGEST_PAUSE_SECONDS if is_coming else LONGEST_REFUSAL_SECONDS
             self.sentence, self._backoff = str(error), Backoff(FIRST_PAUSE_SECONDS, longest)
         await self._pool.rest(self._backoff.next())
 
     def end(self) -> None:
-        """Something went well again."""
+        """End the outage, because work succeeded again."""
         if self.sentence:
-            logger.warning("all is well again")
+            logger.warning("the outage is over")
         self.sentence = None

@@ -1,7 +1,7 @@
-"""Work off the backlog: every photo without current features gets them, behind everything else.
+"""Work off the backlog: extract the features of every photo that lacks current ones, after all other work.
 
-What was changed since stays in the backlog, for the next scan decides about it; what cannot be read gets into the
-ledger, and is tried again when that says so.
+A file that has changed stays in the backlog until a scan has reconciled it; an unreadable one goes into the ledger,
+and is tried again at the time given there.
 """
 
 import logging
@@ -18,13 +18,13 @@ from indexer.scanning.task_pool import TaskPool
 from indexer.scanning.write_batch import Decision, FileOutcome, written
 
 PAGE = 500
-"""Entries of the backlog asked for at a time."""
+"""Entries of the backlog per query."""
 
 logger = logging.getLogger(__name__)
 
 
 class FeatureBacklog:
-    """One pass over the backlog, in the order of ids, in one go or in several."""
+    """One pass over the backlog in order of photo id, in one run or several."""
 
     def __init__(self, options: ScanOptions, *, store: BacklogStore, reader: FeatureExtractor, pool: TaskPool) -> None:
         self._options = options
@@ -33,12 +33,12 @@ class FeatureBacklog:
         self._pool = pool
         self._last_id = self._taken_id = 0
         self.done = 0
-        """How many photos got their features."""
+        """Number of photos whose features were extracted."""
         self.is_at_end = False
-        """Whether nothing was left; what is new since lies beyond, so that a pass can go on there."""
+        """True once nothing was left; newer photos have higher ids, so the pass can continue with them."""
 
     async def run(self, is_over: Callable[[], bool] = lambda: False) -> AsyncGenerator[Decision, None]:
-        """Go on with the backlog until it ends or `is_over`, and yield each decision once it is on record.
+        """Continue with the backlog until its end or `is_over`; yield each decision once it is recorded.
 
         Raises StoreError.
         """
@@ -71,7 +71,7 @@ class FeatureBacklog:
         except ImageError as error:
             if not is_unchanged(path, entry.stamp):
                 return Decision(FileOutcome.CHANGING)
-            logger.info("no features of %s: %s", entry.place, error)
+            logger.info("no features for %s: %s", entry.place, error)
             failure = rejection(entry.place, entry.stamp, error, before=entry.failed, now=self._options.clock())
             return Decision(FileOutcome.UNREADABLE, failure)
         if read.sha256 != entry.sha256:

@@ -1,8 +1,8 @@
-"""Reconcile everything once: what `igsearch index` does.
+"""Reconcile the whole dataset once, for `igsearch index`.
 
 1. List the disk.
-2. Scan every account, on the disk and on record.
-3. Remove what is missing, by the rules of indexer/scanning/removal.py.
+2. Scan every account, on disk or on record.
+3. Remove missing files, by the rules of indexer/scanning/removal.py.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from indexer.scanning.write_batch import FileOutcome
 
 
 class Progress(Protocol):
-    """Shows how a scan goes on."""
+    """Display of a scan's progress."""
 
     def expect(self, files: int) -> None: ...
 
@@ -33,16 +33,16 @@ class Progress(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """How missing files are dealt with."""
+    """Options of the removal of missing files."""
 
     pause_seconds: float
-    """How far apart the two looks at a missing file are."""
+    """Time between the two checks of a missing file."""
     is_meant: bool = False
-    """Whether a large loss is believed."""
+    """True to remove the files even if suspiciously many are missing."""
 
 
 class FullScan:
-    """One pass over the dataset; `stop` ends it early, with everything finished so far written."""
+    """One full scan of the dataset; `stop` ends it early, with all finished work written."""
 
     def __init__(
         self, options: ScanOptions, removal: Removal, *, store: IndexerStore, reader: FileReader, progress: Progress
@@ -55,7 +55,7 @@ class FullScan:
         self._pool = TaskPool(options.workers)
 
     def stop(self) -> None:
-        """Finish the files in hand, for a while, and begin no other."""
+        """Finish the files in progress, within a time limit, and start no more."""
         self._pool.stop()
 
     @property
@@ -63,7 +63,7 @@ class FullScan:
         return self._pool.is_stopped
 
     async def run(self) -> ScanReport:
-        """Reconcile everything; raises PathError where there is no dataset, StoreError when the database fails."""
+        """Reconcile everything; raises PathError if there is no dataset, StoreError if the database fails."""
         started = time.monotonic()
         opted_out = await self._store.list_opted_out()
         listing = await asyncio.to_thread(list_dataset, self._options.dataset, opted_out=opted_out)
@@ -87,7 +87,7 @@ class FullScan:
         return scan.findings
 
     async def _remove_missing(self, listing: Listing, findings: ScanFindings, started: float) -> int:
-        """Remove the rows of missing files where they can be believed to be removed; return how many images went."""
+        """Remove the rows of missing files, unless their number is suspicious; return the number of images removed."""
         missing = [image.place.path for images in findings.missing.values() for image in images]
         doubt = suspicion(len(missing), recorded=findings.recorded, listed=listing.file_count)
         if doubt and not self._removal.is_meant:
@@ -97,7 +97,7 @@ class FullScan:
             )
             return 0
         if missing:
-            # The second look must be far enough from the first.
+            # The second check must be late enough after the first.
             await self._pool.rest(self._removal.pause_seconds - (time.monotonic() - started))
         failures = [place.path for place in findings.missing_failures]
         gone = await remove_missing(missing, self._options.dataset, listing.identity, self._store, failures=failures)
@@ -105,6 +105,6 @@ class FullScan:
 
 
 def scan_report(counts: Counter[FileOutcome], *, removed: int, ignored: int, seconds: float) -> ScanReport:
-    """Put the counts of a scan together."""
+    """Return the report of a scan, given its counts."""
     reported = {outcome.value: counts[outcome] for outcome in FileOutcome if outcome.is_reported}
     return ScanReport(**reported, removed=removed, ignored=ignored, seconds=round(seconds, 3))

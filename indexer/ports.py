@@ -1,4 +1,4 @@
-"""What the indexer asks of others: the store, processes that read photos, and a meter."""
+"""The interfaces that the indexer needs: the store, processes that read photos, and a meter."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -13,13 +13,13 @@ from core.workers.tasks import FileDigest, FileFeatures, FileHashes
 
 
 class ChangeWriter(Protocol):
-    """Writes changes of the record, at most one a path, as one transaction."""
+    """Writer of changes to the record, at most one per path, in one transaction."""
 
     async def write(self, changes: Sequence[Change]) -> None: ...
 
 
 class RecordStore(ChangeWriter, Protocol):
-    """Holds the record of the dataset's files."""
+    """Store of the record of the dataset's files."""
 
     async def list_usernames(self) -> list[str]: ...
 
@@ -35,13 +35,13 @@ class RecordStore(ChangeWriter, Protocol):
 
 
 class BacklogStore(ChangeWriter, Protocol):
-    """Holds the photos that wait for their features."""
+    """Store of the photos that wait for their features."""
 
     async def list_backlog(self, *, after: int, limit: int) -> Sequence[BacklogEntry]: ...
 
 
 class StatusStore(Protocol):
-    """Keeps reports of scans, and what the daemon says of itself."""
+    """Store of scan reports and of the daemon's status."""
 
     async def note_scan(self, report: ScanReport, finished_at: datetime) -> None: ...
 
@@ -51,13 +51,13 @@ class StatusStore(Protocol):
 
 
 class Checkpoints(Protocol):
-    """Tells how far the store has come."""
+    """Source of the store's checkpoint."""
 
     async def read_checkpoint(self) -> Checkpoint: ...
 
 
 class SchemaSetup(Protocol):
-    """Makes the tables."""
+    """Setup of the tables."""
 
     async def is_current(self) -> bool: ...
 
@@ -65,7 +65,7 @@ class SchemaSetup(Protocol):
 
 
 class IndexerStore(RecordStore, BacklogStore, Protocol):
-    """A whole store, as `igsearch index` and the daemon use it."""
+    """The whole store, as `igsearch index` and the daemon use it."""
 
     @property
     def schema(self) -> SchemaSetup: ...
@@ -80,11 +80,11 @@ class IndexerStore(RecordStore, BacklogStore, Protocol):
         """Hold the writer's lock; raises IndexerBusy."""
 
     async def verify_lock(self) -> None:
-        """Make sure of the writer's lock; raises IndexerBusy or StoreError."""
+        """Verify that the writer's lock is held, or take it again; raises IndexerBusy or StoreError."""
 
 
 class FileReader(Protocol):
-    """Digests and hashes files."""
+    """Reader that digests and hashes files."""
 
     async def digest_file(self, path: bytes) -> FileDigest: ...
 
@@ -92,24 +92,24 @@ class FileReader(Protocol):
 
 
 class FeatureExtractor(Protocol):
-    """Extracts the features of files."""
+    """Extractor of the features of files."""
 
     async def extract_features(self, path: bytes) -> FileFeatures: ...
 
 
 class PhotoReader(FileReader, FeatureExtractor, Protocol):
-    """Reads photo files, in processes of its own."""
+    """Reader of photo files in worker processes."""
 
     @property
     def is_alive(self) -> bool:
-        """Tell whether there are processes, or can be."""
+        """Tell whether processes are running or can be started."""
 
     async def release(self) -> None:
-        """Give back the memory that the processes take."""
+        """Stop idle processes to free their memory."""
 
 
 class IndexerMeter(Protocol):
-    """Counts what the indexer does."""
+    """Counter of the indexer's work."""
 
     def filed(self, outcome: str, files: int = 1) -> None: ...
 
@@ -118,4 +118,4 @@ class IndexerMeter(Protocol):
     def daemon_is(self, status: DaemonStatus) -> None: ...
 
     async def keep_counting(self, stats: Callable[[], Awaitable[Stats]]) -> None:
-        """Ask for the figures of the store now and then, for ever."""
+        """Read the figures of the store regularly, until cancelled."""

@@ -1,4 +1,4 @@
-"""How far a full scan has come, and what was done since the last report."""
+"""Track the progress of a full rescan, and the changes since the last report."""
 
 from collections import Counter
 from collections.abc import Collection
@@ -12,21 +12,21 @@ CHANGES = (FileOutcome.ADDED, FileOutcome.UPDATED, FileOutcome.MOVED)
 
 
 class ScanProgress:
-    """Keeps which full scan is wanted or going on, and counts for its report.
+    """The requested or running full rescan, and the counts for its report.
 
-    A report tells what changed since the one before, by whatever scan.
+    A report counts the changes since the previous report, whichever scan made them.
     """
 
     def __init__(self) -> None:
         self.requested: str | None = None
-        """Why a full scan is wanted; None where none is."""
+        """Reason for the requested full rescan; None if none is requested."""
         self.reason = ""
-        """Why the full scan that is going on, or was the last, began."""
+        """Reason for the running or the last full rescan."""
         self.is_scanning = False
         self.is_asked = False
-        """Whether a person asked for it: what may pass is tried again."""
+        """True if a person asked for it: files whose fault may have passed are tried again."""
         self.scanned_at: float | None = None
-        """When the last account of the full scan was scanned."""
+        """Time at which the last account of the full rescan was scanned."""
         self._is_next_asked = False
         self._started = 0.0
         self._outstanding: set[str] = set()
@@ -36,12 +36,12 @@ class ScanProgress:
         self._removed = 0
 
     def request(self, reason: str, *, is_asked: bool) -> None:
-        """Have a full scan begin as soon as none is going on."""
+        """Request a full rescan, to start as soon as none is running."""
         self.requested = self.requested or reason
         self._is_next_asked |= is_asked
 
     def begin(self, usernames: Collection[str], root: RootListing, now: float) -> None:
-        """Begin the full scan that was requested."""
+        """Start the requested full rescan."""
         self.reason, self.requested = self.requested or "", None
         self.is_asked, self._is_next_asked = self._is_next_asked, False
         self.is_scanning, self._started = True, now
@@ -50,7 +50,7 @@ class ScanProgress:
         self._ignored, self._ignored_in_root = Counter(), root.ignored
 
     def scanned(self, usernames: Collection[str], listing: Listing, findings: ScanFindings, now: float) -> None:
-        """Take over what a scan of some accounts did."""
+        """Add the findings of a scan of some accounts."""
         for outcome in CHANGES:
             self._changes[outcome] += findings.counts[outcome]
         self._ignored |= Counter({username: listing.ignored[username] for username in usernames})
@@ -62,7 +62,7 @@ class ScanProgress:
         self._removed += images
 
     def report(self, *, images: int, unreadable: int, now: float) -> ScanReport:
-        """Report the full scan, given what is on record now."""
+        """Return the report of the full rescan, given the present numbers of images and unreadable files."""
         changes = {outcome.value: self._changes[outcome] for outcome in CHANGES}
         return ScanReport(
             **changes,
@@ -74,6 +74,6 @@ class ScanProgress:
         )
 
     def end(self) -> None:
-        """The full scan is over; count anew."""
+        """End the full rescan, and reset the counts."""
         self._changes.clear()
         self._removed, self.is_scanning, self.is_asked = 0, False, False

@@ -1,4 +1,4 @@
-"""When to rescan. The one module that knows APScheduler."""
+"""Schedule the full rescans. The only module that uses APScheduler."""
 
 import re
 from collections.abc import Callable
@@ -23,7 +23,7 @@ DAYS_FIELD = re.compile(rf"{DAY}(?:-{DAY}(?:/([1-7]))?)?", re.IGNORECASE)
 
 
 class Schedule:
-    """Calls a job at every moment of IGSEARCH_RESCAN, from `start` to `stop`; missed ones are made up for by one."""
+    """Scheduler that calls a job at the times of IGSEARCH_RESCAN, from `start` to `stop`; it runs missed jobs once."""
 
     def __init__(self, rescan: str) -> None:
         zone = _zone()
@@ -36,7 +36,7 @@ class Schedule:
         return self._job.next_run_time if self._job else None
 
     def start(self, job: Callable[[], None]) -> None:
-        async def run() -> None:  # a plain function would be called by another thread
+        async def run() -> None:  # APScheduler would call a plain function in another thread
             job()
 
         self._scheduler.start()
@@ -51,7 +51,7 @@ class Schedule:
 
 
 def _zone() -> tzinfo:
-    """Return the machine's time zone, for cron expressions; where its name is unknown, its difference from UTC now."""
+    """Return the machine's time zone, for cron expressions; if its name is unknown, its present offset from UTC."""
     try:
         return ZoneInfo(get_localzone_name() or "")
     except (KeyError, ValueError, OSError):
@@ -59,7 +59,7 @@ def _zone() -> tzinfo:
 
 
 def _trigger(rescan: str, zone: tzinfo) -> BaseTrigger:
-    """Understand an interval such as 15m, or a cron expression; raises SettingsError."""
+    """Parse an interval such as 15m, or a cron expression; raises SettingsError."""
     try:
         if interval := INTERVAL.fullmatch(rescan):
             return IntervalTrigger(seconds=int(interval[1]) * UNITS[interval[2]], timezone=zone)
@@ -72,7 +72,7 @@ def _trigger(rescan: str, zone: tzinfo) -> BaseTrigger:
 
 
 def _cron(expression: str, zone: tzinfo) -> BaseTrigger:
-    """Understand an expression as cron does: where day and weekday are both given, either will do.
+    """Parse an expression as cron does: if day and weekday are both given, either one matches.
 
     Raises ValueError.
     """
@@ -81,19 +81,19 @@ def _cron(expression: str, zone: tzinfo) -> BaseTrigger:
     by_day, by_weekday = CronTrigger(**time, day=day), CronTrigger(**time, day_of_week=_days(weekday))
     trigger = by_weekday if day == "*" else by_day if weekday == "*" else OrTrigger([by_day, by_weekday])
     if trigger.get_next_fire_time(None, datetime.now(zone)) is None:
-        raise ValueError("no calendar has such a day")
+        raise ValueError("it matches no date")
     return trigger
 
 
 def _days(field: str) -> str:
-    """Write cron's days of the week by name: there 0 and 7 are Sunday, for APScheduler 0 is Monday."""
+    """Convert cron's days of the week to names: in cron 0 and 7 are Sunday, for APScheduler 0 is Monday."""
     return "*" if field == "*" else ",".join(name for part in field.split(",") for name in _day_names(part))
 
 
 def _day_names(part: str) -> list[str]:
     found = DAYS_FIELD.fullmatch(re.sub(r"^\*/", "0-6/", part))
     if not found:
-        raise ValueError(f"'{part}' is no day of the week")
+        raise ValueError(f"'{part}' is not a day of the week")
     first = _day_number(found[1])
     last = _day_number(found[2] or found[1])
     return [DAYS[day % 7] for day in range(first, last + (7 if last < first else 0) + 1, int(found[3] or 1))]

@@ -1,9 +1,9 @@
-"""What the daemon does, one piece of work after the other: the most urgent, and for no longer than it stays so.
+"""The daemon's work, one piece at a time: the most urgent first, and only until something more urgent is due.
 
-1. Scan the accounts where something happened, once their files may lie still; of many files the latest.
-2. Scan the accounts that wait: the rest of those, and all of them in a full scan.
+1. Scan the accounts that changed, once their files may have settled; of many files only the latest.
+2. Scan the waiting accounts: the remainder of those, and in a full rescan every account.
 3. Remove files that have been missing for a while, by the rules of indexer/scanning/removal.py.
-4. Make outdated hashes again, then the features that are missing.
+4. Compute outdated hashes again, then extract missing features.
 """
 
 import asyncio
@@ -30,29 +30,30 @@ from indexer.schedule import Schedule
 from indexer.watching.change_set import Changes
 
 FRESH_FILES = 64
-"""Files of a fresh scan: 1 s of work, so that a photo dropped amid many others is found soon."""
+"""Files per scan of fresh accounts: 1 s of work, so that a new photo among many others is found soon."""
 LEAST_WORK_SECONDS = 1.0
-"""What less urgent work gets at a time, so that it gets on beside a steady trickle of new files."""
-PATIENCE_SECONDS = 2.0
-"""Beyond settling, how long a file must have been missing: by then its new place is known, if it was moved."""
+"""Shortest time of less urgent work, so that it makes progress beside a steady flow of new files."""
+MISSING_SECONDS = 2.0
+"""Time for which a file must have been missing, beyond the settling time: if it was moved, its new place is known by
+then."""
 RECENT_TIMES = 10
-"""How many times the seconds that a file has to lie still, and one more, its last change matters."""
+"""A change is recent for this many times the settling time plus one second."""
 
 logger = logging.getLogger(__name__)
 
 
 class ChangeSource(Protocol):
-    """Tells that something happened below the dataset."""
+    """Source of changes below the dataset."""
 
     @property
     def identity(self) -> FolderIdentity | None:
-        """Which folder the dataset is; None while it is not there."""
+        """The identity of the dataset folder; None while it does not exist."""
 
     def take(self) -> Changes: ...
 
 
 class WorkLoop:
-    """All that is to be done, for the life of a daemon."""
+    """The work loop of a daemon: it selects and does the next piece of work."""
 
     def __init__(
         self,
@@ -87,16 +88,16 @@ class WorkLoop:
 
     @property
     def doubt(self) -> str | None:
-        """Why it cannot be believed that what is missing was removed."""
+        """The sentence about a suspicious number of missing files; None if there is no doubt."""
         return self._missing.doubt
 
     @property
     def waiting(self) -> int:
-        """How many accounts are to be scanned."""
+        """The number of accounts that are to be scanned."""
         return len(self._queue)
 
     def idle_seconds(self, longest: float) -> float:
-        """Return for how long nothing is due, at most so long."""
+        """Return the seconds until something is due, at most `longest`."""
         due = self._queue.next_due
         return longest if due is None else min(longest, max(0.0, due - time.monotonic()))
 
@@ -105,19 +106,19 @@ class WorkLoop:
         return round(self._queue.lag(time.monotonic()), 1)
 
     def request_scan(self, reason: str, *, is_asked: bool = False) -> None:
-        """Reconcile everything as soon as may be; where a person asked for it, what may pass is tried again."""
+        """Reconcile everything as soon as possible; if a person asked, also retry files whose fault may have passed."""
         self._progress.request(reason, is_asked=is_asked)
 
     async def take(self) -> bool:
-        """Do what is most urgent; return whether there was anything to do.
+        """Do the most urgent piece of work; return whether there was any.
 
-        Raises PathError where there is no dataset, StoreError when the database fails, IndexerBusy when another indexer
-        took the lock; what was to be done is then still to be done.
+        Raises PathError if there is no dataset, StoreError if the database fails, IndexerBusy if another indexer took
+        the lock; the work then remains to be done.
         """
         now = time.monotonic()
         if self._take_changes():
             await self._report_root()
-        await self._heed_opt_outs()
+        await self._update_opt_outs()
         if self._progress.requested and not self._progress.is_scanning:
             await self._begin_scan(now)
         elif due := self._queue.take_due(now):
@@ -137,7 +138,7 @@ class WorkLoop:
         return True
 
     def _take_changes(self) -> bool:
-        """Queue the accounts where something happened; return whether something did in the dataset folder itself."""
+        """Queue the accounts that changed; return whether the dataset folder itself changed."""
         changes = self._changes.take()
         due = time.monotonic() + self._settle_seconds
         for username in changes.usernames:
@@ -147,14 +148,14 @@ class WorkLoop:
         return changes.is_root_changed
 
     async def _report_root(self) -> None:
-        """Log what a person should put right in the dataset folder itself."""
+        """Log faults in the dataset folder itself that a person should fix."""
         root = await asyncio.to_thread(list_root, self._options.dataset, self._opted_out)
         self._faults.warn(root.faults)
 
-    async def _heed_opt_outs(self) -> None:
-        """Learn whom not to index; an account that was forgotten, or taken back, is looked at soon.
+    async def _update_opt_outs(self) -> None:
+        """Read the accounts that must not be indexed; queue accounts that were forgotten, or allowed again.
 
-        While the database is away that stays as it was: what is written is looked through once more there.
+        While the database is unavailable the last list applies: writing checks the opt-outs once more.
         """
         try:
             opted_out = await self._store.list_opted_out()
@@ -167,7 +168,7 @@ class WorkLoop:
             await self._report_root()
 
     def _until_due(self, began: float) -> Callable[[], bool]:
-        """Return what tells whether a fresh account is due, once this work had its least time."""
+        """Return a function that tells whether a fresh account is due, once the work had its shortest time."""
 
         def is_over() -> bool:
             now = time.monotonic()
@@ -183,17 +184,17 @@ class WorkLoop:
         return lambda: is_due() or self._queue.is_anyone_waiting or self._progress.requested is not None
 
     async def _begin_scan(self, now: float) -> None:
-        """Queue every account, of the disk and of the record."""
+        """Queue every account, on disk or on record."""
         root = await asyncio.to_thread(list_root, self._options.dataset, self._opted_out)
         usernames = sorted({*root.folders, *await self._store.list_usernames()})
-        logger.info("full scan (%s): %d accounts", self._progress.requested, len(usernames))
+        logger.info("full rescan (%s): %d accounts", self._progress.requested, len(usernames))
         self._faults.warn(root.faults)
         self._progress.begin(usernames, root, now)
         self._queue.add_waiting(usernames, now)
         self._backlog = self._new_backlog()
 
     async def _scan(self, usernames: list[str], limits: ScanLimits) -> None:
-        """Scan accounts, and queue what is left over; where that fails they stay first in line."""
+        """Scan accounts and queue the unfinished ones; if the scan fails, all of them stay at the head of the queue."""
         began = time.monotonic()
         scan = AccountScan(self._scan_options(), store=self._store, reader=self._reader, pool=self._pool)
         try:
@@ -218,7 +219,7 @@ class WorkLoop:
         return list_dataset(self._options.dataset, usernames, opted_out=self._opted_out, recent_since=since)
 
     def _count(self, decision: Decision) -> None:
-        """Count what came on record."""
+        """Count a recorded change."""
         if decision.change is not None and decision.outcome is not FileOutcome.UNCHANGED:
             self._meter.filed(decision.outcome.value)
 
@@ -237,10 +238,10 @@ class WorkLoop:
 
     @property
     def _removal_seconds(self) -> float:
-        return self._settle_seconds + PATIENCE_SECONDS
+        return self._settle_seconds + MISSING_SECONDS
 
     async def _remove(self, paths: list[bytes]) -> None:
-        """Look a second time, and take off the record what is still missing."""
+        """Check a second time, and remove the records of files that are still missing."""
         before = (await self._store.changes.read_checkpoint()).images
         await remove_missing(paths, self._options.dataset, self._changes.identity, self._store)
         self._missing.discard(paths)
@@ -250,7 +251,7 @@ class WorkLoop:
             logger.info("removed %d photos whose files are gone", images)
 
     def _is_scanned(self, now: float) -> bool:
-        """Tell whether every account was scanned, and what was missing was decided about."""
+        """Tell whether every account was scanned, and missing files were decided about."""
         scanned_at = self._progress.scanned_at
         if scanned_at is None:
             return False
@@ -264,7 +265,7 @@ class WorkLoop:
         self._progress.end()
         following = self._schedule.next_run
         logger.info(
-            "full scan (%s) done; since the one before: %s; %d accounts have files that do not lie still; next %s",
+            "full rescan (%s) done; since the previous one: %s; %d accounts have unsettled files; next %s",
             self._progress.reason,
             report,
             len(self._queue),
@@ -288,5 +289,5 @@ class WorkLoop:
     def _log_changes(self, usernames: list[str], findings: ScanFindings, seconds: float) -> None:
         counts = {outcome: findings.counts[outcome] for outcome in CHANGES}
         if changes := ", ".join(f"{count} {outcome.value}" for outcome, count in counts.items() if count):
-            who = usernames[0] if len(usernames) == 1 else f"{len(usernames)} accounts"
-            logger.info("%s: %s, in %.1f s", who, changes, seconds)
+            subject = usernames[0] if len(usernames) == 1 else f"{len(usernames)} accounts"
+            logger.info("%s: %s, in %.1f s", subject, changes, seconds)

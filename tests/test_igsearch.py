@@ -97,7 +97,7 @@ def test_search_json_is_the_contract(indexed: Shell) -> None:
     assert found["searched"] == {"images": 2, "users": 2, "revision": found["searched"]["revision"]}
     assert (unknown["verdict"], unknown["matches"], unknown["error"]) == ("none", [], None)
     assert (broken["verdict"], broken["matches"]) == ("error", [])
-    assert "no picture of a supported type" in broken["error"]
+    assert "not a picture of a supported type" in broken["error"]
     assert other["matches"][0]["username"] == "bob"
 
 
@@ -206,7 +206,7 @@ def test_a_blank_query_is_unsearchable(indexed: Shell) -> None:
         (["search"], {}, 2, "--query"),
         (["search", "--query", "missing.jpg"], {}, 66, "No such file"),
         (["search", "--query", "empty"], {}, 66, "holds no picture"),
-        (["search", "--query", "images/notes.pdf"], {}, 65, "no picture of a supported type"),
+        (["search", "--query", "images/notes.pdf"], {}, 65, "not a picture of a supported type"),
         (["index", "--dataset", "missing"], {}, 66, "missing"),
         (["index", "--dataset", "images/notes.pdf"], {}, 66, "no folder"),
         (["stats", "--dataset", "elsewhere"], {}, 66, "no dataset folder"),
@@ -256,7 +256,7 @@ def test_stats_and_failures_are_the_contract(indexed: Shell) -> None:
     assert os.fsencode(failure["path"]) == b"anna/\xff\n.jpg"
     assert (failure["kind"], failure["attempts"], failure["next_retry"]) == ("type", 1, None)
     assert len(text.lines) == 1
-    assert text.lines[0].startswith(r"anna/\udcff\n.jpg: This is no picture")
+    assert text.lines[0].startswith(r"anna/\udcff\n.jpg: This is not a picture")
 
 
 def test_another_indexer_is_refused(indexed: Shell) -> None:
@@ -439,5 +439,5 @@ def test_health_without_a_daemon_is_1(indexed: Shell) -> None:
     never, nothing = indexed.igsearch("health"), indexed.igsearch("health", "--dataset", "nowhere", "--json")
 
     assert (never.code, nothing.code) == (1, 1)
-    assert never.lines[1] == "failing indexer   it was never heard of: start it by `igsearch watch`"
+    assert never.lines[1] == "failing indexer   it never reported: start it with `igsearch watch`"
     assert "There is no dataset folder nowhere" in nothing.objects[0]["database"]["detail"]

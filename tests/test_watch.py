@@ -126,7 +126,7 @@ def test_metrics_that_cannot_be_had_cost_nothing_else(shell: Shell) -> None:
         with shell.service("watch", variables={"IGSEARCH_METRICS_LISTEN": port}) as service:
             until_images(shell, service, 1)
 
-    assert service.log.count(f"IGSEARCH_METRICS_LISTEN: nobody can listen at 127.0.0.1:{port} (") == 1
+    assert service.log.count(f"IGSEARCH_METRICS_LISTEN: cannot listen at 127.0.0.1:{port} (") == 1
 
 
 def test_an_absent_dataset_ends_the_start(shell: Shell) -> None:
@@ -225,7 +225,7 @@ def test_an_unmounted_dataset_loses_nothing(shell: Shell) -> None:
             away = photo_count(ask)
         (shell.folder / "mount").write_text("\n")
         service.until_said("mounted\n")
-        service.until_said("the dataset is whole again")
+        service.until_said("the dataset is complete again")
         (disk / "anna/1.jpg").write_bytes(PICTURES[1])
         until_images(shell, service, 2)
 
@@ -243,10 +243,10 @@ def test_the_database_may_go_away(shell: Shell, mariadb: MariaDB, on_server: dic
         leave()
         try:
             shell.put("images/bob/1.jpg", PICTURES[1])
-            service.until_said("no file is forgotten")
+            service.until_said("no change is lost")
         finally:
             come_back()
-        service.until_said("all is well again")
+        service.until_said("the outage is over")
         until_images(shell, service, 2, on_server)
 
 
@@ -257,7 +257,7 @@ def test_a_stop_does_not_wait_for_a_frozen_database(shell: Shell, mariadb: Maria
         mariadb.freeze()
         try:
             shell.put("images/bob/1.jpg", PICTURES[1])
-            service.until_said("no file is forgotten")
+            service.until_said("no change is lost")
             code = service.end()
         finally:
             mariadb.thaw()
@@ -292,7 +292,7 @@ def test_the_database_may_still_be_in_the_making(shell: Shell, mariadb: MariaDB)
     with shell.service("watch", variables=variables) as service:
         service.until_said(f"There is no database {name}")
         mariadb.create_database(name)
-        service.until_said(f"'{name}' may not make them: run `igsearch init-db`")
+        service.until_said(f"'{name}' may not create them: run `igsearch init-db`")
         shell.igsearch("init-db", variables={"IGSEARCH_DATABASE_URL": mariadb.url(name)})
         until_images(shell, service, 1, {"IGSEARCH_DATABASE_URL": mariadb.url(name)})
 

@@ -1,1 +1,1 @@
-"""Pixels to a fingerprint: the hashes of the whole picture, and its local features."""
+"""From pixels to a fingerprint: the hashes of the whole picture, and its local features."""

@@ -1,10 +1,10 @@
-"""Pixels -> features: local features as binary codes with their places, and a small grey copy.
+"""Extract features from pixels: local features as binary codes with their positions, and a small grey copy.
 
-A feature is a SIFT keypoint (Lowe 2004) with its descriptor made a RootSIFT (Arandjelovic and Zisserman 2012): it is
-found again in crops, screenshots and turned copies. Its code is the signs of 256 rotated coordinates of the descriptor
-(Charikar 2002): the Hamming distance of two codes grows with the angle between their descriptors. A true copy repeats
-the codes of a photo (about 19 of 256 bits apart), another photo of the same scene only resembles them (43).
-docs/matching.md tells how this front end was chosen, and against which others.
+A feature is a SIFT keypoint (Lowe 2004) whose descriptor is turned into a RootSIFT (Arandjelovic and Zisserman 2012):
+it is found again in crops, screenshots and turned copies. Its code is the signs of 256 rotated coordinates of the
+descriptor (Charikar 2002): the Hamming distance of two codes grows with the angle between their descriptors. A true
+copy repeats the codes of a photo (about 19 of 256 bits apart), another photo of the same scene only resembles them
+(43). docs/matching.md explains how this method was chosen, and over which others.
 """
 
 import io
@@ -21,26 +21,26 @@ from core.imaging.decoding import Photo
 from core.model.fingerprints import CODE_BYTES, FEATURE_BYTES, PhotoFeatures
 
 FEATURES_VERSION = 1
-"""Raised whenever features of the same bytes come out differently: old rows are then made again."""
+"""Increase it whenever the features of the same bytes change: old rows are then computed again."""
 
 REFERENCE_SIDE = 224
-"""Pixels of the long side from which a reference image's features are taken, and of its thumbnail."""
+"""Long side in pixels of the copy from which a reference image's features are taken, and of its thumbnail."""
 REFERENCE_FEATURES = 150
 THUMBNAIL_QUALITY = 50
-"""Of WebP: 3 KB a thumbnail."""
+"""WebP quality: 3 KB per thumbnail."""
 
 Pass = tuple[tuple[int, int], ...]
 FIRST_PASS: Pass = ((240, 400), (110, 150))
-"""Short side in pixels and number of features. The small copy has the coarse features that a small crop shares with its
-reference image, where the fine ones crowd them out (docs/decisions/0006-two-sizes-of-a-query.md)."""
+"""Short side in pixels and number of features. The small copy yields the coarse features that a small crop shares with
+its reference image; in the large copy fine ones displace them (docs/decisions/0006-two-sizes-of-a-query.md)."""
 RICH_PASS: Pass = ((384, 1200),)
 """For small pictures inside large ones: a cell of a grid of nine is 128 pixels wide here."""
 
 CONTRAST_THRESHOLD = 0.01
-"""Half of Lowe's: dark and flat pictures have features too."""
+"""Half of Lowe's threshold, so that dark and flat pictures have features too."""
 DARKEST, BRIGHTEST = 1, 99
 MAX_GAIN = 3.0
-"""Grey levels are stretched between these percentiles before the search for features, by no more than this."""
+"""Grey levels are stretched between these percentiles before features are detected, by at most this factor."""
 
 DESCRIPTOR_CELLS, DESCRIPTOR_TURNS = 4, 8
 """A descriptor is 4 rows of 4 cells of 8 orientations."""
@@ -54,35 +54,36 @@ MEAN = np.frombuffer(
     ),
     np.uint8,
 )
-"""The mean RootSIFT in thousandths, of 300 photos and their mirror images."""
+"""The mean RootSIFT of 300 photos and their mirror images, in thousandths."""
 
 FEATURE = np.dtype(
     [("code", np.uint8, CODE_BYTES), ("x", "<u2"), ("y", "<u2"), ("size", np.uint8), ("angle", np.uint8)],
 )
-"""A stored feature. Places are in 65,536ths of the long side, angles in 256ths of a turn, sizes logarithmic."""
+"""A stored feature: positions in 65,536ths of the long side, angles in 256ths of a turn, sizes logarithmic."""
 PLACE_STEPS, ANGLE_STEPS, SIZE_STEPS = 65536, 256, 20
 SMALLEST_SIZE = 2.0**-10
-"""Of the long side; SIZE_STEPS steps double it, so the largest is 6 long sides."""
-assert FEATURE.itemsize == FEATURE_BYTES  # noqa: S101 - what is stored
+"""In long sides; SIZE_STEPS steps double it, so the largest is 6 long sides."""
+assert FEATURE.itemsize == FEATURE_BYTES  # noqa: S101 - the stored format
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Features:
-    """The local features of a picture, as parallel arrays; all lengths are in long sides of the picture.
-
-    codes (n, 32) uint8; points (n, 2) float32, x and y; sizes (n,) float32; angles (n,) float32 in radians, clockwise.
-    """
+    """The local features of a picture, as parallel arrays; all lengths are in long sides of the picture."""
 
     codes: NDArray[np.uint8]
+    """(n, 32) uint8."""
     points: NDArray[np.float32]
+    """x and y, (n, 2) float32."""
     sizes: NDArray[np.float32]
+    """(n,) float32."""
     angles: NDArray[np.float32]
+    """In radians, clockwise, (n,) float32."""
 
     def __len__(self) -> int:
         return len(self.codes)
 
     def packed(self) -> bytes:
-        """Return the features as they are stored, FEATURE_BYTES each."""
+        """Return the features in their stored form, FEATURE_BYTES each."""
         rows = np.zeros(len(self), FEATURE)
         rows["code"] = self.codes
         for column, name in enumerate("xy"):
@@ -93,7 +94,7 @@ class Features:
 
     @classmethod
     def unpacked(cls, packed: bytes) -> Self:
-        """Return stored features; raises ValueError for bytes that are none."""
+        """Read stored features; raises ValueError for bytes of another form."""
         rows = np.frombuffer(packed, FEATURE)
         return cls(
             codes=np.ascontiguousarray(rows["code"]),
@@ -114,21 +115,21 @@ class Features:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class QueryFeatures:
-    """The features of a query image, and those that its mirror image has."""
+    """The features of a query image and of its mirror image."""
 
     plain: Features
     mirrored: Features
 
 
 def photo_features(photo: Photo) -> PhotoFeatures:
-    """Make the features of a photo; the same pixels give the same fingerprint."""
+    """Extract the features of a photo; the same pixels always give the same features."""
     small = fitted(photo.pixels, long_side=REFERENCE_SIDE)
     features = _detected(small, REFERENCE_FEATURES).plain
     return PhotoFeatures(features.packed(), _thumbnail(small), FEATURES_VERSION)
 
 
 def query_features(pixels: NDArray[np.uint8], sizes: Pass) -> QueryFeatures:
-    """Find the features of a query image (rows, columns) uint8 at several sizes."""
+    """Extract the features of a query image (rows, columns) uint8 at several sizes."""
     short = min(pixels.shape)
     copies = [(_shrunk(pixels, side / short), count) for side, count in sizes]
     found = [_detected(copy, count) for copy, count in copies]
@@ -139,7 +140,7 @@ def query_features(pixels: NDArray[np.uint8], sizes: Pass) -> QueryFeatures:
 
 
 def fitted(pixels: NDArray[np.uint8], *, long_side: int) -> NDArray[np.uint8]:
-    """Return a copy of a picture that is no longer than this."""
+    """Return a picture, shrunk if its long side is longer than this."""
     return _shrunk(pixels, long_side / max(pixels.shape))
 
 
@@ -163,7 +164,7 @@ def _thumbnail(pixels: NDArray[np.uint8]) -> bytes:
 
 
 def _detected(pixels: NDArray[np.uint8], count: int) -> QueryFeatures:
-    """Find the strongest features of a picture, and describe them also as the mirror image has them."""
+    """Detect the strongest features of a picture, and derive those of its mirror image from them."""
     keypoints, descriptors = _sift(count).detectAndCompute(_stretched(pixels), None)
     height, width = pixels.shape
     if descriptors is None or not len(keypoints):
@@ -183,12 +184,12 @@ def _detected(pixels: NDArray[np.uint8], count: int) -> QueryFeatures:
 
 @cache
 def _sift(count: int) -> cv2.SIFT:
-    cv2.setNumThreads(1)  # there is a worker for each core already
+    cv2.setNumThreads(1)  # each core already has a worker
     return cv2.SIFT.create(nfeatures=count, contrastThreshold=CONTRAST_THRESHOLD)
 
 
 def _stretched(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Spread the grey levels of a dim or pale picture over the whole range."""
+    """Stretch the grey levels of a dim or pale picture over the whole range."""
     darkest, brightest = np.percentile(pixels, (DARKEST, BRIGHTEST))
     gain = min(MAX_GAIN, 255 / max(brightest - darkest, 1.0))
     centred = (np.arange(256) - (darkest + brightest) / 2) * gain + 127.5
@@ -206,9 +207,9 @@ SIGNS = bytes.fromhex("9f1c5be0d72a4683b1c47e0f93d86a2562f90dcb75a1e83409bdc65f1
 
 @cache
 def _rotations() -> NDArray[np.float32]:
-    """Return two random rotations side by side, (128, 256): Hadamard's matrix, random signs, and it again.
+    """Return two random rotations side by side, (128, 256): a Hadamard matrix, random signs, and the matrix again.
 
-    They are the same on every machine and in every version of numpy, which random numbers of a library are not.
+    They are the same on every machine and with every version of numpy, unlike a library's random numbers.
     """
     hadamard = np.array([[1.0]])
     while len(hadamard) < DESCRIPTOR_SIZE:
@@ -219,7 +220,7 @@ def _rotations() -> NDArray[np.float32]:
 
 
 def _mirrored_order() -> NDArray[np.intp]:
-    """Return which coordinate of a descriptor stands where in that of the mirror image."""
+    """Return the order of a descriptor's coordinates in the descriptor of the mirror image."""
     order = np.arange(DESCRIPTOR_SIZE).reshape(DESCRIPTOR_CELLS, DESCRIPTOR_CELLS, DESCRIPTOR_TURNS)
     return order[::-1, :, -np.arange(DESCRIPTOR_TURNS) % DESCRIPTOR_TURNS].reshape(-1)
 

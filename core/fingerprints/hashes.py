@@ -1,9 +1,9 @@
-"""Pixels -> hashes: SHA-256, dhash, PDQ. The one module that knows ImageHash and pdqhash.
+"""Compute the hashes of pixels: SHA-256, dhash, PDQ. The only module that uses ImageHash and pdqhash.
 
-PDQ (Meta's ThreatExchange) is 256 bits: the signs of a 16 x 16 block of cosine coefficients against their median, taken
-from a 64 x 64 grey copy of the picture. That copy is made here, by Pillow's antialiased HAMMING filter, the same for
-every picture: it is symmetric, so a mirrored or turned picture has the permuted hash to within 6 bits. From PDQ's own
-downsampling the eight variants are 26 to 41 bits apart and two of three quarter turns are lost
+PDQ (Meta's ThreatExchange) has 256 bits: the signs of a 16 x 16 block of cosine coefficients relative to their median,
+computed from a 64 x 64 grey copy of the picture. That copy is made here, by Pillow's antialiased HAMMING filter, the
+same for every picture: the filter is symmetric, so a mirrored or turned picture has the permuted hash to within 6 bits.
+With PDQ's own downsampling the eight variants are 26 to 41 bits apart, and two of three quarter turns are lost
 (docs/decisions/0001-pdq-from-our-own-64-pixels.md).
 """
 
@@ -17,23 +17,22 @@ from core.imaging.decoding import Photo
 from core.model.fingerprints import PhotoHashes
 
 HASHES_VERSION = 1
-"""Raised whenever a fingerprint of the same bytes comes out differently: old rows are then made again."""
+"""Increase it whenever the hashes of the same bytes change: old rows are then computed again."""
 
 PDQ_SIDE = 64
 DETAIL_SIDE = 256
 BLOCK = 16
 MIN_BLOCK_DEVIATION = 3.0
-"""Grey levels: a block that varies less is flat. Strong JPEG leaves 1-2 in plain areas."""
+"""Standard deviation in grey levels: a block that varies less is flat. Strong JPEG leaves 1-2 in plain areas."""
 
 SLOPES = np.stack(np.meshgrid(*[np.linspace(-1, 1, BLOCK)] * 2), axis=-1).reshape(-1, 2).astype(np.float32)
 SLOPES /= np.linalg.norm(SLOPES, axis=0) * BLOCK
-"""The plane of a block, across and down: what of its variance lies along these is a gradient, which is no detail."""
+"""The horizontal and vertical slope of a block: variance along these is a gradient, which is not detail."""
 
 ODD = np.arange(16) % 2 == 1
 """The coefficients of odd frequency: pdqhash writes frequencies 16 down to 1.
 
-Mirroring negates these; the hash compares with the median, which lies near 0, so a negated coefficient is an
-inverted bit.
+Mirroring negates these; the hash compares with the median, which is near 0, so negating a coefficient inverts its bit.
 """
 
 VARIANTS = (
@@ -46,11 +45,11 @@ VARIANTS = (
     ("rotated by about 90 degrees",),
     ("mirrored", "rotated by about 90 degrees"),
 )
-"""What was done to the reference image, turns clockwise, when that row of the query's `dihedral` is the near one."""
+"""The edit of the reference image, turns clockwise, if that row of the query's `dihedral` is the nearest."""
 
 
 def photo_hashes(photo: Photo, sha256: bytes) -> PhotoHashes:
-    """Make the hashes of a photo; the same pixels give the same fingerprint."""
+    """Compute the hashes of a photo; the same pixels always give the same hashes."""
     grey = Image.fromarray(photo.pixels)
     pdq, quality = _pdq(grey)
     return PhotoHashes(
@@ -66,7 +65,7 @@ def photo_hashes(photo: Photo, sha256: bytes) -> PhotoHashes:
 
 
 def dihedral(pdq: bytes) -> NDArray[np.uint8]:
-    """Return the hashes (8, 32) of the picture mirrored and turned in all eight ways, in the order of VARIANTS."""
+    """Return the hashes (8, 32) of the picture in all eight orientations, in the order of VARIANTS."""
     bits = np.unpackbits(np.frombuffer(pdq, np.uint8)).reshape(16, 16).astype(bool)
     variants = [
         turned ^ (ODD[None, :] & flip_x) ^ (ODD[:, None] & flip_y)
@@ -84,7 +83,7 @@ def _pdq(grey: Image.Image) -> tuple[bytes, int]:
 
 
 def _flat_percent(grey: Image.Image) -> int:
-    """Return the share of blocks without detail, in whole percent, rounded down; 100 where all is smooth shading."""
+    """Return the percentage of blocks without detail, rounded down; 100 if the picture is only smooth shading."""
     side = DETAIL_SIDE // BLOCK
     pixels = np.asarray(grey.resize((DETAIL_SIDE, DETAIL_SIDE), Image.Resampling.BOX), dtype=np.float32)
     blocks = pixels.reshape(side, BLOCK, side, BLOCK).swapaxes(1, 2).reshape(side * side, BLOCK * BLOCK)

@@ -1,1 +1,1 @@
-"""Bytes or a path to upright pixels, trusting nothing; and pictures drawn from pixels."""
+"""Read untrusted pictures into upright pixels, and draw pictures from pixels."""

@@ -1,6 +1,4 @@
-"""A query and a reference image side by side, with the part that matched: what show-match, the bots and the page
-draw.
-"""
+"""Draw a query and a reference image side by side, with a frame around the part that matched."""
 
 import io
 
@@ -11,15 +9,15 @@ from PIL import Image, ImageChops, ImageDraw
 from core.model.matches import Corners, Placement
 
 HEIGHT, MARGIN, LINE = 720, 16, 4
-"""Pixels: of both pictures, around them, and of the frame's line."""
+"""In pixels: height of both pictures, margin around them, and width of the frame's line."""
 GROUND, FRAME = (24, 24, 28), (0, 214, 143)
 DIMMED = 0.45
-"""Brightness of what did not match."""
+"""Brightness of the parts that did not match."""
 WHOLE: Corners = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
 
 
 def side_by_side(query: NDArray[np.uint8], reference: NDArray[np.uint8], placement: Placement | None) -> bytes:
-    """Draw two pictures (rows, columns, 3) uint8 as a PNG, the query left; without a placement they match whole."""
+    """Draw two pictures (rows, columns, 3) uint8 as a PNG, the query on the left; no placement: all of both matches."""
     left = _marked(query, placement.in_query if placement else WHOLE)
     right = _marked(reference, placement.in_reference if placement else WHOLE)
     sheet = Image.new("RGB", (left.width + right.width + 3 * MARGIN, HEIGHT + 2 * MARGIN), GROUND)
@@ -31,7 +29,7 @@ def side_by_side(query: NDArray[np.uint8], reference: NDArray[np.uint8], placeme
 
 
 def _marked(pixels: NDArray[np.uint8], region: Corners) -> Image.Image:
-    """Return the picture with a frame around the region, and all else dimmed."""
+    """Return the picture with a frame around the region, and everything outside it dimmed."""
     picture = Image.fromarray(pixels)
     picture = picture.resize((max(1, round(picture.width * HEIGHT / picture.height)), HEIGHT))
     polygon = [(x * (picture.width - 1), y * (picture.height - 1)) for x, y in region]

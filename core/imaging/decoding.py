@@ -1,7 +1,7 @@
-"""Bytes or a path -> upright grey pixels; the one reader for everything that comes from outside.
+"""Decode untrusted pictures into upright pixels: the only decoder for everything that comes from outside.
 
-Nothing here trusts its input. It still belongs into a worker process that may die: see core/workers/pool.py.
-The security page of Pillow's handbook is the threat model.
+Nothing here trusts its input. Still, run it in a worker process that may die: see core/workers/pool.py. The threat
+model is the security page of Pillow's handbook.
 """
 
 import io
@@ -19,17 +19,17 @@ from core.errors import ImageError, TooLarge, Unreadable
 from core.imaging.headers import check_header, check_size, identify
 
 READER_VERSION = 1
-"""Raised when the reader learns to read more, so that unreadable files are tried again."""
+"""Increase it when the reader learns to read more, so that unreadable files are tried again."""
 DECODE_SIDE = 256
-"""Pixels of the short side that fingerprints are made from. A 1080 px JPEG takes 1.9 ms so, 5.3 ms at full size."""
+"""Short side in pixels for fingerprints. A JPEG of 1080 px takes 1.9 ms this way, 5.3 ms at full size."""
 MAX_PROFILE_BYTES = 4_000_000
-"""Colour profiles of printers have up to 3 MB; a larger one is not looked at."""
+"""Colour profiles of printers have up to 3 MB; a larger one is ignored."""
 MAX_PROFILES = 8
-"""Kept ready: building a transform takes 2.4 ms, as long as decoding. Cameras and phones use a handful of profiles."""
+"""Cached transforms: building one takes 2.4 ms, as long as decoding. Cameras and phones use only a few profiles."""
 WHITE = (255, 255, 255, 255)
 
 COLOUR_MODES = {"RGB": "RGB", "RGBA": "RGB", "P": "RGB", "CMYK": "CMYK"}
-"""The modes in which a colour profile counts, and the mode that each is brought to before."""
+"""The modes in which a colour profile applies, and the mode that each is converted to first."""
 
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -40,7 +40,7 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What turns a picture upright, by EXIF orientation; from 5 on width and height change places."""
+"""The operation that turns a picture upright, by EXIF orientation; from 5 on it swaps width and height."""
 FIRST_SIDEWAYS = 5
 BROKEN_METADATA = (
     ArithmeticError,
@@ -53,29 +53,32 @@ BROKEN_METADATA = (
     ValueError,
     struct.error,
 )
-"""What Pillow raises where EXIF is broken."""
+"""The exceptions that Pillow raises for broken EXIF."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Photo:
-    """A decoded picture: upright pixels (rows, columns) uint8, grey; width and height are those of the original."""
+    """A decoded picture."""
 
     pixels: NDArray[np.uint8]
+    """Upright grey pixels, (rows, columns) uint8."""
     width: int
+    """Of the original, upright, in pixels."""
     height: int
+    """Of the original, upright, in pixels."""
 
 
 def decode(data: bytes, *, side: int = DECODE_SIDE) -> Photo:
-    """Decode a picture's first frame: upright, alpha on white, 16 bits scaled, wide gamut in sRGB, grey.
+    """Decode a picture's first frame: upright, alpha on white, 16 bits scaled to 8, wide gamut in sRGB, grey.
 
-    The short side keeps at least `side` pixels, where it has them, and less than twice as many. Raises Unsupported,
+    The short side keeps at least `side` pixels, if it has as many, and less than twice as many. Raises Unsupported,
     TooLarge or Unreadable, and nothing else whatever the bytes are.
     """
     return _decoded(data, side, "L")
 
 
 def decode_colours(data: bytes, *, side: int) -> NDArray[np.uint8]:
-    """Decode as `decode` does, and raise what it does, in colour: pixels (rows, columns, 3) uint8, sRGB."""
+    """Decode like `decode`, with the same errors, but in colour: pixels (rows, columns, 3) uint8, sRGB."""
     return _decoded(data, side, "RGB").pixels
 
 
@@ -91,18 +94,18 @@ def _decoded(data: bytes, side: int, mode: Literal["L", "RGB"]) -> Photo:
         raise
     except (MemoryError, Image.DecompressionBombError) as error:
         raise TooLarge("The picture needs more memory than any photo does: send a smaller copy.") from error
-    except Exception as error:  # decoders raise anything: SyntaxError, EOFError, KeyError were seen
+    except Exception as error:  # decoders raise anything: SyntaxError, EOFError and KeyError were seen
         raise Unreadable(f"The {kind} picture is damaged and cannot be read: send another copy.") from error
 
 
 @cache
 def _prepare_decoders() -> None:
-    """Register HEIC, and keep each decoder to one thread and to the picture itself.
+    """Register HEIC, and limit each decoder to one thread and to the main picture.
 
-    There is a worker for each core already. A thumbnail in the file, which pillow-heif prefers to a large picture,
-    need not show the same.
+    Each core already has a worker. pillow-heif would prefer an embedded thumbnail to a large picture, but a thumbnail
+    may show something else.
     """
-    import pillow_heif  # noqa: PLC0415 - 60 ms that a command without pictures does not owe
+    import pillow_heif  # noqa: PLC0415 - takes 60 ms, which commands without pictures need not spend
 
     pillow_heif.register_heif_opener(decode_threads=1, thumbnails=False, depth_images=False, aux_images=False)
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
@@ -125,7 +128,7 @@ def _decode(kind: str, data: bytes, side: int, mode: Literal["L", "RGB"]) -> Pho
 
 
 def _transform_of(image: Image.Image) -> ImageCms.ImageCmsTransform | None:
-    """Return what brings the picture's colours to sRGB, where they are others."""
+    """Return the transform of the picture's colours to sRGB; None if it needs none."""
     profile = image.info.get("icc_profile")
     if not isinstance(profile, bytes) or len(profile) > MAX_PROFILE_BYTES or image.mode not in COLOUR_MODES:
         return None
@@ -134,7 +137,7 @@ def _transform_of(image: Image.Image) -> ImageCms.ImageCmsTransform | None:
 
 @lru_cache(maxsize=MAX_PROFILES)
 def _to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """Build the transform of a profile to sRGB; None where none is needed or the profile is broken."""
+    """Build the transform of a profile to sRGB; None if none is needed or the profile is broken."""
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if "srgb" in ImageCms.getProfileDescription(source).lower():
@@ -145,16 +148,16 @@ def _to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
 
 
 def _orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation, 1 (upright) where EXIF is absent or broken."""
+    """Return the EXIF orientation; 1 (upright) if EXIF is absent or broken."""
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except BROKEN_METADATA:  # is no reason to refuse a whole picture
+    except BROKEN_METADATA:  # no reason to refuse the whole picture
         return 1
     return orientation if isinstance(orientation, int) else 1
 
 
 def _in_8_bits(image: Image.Image, side: int) -> Image.Image:
-    """Scale samples of more bits to 8 bits and resolve palettes, keeping alpha."""
+    """Scale samples to 8 bits and resolve palettes, keeping alpha."""
     if image.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode in {"I", "F"}:
@@ -167,7 +170,7 @@ def _in_8_bits(image: Image.Image, side: int) -> Image.Image:
 
 
 def _scaled(samples: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Bring integers and floats to 0..255 by the least range that holds them: 1, 8 bits, 16 bits, or their own."""
+    """Scale numbers to 0..255 by the smallest range that holds them: 1, 8 bits, 16 bits, or their own maximum."""
     samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0).clip(min=0)
     top = float(samples.max(initial=0.0))
     scale = next((limit for limit in (1.0, 255.0, 65535.0) if top <= limit), top)

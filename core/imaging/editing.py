@@ -1,4 +1,4 @@
-"""A photo edited as a messenger and a thumb do: 8 % of each side cut away, a tenth smaller, JPEG at quality 75."""
+"""Edit a photo as people and messengers do: crop 8 % of each side, shrink by a tenth, save as JPEG of quality 75."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""A file's bytes, and nothing else of it: regular files of a bounded size, never a FIFO, a device or a link."""
+"""Read the bytes of regular files of a bounded size, never of a FIFO, a device or a link."""
 
 import errno
 import hashlib
@@ -18,7 +18,7 @@ MAX_BYTES = 25_000_000
 
 @dataclass(frozen=True, slots=True)
 class PhotoFile:
-    """The bytes of a file, and the stamp that held before and after they were read."""
+    """The bytes of a file, and its stamp, which was the same before and after reading."""
 
     data: bytes
     stamp: FileStamp
@@ -27,7 +27,7 @@ class PhotoFile:
 def read_file(path: str | bytes, *, follow_links: bool = False) -> PhotoFile:
     """Read a regular file of at most 25 MB; never waits on a FIFO, never reads a device.
 
-    Raises PathError where nothing is, Unsupported for what is no regular file, TooLarge, NotPermitted, Unreadable.
+    Raises PathError if there is no file, Unsupported if it is not a regular one, TooLarge, NotPermitted, Unreadable.
     """
     try:
         with _opened(path, follow_links=follow_links) as descriptor:
@@ -38,7 +38,7 @@ def read_file(path: str | bytes, *, follow_links: bool = False) -> PhotoFile:
     except OSError as error:
         raise _explained(error) from error
     if FileStamp.of(before) != FileStamp.of(after):
-        raise Unreadable("The file was written to while it was read: it will be read again when it lies still.")
+        raise Unreadable("The file was written to while it was read: it is read again once it stays unchanged.")
     return PhotoFile(data, FileStamp.of(after))
 
 
@@ -81,7 +81,7 @@ def _content(descriptor: int) -> bytes:
 
 def _refuse_irregular(status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
-        raise Unsupported("This is no regular file: name a picture file.")
+        raise Unsupported("This is not a regular file: name a picture file.")
     if status.st_size > MAX_BYTES:
         raise too_many_bytes(status.st_size)
 
@@ -92,5 +92,5 @@ def _explained(error: OSError) -> PathError | ImageError:
     if error.errno == errno.ELOOP:
         return Unsupported("Symbolic links are not followed here: name the file itself.")
     if error.errno in (errno.ENXIO, errno.ENODEV):
-        return Unsupported("This is no regular file: name a picture file.")
-    return NotPermitted(f"The file cannot be read ({error.strerror}): check its rights and the disk.")
+        return Unsupported("This is not a regular file: name a picture file.")
+    return NotPermitted(f"The file cannot be read ({error.strerror}): check its permissions and the disk.")

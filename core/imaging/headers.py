@@ -1,8 +1,8 @@
-"""What a file's first bytes promise, checked before anything is decoded.
+"""Identify a picture's type and check its header before anything is decoded.
 
-A type is told by content, never by name. Pillow has no limit against a JPEG of 3,006 scans (105 s of CPU from 318 kB)
-or a PNG of 200,000 text chunks (3 s inside `Image.open`), and the decoders of WebP and AVIF allocate what a header of
-34 bytes asks for (1.3 GB), so those are counted here.
+The type is identified by content, never by name. Pillow does not limit a JPEG of 3,006 scans (105 s of CPU from 318 kB)
+or a PNG of 200,000 text chunks (3 s inside `Image.open`), and the decoders of WebP and AVIF allocate whatever a header
+of 34 bytes asks for (1.3 GB), so these are checked here.
 """
 
 import re
@@ -14,12 +14,12 @@ from core.errors import TooLarge, Unsupported
 MAX_PIXELS = 50_000_000
 MAX_SIDE = 20_000
 MAX_SCANS = 64
-"""Progressive JPEGs have about 10 scans; 64 scans of the largest picture still end within the time limit."""
+"""Progressive JPEGs have about 10 scans; decoding 64 scans of the largest picture still ends within the time limit."""
 MAX_METADATA_CHUNKS = 1_000
 MAX_CHUNKS = 20_000
-"""Of pixels too, in a PNG: of 25 MB each would have 1,250 bytes, where encoders write 4,096 and more."""
+"""All chunks of a PNG, pixels included: in 25 MB each would have 1,250 bytes; encoders write 4,096 and more."""
 MAX_FILL = 65_536
-"""Bytes of fill before a JPEG's first scan: Pillow reads them one by one, 24 MB in 11.5 s."""
+"""Fill bytes before a JPEG's first scan: Pillow reads them one by one, 24 MB in 11.5 s."""
 
 SUPPORTED = "JPEG, PNG, WebP, GIF, AVIF, HEIC, BMP and TIFF"
 
@@ -38,19 +38,16 @@ AVIF_BRANDS = frozenset((b"avif", b"avis"))
 HEIF_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"))
 
 JPEG_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])", re.DOTALL)
-"""0xFF before 0x00 or a restart marker is entropy-coded data, before 0xFF it is fill."""
+"""0xFF followed by 0x00 or a restart marker is entropy-coded data; followed by 0xFF it is fill."""
 JPEG_END, JPEG_SCAN = 0xD9, 0xDA
 JPEG_WITHOUT_LENGTH = frozenset((*range(0x01, 0xC0), 0xD8))
-"""The reserved ones are no segments to libjpeg: they must not hide 64 kB of scans from the count."""
+"""libjpeg does not take the reserved markers as segments: they must not hide 64 kB of scans from the count."""
 PNG_PIXELS = frozenset((b"IDAT", b"fdAT", b"fcTL"))
 HEIF_SIZE_BOX = re.compile(rb"ispe\0.{3}(.{8})", re.DOTALL)
 
 
 def identify(data: bytes) -> str:
-    """Return Pillow's name of the type of a picture.
-
-    Raises Unsupported for anything but the eight types.
-    """
+    """Return Pillow's name for the type of a picture; raises Unsupported for anything but the eight types."""
     for signature, name in SIGNATURES:
         if data.startswith(signature):
             return name
@@ -63,17 +60,17 @@ def identify(data: bytes) -> str:
             return "HEIF"
     if not data:
         raise Unsupported("The file is empty: send the picture again.")
-    raise Unsupported(f"This is no picture of a supported type: {SUPPORTED}.")
+    raise Unsupported(f"This is not a picture of a supported type: {SUPPORTED}.")
 
 
 def check_header(kind: str, data: bytes) -> None:
-    """Raise TooLarge where the header promises more than is decoded."""
+    """Raise TooLarge if the header announces more than igsearch decodes."""
     if check := CHECKS.get(kind):
         check(data)
 
 
 def check_size(width: int, height: int) -> None:
-    """Raise TooLarge for a picture of too many pixels or too long a side."""
+    """Raise TooLarge for a picture with too many pixels or too long a side."""
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
         raise TooLarge(
             f"The picture is too large ({width} x {height} pixels): at most {MAX_PIXELS // 10**6} megapixels"
@@ -99,9 +96,9 @@ def _check_jpeg(data: bytes) -> None:
 
 
 def _jpeg_markers(data: bytes) -> Iterator[tuple[int, int]]:
-    """Walk the markers up to the end of the (first) image, over the segments' contents.
+    """Yield the markers up to the end of the (first) image, skipping the segments' contents.
 
-    Each comes with the bytes since the last: fill, or the data of a scan.
+    Each comes with the number of bytes since the previous one: fill, or the data of a scan.
     """
     at = 2
     while found := JPEG_MARKER.search(data, at):

@@ -1,1 +1,1 @@
-"""In-memory search over fingerprints: add, discard, nearest, and a snapshot on disk."""
+"""In-memory indexes of fingerprints, with snapshots on disk."""

@@ -1,4 +1,4 @@
-"""What an index hears from the store: changes by revision."""
+"""The changes of the store by revision, as an index reads them."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -12,31 +12,32 @@ from core.model.records import Checkpoint
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HashPage:
-    """The hashes of some photos as parallel arrays: ids (n,) int64, pdq (n, 32) and dhash (n, 8) uint8.
-
-    `is_searchable` (n,) bool is False for flat pictures and for hashes of another version.
-    """
+    """The hashes of some photos, as parallel arrays."""
 
     ids: NDArray[np.int64]
+    """(n,) int64."""
     pdq: NDArray[np.uint8]
+    """(n, 32) uint8."""
     dhash: NDArray[np.uint8]
+    """(n, 8) uint8."""
     is_searchable: NDArray[np.bool_]
+    """(n,) bool; False for flat pictures and for hashes of another version."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FeaturePage:
-    """The codes of some features: ids (n,) int64, counts (n,) int64, codes (sum of counts, 32) uint8.
-
-    Those of another version, and pictures without features, have a count of 0.
-    """
+    """The codes of the features of some photos."""
 
     ids: NDArray[np.int64]
+    """(n,) int64."""
     counts: NDArray[np.int64]
+    """Codes per photo, (n,) int64; 0 for features of another version, and for pictures without features."""
     codes: NDArray[np.uint8]
+    """The codes of all photos in order, (sum of counts, 32) uint8."""
 
 
 class ChangeFeed(Protocol):
-    """Gives the changes of the store by revision."""
+    """Source of the store's changes by revision."""
 
     async def read_checkpoint(self) -> Checkpoint: ...
 

@@ -1,6 +1,4 @@
-"""The features of every photo in memory, following the store; trained anew when it has outgrown its
-training.
-"""
+"""The index of every photo's features in memory: it follows the store, and is retrained as it grows."""
 
 import asyncio
 from collections.abc import Mapping
@@ -15,16 +13,16 @@ from core.index.inverted_lists import Codes, InvertedLists
 from core.model.records import Checkpoint
 
 WORTH_A_SNAPSHOT = 2_000
-"""Fingerprints read from the store; below, reading and sorting them again costs less than 0.5 s."""
+"""Photos read from the store; reading and sorting fewer again costs less than 0.5 s."""
 CODES_A_PICTURE = 150
 
 
 class FeatureIndex(Follower):
-    """A InvertedLists, and the revision it stands for."""
+    """Inverted lists of the features, and the revision that they represent."""
 
     def __init__(self, cache: Path, *, features_version: int) -> None:
         super().__init__(cache, suffix=".features", former_suffix=".deep", worth_a_snapshot=WORTH_A_SNAPSHOT)
-        self._deep_version = features_version
+        self._features_version = features_version
         self._features = InvertedLists()
         self._training: asyncio.Task[InvertedLists] | None = None
         self._trained_revision = 0
@@ -34,11 +32,11 @@ class FeatureIndex(Follower):
 
     @property
     def size(self) -> int:
-        """Count the photos that have features."""
+        """The number of photos that have features."""
         return self._features.images
 
     async def follow(self, feed: ChangeFeed) -> Checkpoint:
-        """Bring this to the store's revision and return that; raises StoreError."""
+        """Update the index to the store's revision and return its checkpoint; raises StoreError."""
         self._take_trained()
         point = await super().follow(feed)
         if self._features.is_outgrown and self._training is None:
@@ -46,23 +44,23 @@ class FeatureIndex(Follower):
         return point
 
     async def shortlist(self, codes: Codes, *, size: int) -> list[int]:
-        """Return the images that share most features with a query's codes (q, 32), the likeliest first."""
+        """Return the photos that share most features with a query's codes (q, 32), the likeliest first."""
         return await asyncio.to_thread(self._features.shortlist, codes, size=size)
 
     def _take_trained(self) -> None:
-        """Let an index that was trained meanwhile take the present one's place; it catches up from its own revision."""
+        """Replace the index by one trained in the background, if it is ready; it catches up from its own revision."""
         if self._training and self._training.done():
             self._features = self._training.result()
             self._revision, self._training = self._trained_revision, None
 
     async def _start_training(self) -> None:
-        """Train a copy behind the searches, which go on with what there is."""
+        """Train a copy in the background; searches continue with the present index."""
         copy = await asyncio.to_thread(lambda: InvertedLists.from_arrays(self._features.arrays()))
         self._trained_revision = self._revision
         self._training = asyncio.create_task(asyncio.to_thread(copy.retrained))
 
     def _settings(self) -> dict[str, str | int]:
-        return {"features_version": self._deep_version}
+        return {"features_version": self._features_version}
 
     def _clear(self) -> None:
         if self._training:
@@ -70,7 +68,7 @@ class FeatureIndex(Follower):
         self._features, self._training = InvertedLists(), None
 
     def _compact(self) -> None:
-        """Do nothing: the inverted lists let go of features at once."""
+        """Do nothing: the inverted lists drop features at once."""
 
     async def _catch_up(self, feed: ChangeFeed, point: Checkpoint) -> int:
         if not len(self._features):

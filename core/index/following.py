@@ -1,9 +1,10 @@
-"""Following the store by revision, with a snapshot on disk that makes the start quick.
+"""Follow the store by revision, with a snapshot on disk for a quick start.
 
-1. The store's checkpoint tells its identity and its revision.
-2. Another database: the snapshot kept for it is opened, or all is read anew. An older revision: a backup was restored.
-3. What was written or removed since is applied.
-4. A snapshot from before an account was forgotten is removed, and made anew.
+1. Read the store's checkpoint: its identity and its revision.
+2. If it is another database, open the snapshot kept for it, or read everything. If its revision is older, a backup was
+   restored: read everything.
+3. Apply the changes written since.
+4. Remove a snapshot from before an account was forgotten, and save a new one.
 The store is the truth; a snapshot that does not fit is made again.
 """
 
@@ -24,18 +25,18 @@ logger = logging.getLogger(__name__)
 
 
 def discard_snapshots(cache: Path, database_id: str) -> None:
-    """Remove what is kept in the cache folder of a database's fingerprints."""
+    """Remove a database's snapshots from the cache folder."""
     for folder in cache.glob(f"{database_id}*"):
         discard(folder)
 
 
 class Follower(ABC):
-    """What keeps something in memory that is made from the store; for one event loop, one `follow` at a time."""
+    """Base class of an index that follows the store; for one event loop, one `follow` at a time."""
 
     def __init__(self, cache: Path, *, suffix: str, worth_a_snapshot: int, former_suffix: str | None = None) -> None:
         """Keep snapshots in the cache folder, named after the database and the suffix.
 
-        Those that an earlier version kept under `former_suffix` are removed when one takes their place.
+        A snapshot that an earlier version kept under `former_suffix` is removed when a new one replaces it.
         """
         self._cache = cache
         self._suffix = suffix
@@ -45,10 +46,10 @@ class Follower(ABC):
         self._revision = 0
         self._unsaved = 0
         self._kept_revision: int | None = None
-        """Of the snapshot on disk; None where there is none of ours."""
+        """Revision of the snapshot on disk; None if there is no usable one."""
 
     async def follow(self, feed: ChangeFeed) -> Checkpoint:
-        """Bring this to the store's revision and return that; raises StoreError."""
+        """Update the index to the store's revision and return its checkpoint; raises StoreError."""
         point = await feed.read_checkpoint()
         if point.database_id != self._database_id:
             self._start_over(point.database_id)
@@ -66,7 +67,7 @@ class Follower(ABC):
 
     @abstractmethod
     def _settings(self) -> dict[str, str | int]:
-        """Return what a snapshot must agree with."""
+        """Return the values that a snapshot must have been made with."""
 
     @abstractmethod
     def _clear(self) -> None:
@@ -74,11 +75,11 @@ class Follower(ABC):
 
     @abstractmethod
     def _compact(self) -> None:
-        """Let go of what was removed, where it is only hidden."""
+        """Drop removed entries that are only hidden."""
 
     @abstractmethod
     async def _catch_up(self, feed: ChangeFeed, point: Checkpoint) -> int:
-        """Apply what was written and removed after the present revision; return how many fingerprints were read."""
+        """Apply what was written and removed after the present revision; return the number of photos read."""
 
     @abstractmethod
     def _arrays(self) -> Mapping[str, NDArray[Any]]:
@@ -86,7 +87,7 @@ class Follower(ABC):
 
     @abstractmethod
     def _restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Take up the arrays of a snapshot."""
+        """Load the arrays of a snapshot."""
 
     def _start_over(self, database_id: str) -> None:
         self._database_id, self._revision, self._unsaved, self._kept_revision = database_id, 0, 0, None
@@ -100,9 +101,9 @@ class Follower(ABC):
         self._revision = self._kept_revision = int(snapshot.key["revision"])
 
     def _discard_snapshot(self) -> None:
-        """Let nothing that was forgotten lie on the disk, nor come there with the next snapshot."""
+        """Remove forgotten data from the disk, and keep it out of the next snapshot."""
         if not discard(self._folder()):
-            return  # with the next look at the store it is tried again
+            return  # the next `follow` tries again
         self._compact()
         if self._kept_revision is not None:
             self._unsaved = self._worth_a_snapshot

@@ -1,8 +1,8 @@
 """Exact Hamming search in memory: a flat scan while small, multi-index hashing once large.
 
 Two hashes within the radius must be near in at least one of their substrings (the pigeonhole principle), so a table
-of buckets for each substring proposes every neighbour and the full distance decides: Norouzi, Punjani, Fleet, "Fast
-search in Hamming space with multi-index hashing", 2012. `benchmarks/searching.py` prints the measurements named here.
+of buckets per substring proposes every neighbour, and the full distance decides: Norouzi, Punjani, Fleet, "Fast search
+in Hamming space with multi-index hashing", 2012. `benchmarks/searching.py` prints the measurements named here.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,16 +16,18 @@ from numpy.typing import NDArray
 from core.index.hamming_tables import Candidates, Choice, Tables, cheapest_substrings
 
 MERGE_SHARE = 8
-"""A block joins the older one before it when that one is at most 8 times larger: 3 tables at 10 million rows."""
+"""A block is merged with the older one before it if that one is at most 8 times larger: 3 tables at 10 million rows."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Neighbours:
-    """Parallel arrays, one entry a hit: query row, id, distance; sorted by query row, then distance, then id."""
+    """Hits as parallel arrays, sorted by query row, then distance, then id."""
 
     queries: NDArray[np.int64]
+    """Rows of the queries."""
     ids: NDArray[np.int64]
     distances: NDArray[np.int64]
+    """In bits."""
 
 
 _NOTHING = Neighbours(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int64))
@@ -33,27 +35,27 @@ _NOTHING = Neighbours(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, 
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """What is done from when on; no value changes an answer."""
+    """The limits that choose between ways of searching; no value changes a result."""
 
     flat_up_to: int = 20_000
-    """Rows without tables: 8 queries take 0.20 ms flat and 0.22 with tables at 15,000, 0.31 and 0.25 at 28,000."""
+    """Most rows without tables: 8 queries take 0.20 ms flat and 0.22 with tables at 15,000, 0.31 and 0.25 at 28,000."""
 
     crowded: float = 0.035
-    """Candidates for each pair above which a scan costs less: 1.4 ns compare a pair, 40 ns check a candidate."""
+    """Candidates per pair above which a scan is faster: comparing a pair takes 1.4 ns, checking a candidate 40 ns."""
 
     choose: Choice | None = None
-    """Chooses the substrings; None: `cheapest_substrings`."""
+    """Function that chooses the substrings; None: `cheapest_substrings`."""
 
 
 DEFAULT = Tuning()
 
 
 class HammingIndex:
-    """Exact: every stored hash within `radius` bits of a query, and nothing else."""
+    """An exact index: it finds every stored hash within `radius` bits of a query, and nothing else."""
 
     def __init__(self, *, bits: int, radius: int, tuning: Tuning = DEFAULT) -> None:
         if bits % 64:
-            raise ValueError(f"hashes come in words of 64 bits, not {bits} bits")
+            raise ValueError(f"the length of hashes must be a multiple of 64 bits, not {bits} bits")
         self._bits = bits
         self._radius = radius
         self._tuning = tuning
@@ -63,7 +65,7 @@ class HammingIndex:
         return sum(block.living for block in self._blocks)
 
     def add(self, ids: NDArray[np.int64], hashes: NDArray[np.uint8]) -> None:
-        """Store hashes, shape (n, bits / 8), under their ids; an id that is there already is replaced."""
+        """Store hashes, shape (n, bits / 8), under their ids; an id that is already stored is replaced."""
         words = self._words(hashes)
         if len(ids) != len(words):
             raise ValueError(f"{len(ids)} ids for {len(words)} hashes")
@@ -72,12 +74,12 @@ class HammingIndex:
             self._blocks = self._merged(_Rows(np.array(ids, np.int64), words.copy()))
 
     def discard(self, ids: NDArray[np.int64]) -> None:
-        """Remove these ids; unknown ones are fine."""
+        """Remove these ids; unknown ids are ignored."""
         for block in self._blocks:
             block.discard(np.asarray(ids, np.int64))
 
     def compact(self) -> None:
-        """Let go of the hashes that were discarded, which until then are only hidden."""
+        """Drop the discarded hashes, which until then are only hidden."""
         self._blocks = tuple(
             block if block.living == len(block) else self._block_of(block.rows())
             for block in self._blocks
@@ -91,7 +93,7 @@ class HammingIndex:
         return _sorted([_NOTHING, *found])
 
     def arrays(self) -> Mapping[str, NDArray[Any]]:
-        """Everything that `from_arrays` needs, by name."""
+        """Return everything that `from_arrays` needs, by name."""
         return {
             f"{number}.{name}": array
             for number, block in enumerate(self._blocks)
@@ -102,7 +104,7 @@ class HammingIndex:
     def from_arrays(
         cls, arrays: Mapping[str, NDArray[Any]], *, bits: int, radius: int, tuning: Tuning = DEFAULT
     ) -> Self:
-        """Take up the arrays of an index with the same bits and radius; large ones are used as they are, not copied."""
+        """Load the arrays of an index with the same bits and radius; large ones are used in place, not copied."""
         index = cls(bits=bits, radius=radius, tuning=tuning)
         count = sum(name.endswith(".ids") for name in arrays)
         index._blocks = tuple(_Block.from_arrays(arrays, f"{number}.") for number in range(count))
@@ -110,11 +112,11 @@ class HammingIndex:
 
     def _words(self, hashes: NDArray[np.uint8]) -> NDArray[np.uint64]:
         if hashes.shape[1:] != (self._bits // 8,):
-            raise ValueError(f"hashes of shape (n, {self._bits // 8}) are wanted, not {hashes.shape}")
+            raise ValueError(f"hashes of shape (n, {self._bits // 8}) are expected, not {hashes.shape}")
         return np.ascontiguousarray(hashes, np.uint8).view(np.uint64)
 
     def _merged(self, rows: "_Rows") -> "tuple[_Block, ...]":
-        """Append rows as a block that has swallowed the blocks before it which are not much larger."""
+        """Append rows as a block, merged with the blocks before it that are not much larger."""
         blocks = list(self._blocks)
         while blocks and len(blocks[-1]) <= max(self._tuning.flat_up_to, MERGE_SHARE * len(rows)):
             rows = blocks.pop().rows().joined(rows)
@@ -130,10 +132,12 @@ class HammingIndex:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Rows:
-    """Ids and their hashes in words of 64 bits."""
+    """Ids and their hashes."""
 
     ids: NDArray[np.int64]
+    """(n,)."""
     words: NDArray[np.uint64]
+    """The hashes in words of 64 bits, (n, words)."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -142,7 +146,7 @@ class _Rows:
         return _Rows(np.concatenate([self.ids, newer.ids]), np.concatenate([self.words, newer.words]))
 
     def by_id(self) -> "_Rows":
-        """Sort by id; of rows with the same id the last stays."""
+        """Return the rows sorted by id; of rows with the same id the last one stays."""
         if np.all(self.ids[1:] > self.ids[:-1]):
             return self
         order = np.argsort(self.ids, kind="stable")
@@ -151,7 +155,7 @@ class _Rows:
 
 
 class _Block:
-    """Rows that stay as they are, sorted by id, with a mask of those alive; large blocks have tables."""
+    """Immutable rows sorted by id, with a mask of those not discarded; large blocks have tables."""
 
     def __init__(self, rows: _Rows, tables: Tables | None, alive: NDArray[np.bool_] | None = None) -> None:
         self._rows = rows
@@ -166,7 +170,7 @@ class _Block:
         return int(np.count_nonzero(self._alive))
 
     def rows(self) -> _Rows:
-        """The rows that are alive."""
+        """Return the rows that were not discarded."""
         if self._alive.all():
             return self._rows
         return _Rows(self._rows.ids[self._alive], self._rows.words[self._alive])
@@ -195,15 +199,18 @@ class _Block:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Hits:
-    """Parallel arrays: query row, position in the block, distance."""
+    """Hits in one block, as parallel arrays."""
 
     queries: NDArray[np.int64]
+    """Rows of the queries."""
     positions: NDArray[np.int64]
+    """Rows of the block."""
     distances: NDArray[np.int64]
+    """In bits."""
 
 
 def _scan(queries: NDArray[np.uint64], words: NDArray[np.uint64], radius: int) -> _Hits:
-    """Compare every pair, by faiss: 0.23 ms for 8 queries and 28,000 hashes of 256 bits, numpy takes 0.57 ms."""
+    """Compare every pair with faiss: 0.23 ms for 8 queries and 28,000 hashes of 256 bits; numpy takes 0.57 ms."""
     faiss.omp_set_num_threads(1)  # waking threads costs more than such a scan
     found = faiss.RangeSearchResult(len(queries))
     pointers = (faiss.swig_ptr(array.view(np.uint8)) for array in (queries, words))
@@ -215,12 +222,12 @@ def _scan(queries: NDArray[np.uint64], words: NDArray[np.uint64], radius: int) -
 
 
 def _copied(pointer: Any, size: int) -> NDArray[np.int64]:
-    """Copy an array of faiss, which frees its own with the result."""
+    """Copy an array of faiss, which frees its own together with the result."""
     return faiss.rev_swig_ptr(pointer, size).astype(np.int64) if size else np.empty(0, np.int64)
 
 
 def _check(queries: NDArray[np.uint64], words: NDArray[np.uint64], radius: int, candidates: Candidates) -> _Hits:
-    """Keep the candidates within the radius, each once though several buckets propose it."""
+    """Return the candidates within the radius, each once even if several buckets propose it."""
     differing = words.take(candidates.positions, axis=0) ^ queries.take(candidates.queries, axis=0)
     near = np.flatnonzero(_ones(differing) <= radius)
     pairs = np.unique(candidates.queries[near] * len(words) + candidates.positions[near])
@@ -229,7 +236,7 @@ def _check(queries: NDArray[np.uint64], words: NDArray[np.uint64], radius: int, 
 
 
 def _ones(words: NDArray[np.uint64]) -> NDArray[np.uint16]:
-    """The set bits of each row; column by column, for np.sum over a short axis takes 8 times as long."""
+    """Count the set bits of each row, column by column: np.sum over a short axis takes 8 times as long."""
     columns = np.bitwise_count(words).T
     return np.asarray(sum(columns, start=np.zeros(len(words), np.uint16)))
 

@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 BUCKET_BYTES, BUCKET_BYTES_ALWAYS = 24, 2**23
-"""What bucket offsets may cost a hash, and in any case: at 28,000 hashes 0.16 ms in place of 0.24."""
+"""Bytes of bucket offsets allowed per hash, and always allowed: at 28,000 hashes a query takes 0.16 ms, not 0.24."""
 
 KEY_NANOSECONDS, CANDIDATE_NANOSECONDS = 30.0, 40.0
-"""Looking up one bucket, and checking one candidate: 256 bits, 1 to 10 million rows."""
+"""Times of looking up one bucket and of checking one candidate: 256 bits, 1 to 10 million rows."""
 
 WIDEST_SUBSTRING = 26
-"""Bits; the offsets of 2**26 buckets take 268 MB."""
+"""In bits; the offsets of 2**26 buckets take 268 MB."""
 
 
 _WORD, _ONE = np.uint64(64), np.uint64(1)
@@ -29,28 +29,33 @@ _OFFSET_BYTES = np.dtype(np.uint32).itemsize
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidates:
-    """Parallel arrays: query row, position in the block."""
+    """Candidates as parallel arrays."""
 
     queries: NDArray[np.int64]
+    """Rows of the queries."""
     positions: NDArray[np.uint32]
+    """Rows of the block."""
 
 
 @dataclass(frozen=True, eq=False)
 class Substrings:
-    """How hashes are cut, first bits first: the width of each substring and the radius it is searched with.
+    """A division of hashes into substrings, from the first bit on.
 
-    Exact for any radius below the sum of (each radius + 1). Bits beyond the last substring belong to none.
+    The search is exact for any radius below the sum of (each radius + 1). Bits after the last substring belong to none.
     """
 
     widths: tuple[int, ...]
+    """Bits of each substring."""
     radii: tuple[int, ...]
+    """Radius with which each substring is searched."""
 
     @classmethod
     def cut(cls, bits: int, radius: int, *, pieces: int, width: int) -> Self:
-        """Search as few pieces as exactness allows with the larger radius; these get `width` bits, the others the rest.
+        """Cut hashes into pieces, as few as exactness allows with the larger radius.
 
-        With radius = pieces * a + b the first b + 1 pieces are searched with radius a, the others with a - 1: a hash
-        that is farther in every piece is farther than the radius.
+        Those have `width` bits, the others share the remaining bits. With radius = pieces * a + b the first b + 1
+        pieces are searched with radius a, the others with a - 1: a hash that is farther in every piece is farther than
+        the radius.
         """
         smaller, rest = divmod(radius, pieces)
         wide, narrow = rest + 1, pieces - rest - 1
@@ -63,7 +68,7 @@ class Substrings:
         return sum(1 << width for width in self.widths)
 
     def cost(self, count: int) -> float:
-        """Nanoseconds of one query among `count` hashes of random bits."""
+        """Return the nanoseconds of one query among `count` hashes of random bits."""
         return sum(
             _ball(width, radius) * (KEY_NANOSECONDS + CANDIDATE_NANOSECONDS * count / (1 << width))
             for width, radius in zip(self.widths, self.radii, strict=True)
@@ -71,12 +76,12 @@ class Substrings:
 
     @cached_property
     def first_buckets(self) -> NDArray[np.int64]:
-        """Number of the first bucket of each substring, in one row of all buckets."""
+        """The number of each substring's first bucket; all buckets are numbered consecutively."""
         return np.array([0, *accumulate(1 << width for width in self.widths)], np.int64)
 
     @cached_property
     def _flips(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Every change within the radius of a substring: which substring, and which of its bits flip."""
+        """Every change within the radius of a substring: the substring's number, and the mask of flipped bits."""
         flips = [
             (piece, sum(1 << bit for bit in chosen))
             for piece, (width, radius) in enumerate(zip(self.widths, self.radii, strict=True))
@@ -87,7 +92,7 @@ class Substrings:
         return np.ascontiguousarray(pieces), np.ascontiguousarray(changes)
 
     def values(self, words: NDArray[np.uint64], pieces: slice = slice(None)) -> NDArray[np.int64]:
-        """The substrings of each hash as numbers, shape (n, pieces)."""
+        """Return the substrings of each hash as integers, shape (n, pieces)."""
         start = np.array([0, *accumulate(self.widths)][:-1], np.uint64)[pieces]
         mask = np.array([(1 << width) - 1 for width in self.widths], np.uint64)[pieces]
         word, shift = (start // _WORD).astype(np.int64), start % _WORD
@@ -98,18 +103,18 @@ class Substrings:
         return values.astype(np.int64)
 
     def keys(self, queries: NDArray[np.uint64]) -> NDArray[np.int64]:
-        """Every bucket that may hold a neighbour, shape (q, buckets of one query)."""
+        """Return every bucket that may hold a neighbour, shape (q, buckets of one query)."""
         pieces, changes = self._flips
         keys: NDArray[np.int64] = (self.values(queries)[:, pieces] ^ changes) + self.first_buckets[pieces]
         return keys
 
 
 Choice = Callable[[int, int, int], Substrings]
-"""Chooses the substrings for hashes of so many bits, a radius, and so many hashes."""
+"""Function that chooses the substrings, given the bits of a hash, the radius, and the number of hashes."""
 
 
 def cheapest_substrings(bits: int, radius: int, count: int) -> Substrings:
-    """Choose the fastest substrings whose buckets don't cost too much memory."""
+    """Choose the fastest substrings whose buckets fit into the allowed memory."""
     cuts = _cuts(bits, radius)
     affordable = max(count * BUCKET_BYTES, BUCKET_BYTES_ALWAYS)
     return min((cut for cut in cuts if cut.buckets * _OFFSET_BYTES <= affordable), key=lambda cut: cut.cost(count))
@@ -125,20 +130,22 @@ def _cuts(bits: int, radius: int) -> Iterator[Substrings]:
 
 @cache
 def _ball(width: int, radius: int) -> int:
-    """How many values of so many bits lie within the radius of one."""
+    """Count the values of `width` bits within the radius of one value."""
     return sum(math.comb(width, size) for size in range(radius + 1))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tables:
-    """For each value of each substring the positions of the hashes that have it, one bucket after the other.
+    """The buckets of all substrings: one bucket per value of each substring lists the hashes that have this value.
 
     Bucket k is `positions[offsets[k]:offsets[k + 1]]`; 32 bits hold 4.29 billion positions, 12 for each hash.
     """
 
     substrings: Substrings
     offsets: NDArray[np.uint32]
+    """Start of each bucket in `positions`, (buckets + 1,)."""
     positions: NDArray[np.uint32]
+    """Rows of the hashes, bucket by bucket."""
 
     @classmethod
     def build(cls, words: NDArray[np.uint64], substrings: Substrings) -> "Tables":
@@ -152,7 +159,7 @@ class Tables:
         return cls(substrings, np.cumsum(offsets, dtype=np.uint32), positions.ravel())
 
     def candidates(self, queries: NDArray[np.uint64], at_most: float) -> "Candidates | None":
-        """All that may be neighbours, some more than once; None if buckets are crowded by thousands of equal hashes."""
+        """Return all possible neighbours, some repeatedly; None if thousands of equal hashes crowd the buckets."""
         keys = self.substrings.keys(queries)
         first = self.offsets.take(keys.ravel())
         sizes = self.offsets.take(keys.ravel() + 1) - first
@@ -173,14 +180,14 @@ class Tables:
 
 
 def _stable_order(values: NDArray[np.int64]) -> NDArray[np.int64]:
-    """A stable argsort of numbers below 2**31; sorting value and position as one number takes half the time."""
+    """Return a stable argsort of numbers below 2**31; sorting value and position as one number halves the time."""
     keys = values << 32 | np.arange(len(values))
     keys.sort()
     return keys & 0xFFFF_FFFF
 
 
 def _ranges(first: NDArray[np.uint32], sizes: NDArray[np.uint32]) -> NDArray[np.int64]:
-    """The numbers first, first + 1, ... of each range, one range after the other."""
+    """Return the numbers first, first + 1, ... of each range, one range after the other."""
     ends = np.cumsum(sizes, dtype=np.int64)
     total = int(ends[-1]) if len(ends) else 0
     return np.arange(total) + np.repeat(first + sizes - ends, sizes)

@@ -1,6 +1,4 @@
-"""All searchable hashes in memory: whose PDQ or dhash is near a query's, in any of the eight
-orientations.
-"""
+"""The index of all searchable hashes in memory: it finds photos whose PDQ or dhash is near a query's."""
 
 import asyncio
 from collections.abc import Mapping
@@ -16,31 +14,31 @@ from core.index.hamming import HammingIndex
 from core.model.records import Checkpoint
 
 WORTH_A_SNAPSHOT = 20_000
-"""Rows read from the store; below, reading them again costs less than 0.2 s."""
+"""Rows read from the store; reading fewer again costs less than 0.2 s."""
 BITS = {"pdq": 256, "dhash": 64}
 
 
 class HashIndex(Follower):
-    """The PDQ and dhash of every searchable fingerprint, and the revision they stand for."""
+    """The PDQ and dhash of every searchable photo, and the revision that they represent."""
 
     def __init__(self, cache: Path, *, pdq_radius: int, dhash_radius: int, hashes_version: int) -> None:
         super().__init__(cache, suffix="", worth_a_snapshot=WORTH_A_SNAPSHOT)
         self._radii = {"pdq": pdq_radius, "dhash": dhash_radius}
-        self._light_version = hashes_version
+        self._hashes_version = hashes_version
         self._clear()
 
     @property
     def size(self) -> int:
-        """Count the photos in it."""
+        """The number of photos in the index."""
         return len(self._hashes["pdq"])
 
     def near(self, pdq: NDArray[np.uint8], dhash: NDArray[np.uint8]) -> set[int]:
-        """Propose the ids near any of the PDQ hashes (n, 32), or near one of the dhashes (m, 8)."""
+        """Return the ids of photos near any of the PDQ hashes (n, 32) or any of the dhashes (m, 8)."""
         found = self._hashes["pdq"].nearest(pdq).ids, self._hashes["dhash"].nearest(dhash).ids
         return set(np.concatenate(found).tolist())
 
     def _settings(self) -> dict[str, str | int]:
-        return {"hashes_version": self._light_version, **self._radii}
+        return {"hashes_version": self._hashes_version, **self._radii}
 
     def _clear(self) -> None:
         self._hashes = {name: HammingIndex(bits=BITS[name], radius=radius) for name, radius in self._radii.items()}
@@ -49,7 +47,7 @@ class HashIndex(Follower):
         for index in self._hashes.values():
             index.compact()
 
-    async def _catch_up(self, feed: ChangeFeed, point: Checkpoint) -> int:  # noqa: ARG002 - nothing is sized by it here
+    async def _catch_up(self, feed: ChangeFeed, point: Checkpoint) -> int:  # noqa: ARG002 - the size is not needed
         rows = 0
         async for page in feed.read_hashes(self._revision):
             await asyncio.to_thread(self._apply, page)

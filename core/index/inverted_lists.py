@@ -1,9 +1,9 @@
-"""Codes of local features in memory: which images share most features with a query.
+"""Find the images that share most local features with a query, by an inverted index over binary codes in memory.
 
-An inverted index over binary codes (faiss IndexBinaryIVF): each code lies in the list of its nearest centroid, and a
-query code is compared with the codes of the few nearest lists only. The centroids are a sample of the codes
-themselves, moved to the middle of their lists a few times (k-means with majority votes). Small indexes have one list,
-which is a full scan. `benchmarks/shortlisting.py` prints the measurements named here.
+The index is faiss' IndexBinaryIVF: each code lies in the list of its nearest centroid, and a query code is compared
+only with the codes of the few nearest lists. The centroids are a sample of the codes themselves, moved to the centre of
+their lists a few times (k-means with majority votes). Small indexes have one list, which is a full scan.
+`benchmarks/shortlisting.py` prints the measurements named here.
 """
 
 from collections.abc import Mapping
@@ -21,27 +21,27 @@ Ids = NDArray[np.int64]
 
 NEIGHBOURS = 10
 RATIO = 0.8
-"""A neighbour votes if it is nearer than this share of the tenth's distance: what ten images share tells nothing. The
-tenth, not the second, so that near-duplicates in the index do not silence each other."""
+"""A neighbour votes if it is nearer than this share of the tenth's distance: a feature that ten images share proves
+nothing. It is the tenth, not the second, so that near-duplicates in the index do not suppress each other."""
 UNRELATED_BITS = 45
-"""The least that counts as the tenth's distance, so that ten copies of one photo do not silence each other either."""
+"""Smallest value used as the tenth's distance, so that ten copies of one photo do not suppress each other either."""
 COMMON_BITS, COMMON_WEIGHT = 12, 0.3
-"""Where even the tenth is this near, it is a letter or an icon, which would vote loudest: its votes count less."""
+"""If even the tenth neighbour is this near, the feature is a letter or an icon: its votes count less."""
 
 FLAT_UP_TO = 20_000
-"""Codes in one list: comparing 550 query codes with them takes 12 ms."""
+"""Most codes in a single list: comparing 550 query codes with them takes 12 ms."""
 NEAREST_LISTS = 4
-"""Of 28,000 images 4, 8 and 16 lists propose the same of 60 queries; a query costs 24, 43 and 80 ms."""
+"""With 28,000 images 4, 8 and 16 lists propose the same images for 60 queries; a query takes 24, 43 and 80 ms."""
 OUTGROWN = 2
-"""More lists wanted than trained, by this factor: the codes have become four times as many."""
+"""Retrain once the right number of lists is this many times the present one: there are four times as many codes."""
 SAMPLE_A_LIST, ROUNDS = 32, 2
 
 
 class InvertedLists:
-    """Codes of 256 bits, grouped by the id of their image; threads may share it, and wait for each other."""
+    """Codes of 256 bits, grouped by the id of their image; safe for several threads, one at a time."""
 
     def __init__(self, *, expected: int = 0) -> None:
-        """Make an empty index; `expected` codes let the first batch train it for as many."""
+        """Create an empty index; the first batch trains it for `expected` codes."""
         self._expected = expected
         self._lists = _FaissLists(np.zeros((1, CODE_BYTES), np.uint8))
         self._known: set[int] = set()
@@ -52,16 +52,16 @@ class InvertedLists:
 
     @property
     def images(self) -> int:
-        """Count the images that the codes are of."""
+        """The number of images that have codes."""
         return len(self._known)
 
     @property
     def is_outgrown(self) -> bool:
-        """Tell whether searches would be quicker after `retrained`."""
+        """Tell whether `retrained` would make searches faster."""
         return _lists_for(len(self)) >= OUTGROWN * self._lists.count
 
     def add(self, ids: Ids, counts: Ids, codes: Codes) -> None:
-        """Store codes (n, 32), the first counts[0] of image ids[0], and so on; what an id had before goes."""
+        """Store codes (n, 32), the first counts[0] of image ids[0], and so on; earlier codes of an id are removed."""
         with self._lock:
             self._remove(ids)
             self._known.update(ids[counts > 0].tolist())
@@ -70,7 +70,7 @@ class InvertedLists:
             self._lists.add(np.repeat(ids, counts), codes)
 
     def discard(self, ids: Ids) -> None:
-        """Remove these images; unknown ones are fine."""
+        """Remove these images; unknown ids are ignored."""
         with self._lock:
             self._remove(ids)
 
@@ -91,7 +91,7 @@ class InvertedLists:
         return [int(image) for image in images[best]]
 
     def retrained(self) -> "InvertedLists":
-        """Return an index of the same codes with as many lists as they want; takes seconds for millions of codes."""
+        """Return an index of the same codes with the right number of lists; takes seconds for millions of codes."""
         ids, codes = self._lists.content()
         fresh = InvertedLists(expected=len(codes))
         fresh._known = set(self._known)
@@ -101,13 +101,13 @@ class InvertedLists:
         return fresh
 
     def arrays(self) -> Mapping[str, NDArray[Any]]:
-        """Everything that `from_arrays` needs, by name."""
+        """Return everything that `from_arrays` needs, by name."""
         ids, codes = self._lists.content()
         return {"centroids": self._lists.centroids, "sizes": self._lists.sizes(), "ids": ids, "codes": codes}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """Take up the arrays of an index; they are copied."""
+        """Load the arrays of an index; they are copied."""
         index = cls()
         index._lists = _FaissLists(np.array(arrays["centroids"]))
         index._lists.fill(arrays["sizes"], arrays["ids"], arrays["codes"])
@@ -121,27 +121,27 @@ class InvertedLists:
             self._lists.remove(np.array(sorted(gone), np.int64))
 
     def _wanted(self, more: int) -> int:
-        """Return how many lists are right for the codes to come."""
+        """Return the right number of lists once these codes are added."""
         return _lists_for(max(self._expected, len(self) + more))
 
     def _train(self, codes: Codes) -> None:
-        """Let as many lists as the codes to come want take the place of the present ones."""
+        """Replace the lists by as many as are right once these codes are added."""
         ids, present = self._lists.content()
         self._lists = _FaissLists(_centroids(codes, min(self._wanted(len(codes)), len(codes))))
         self._lists.add(ids, present)
 
 
 def _lists_for(codes: int) -> int:
-    """Return how many lists are right for so many codes, about twice the root.
+    """Return the right number of lists for so many codes, about twice the square root.
 
-    Comparing with the codes of a list costs three times what finding lists costs, a code; at 4.2 million codes 1,024,
-    2,048 and 4,096 lists make a query cost 72, 39 and 24 ms, and building 6, 12 and 24 s.
+    Comparing with a code of a list costs three times as much as comparing with a centroid; at 4.2 million codes a query
+    takes 72, 39 and 24 ms with 1,024, 2,048 and 4,096 lists, and building takes 6, 12 and 24 s.
     """
     return 1 if codes <= FLAT_UP_TO else 2 ** round(np.log2(2 * np.sqrt(codes)))
 
 
 def _centroids(codes: Codes, count: int) -> Codes:
-    """Choose the middles of `count` lists; the same codes give the same middles."""
+    """Return the centroids of `count` lists; the same codes always give the same centroids."""
     random = np.random.default_rng(len(codes))
     sample = codes[np.sort(random.choice(len(codes), min(len(codes), SAMPLE_A_LIST * count), replace=False))]
     centroids = sample[np.sort(random.choice(len(sample), count, replace=False))]
@@ -155,7 +155,7 @@ def _centroids(codes: Codes, count: int) -> Codes:
 
 
 def _majorities(sample: Codes, owners: Ids, centroids: Codes) -> Codes:
-    """Return for each centroid the bits that most of its codes have; one without codes stays."""
+    """Move each centroid to the bits that most of its codes have; one without codes stays."""
     order = np.argsort(owners, kind="stable")
     numbers, starts = np.unique(owners[order], return_index=True)
     ones = np.add.reduceat(np.unpackbits(sample[order], axis=1), starts, axis=0, dtype=np.int32)
@@ -166,12 +166,12 @@ def _majorities(sample: Codes, owners: Ids, centroids: Codes) -> Codes:
 
 
 def _stay_in_this_thread() -> None:
-    """Keep faiss from starting threads: searches run side by side already. OpenMP counts them for each thread apart."""
+    """Keep faiss from starting threads: searches already run in parallel. OpenMP keeps this setting per thread."""
     faiss.omp_set_num_threads(1)
 
 
 class _FaissLists:
-    """The inverted lists of faiss, in the words of numpy."""
+    """The inverted lists of faiss behind numpy arrays."""
 
     def __init__(self, centroids: Codes) -> None:
         self.centroids = np.ascontiguousarray(centroids)
@@ -194,7 +194,7 @@ class _FaissLists:
         self._index.remove_ids(ids)
 
     def nearest(self, codes: Codes) -> tuple[NDArray[np.int32], Ids]:
-        """Return bits and ids (q, NEIGHBOURS) of the nearest codes; where there are fewer, the ids are -1."""
+        """Return distances in bits and ids (q, NEIGHBOURS) of the nearest codes; missing ones have the id -1."""
         _stay_in_this_thread()
         bits, ids = self._index.search(np.ascontiguousarray(codes), NEIGHBOURS)
         return bits, ids
@@ -216,7 +216,7 @@ class _FaissLists:
         return ids, codes
 
     def fill(self, sizes: Ids, ids: Ids, codes: Codes) -> None:
-        """Put what `content` returned into the lists."""
+        """Fill the lists with what `content` returned."""
         inverted, start = self._index.invlists, 0
         for number, size in enumerate(sizes.tolist()):
             if size:

@@ -1,7 +1,7 @@
-"""A snapshot on disk: a folder of raw .npy arrays and a JSON manifest, taken whole or not at all.
+"""Save and load snapshots: folders of raw .npy arrays and a JSON manifest, used as a whole or not at all.
 
-A snapshot saves a rebuild, nothing more: whatever is wrong with one, `load` says so in the log and returns None.
-The manifest is sealed with its own checksum and holds one of each array, for a flipped bit must not cost an answer.
+A snapshot only saves a rebuild: if anything is wrong with one, `load` logs it and returns None. The manifest has a
+checksum of itself and of each array, so that a flipped bit cannot cause a wrong answer.
 """
 
 import fcntl
@@ -21,25 +21,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 FORMAT = 1
-"""Raised when the manifest or the files change their meaning."""
+"""Increase it whenever the manifest or the files change their meaning."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
-    """The key it was saved under, and its arrays: read-only, mapped from the files."""
+    """A loaded snapshot."""
 
     key: Mapping[str, str | int]
+    """The key that it was saved with."""
     arrays: Mapping[str, NDArray[Any]]
+    """Read-only, mapped from the files."""
 
 
 class _UnfitError(Exception):
-    """This folder holds no snapshot that can be used, and why."""
+    """The folder holds no usable snapshot; the message says why."""
 
 
 def save(folder: Path, key: Mapping[str, str | int], arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Put a snapshot in the place of the folder; if that fails, or another process is saving, only the log tells."""
+    """Replace the snapshot in the folder; if that fails, or another process is saving it, only log it."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _only_saver(folder):
@@ -51,7 +53,7 @@ def save(folder: Path, key: Mapping[str, str | int], arrays: Mapping[str, NDArra
 
 
 def load(folder: Path) -> Snapshot | None:
-    """Open the snapshot in the folder, or say in the log why there is none."""
+    """Open the snapshot in the folder; if there is no usable one, log why and return None."""
     try:
         manifest = _manifest(folder)
         arrays = {name: _array(folder / f"{name}.npy", crc) for name, crc in manifest["arrays"].items()}
@@ -59,15 +61,15 @@ def load(folder: Path) -> Snapshot | None:
         log.debug("no snapshot in %s yet", folder)
         return None
     except (_UnfitError, OSError, ValueError, RecursionError) as error:
-        log.info("no snapshot taken from %s: %s: %s", folder, type(error).__name__, error)
+        log.info("snapshot %s not loaded: %s: %s", folder, type(error).__name__, error)
         return None
     return Snapshot(manifest["key"], arrays)
 
 
 def discard(folder: Path) -> bool:
-    """Remove the snapshot in the folder, with what a crash left of others; if that fails, the log tells what to do.
+    """Remove the snapshot in the folder and the leftovers of a crash; if that fails, log what to do.
 
-    False: another process is saving or removing it just now, so that it is worth another try.
+    Return False if another process is saving or removing it now, so that the caller can try again.
     """
     try:
         if folder.parent.exists():
@@ -78,13 +80,13 @@ def discard(folder: Path) -> bool:
     except BlockingIOError:
         return False
     except OSError as error:
-        log.warning("snapshot %s not removed: %s; it holds what was forgotten: remove it", folder, error)
+        log.warning("snapshot %s not removed: %s; it holds data of a forgotten account: remove it", folder, error)
     return True
 
 
 @contextmanager
 def _only_saver(folder: Path) -> Iterator[None]:
-    """Hold a lock that dies with the process, so that what others left under it belongs to nobody."""
+    """Hold a lock that ends with the process, so that leftovers found under it belong to no running process."""
     descriptor = os.open(folder.with_name(f".{folder.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -94,7 +96,10 @@ def _only_saver(folder: Path) -> Iterator[None]:
 
 
 def _replace(folder: Path, key: Mapping[str, str | int], arrays: Mapping[str, NDArray[Any]]) -> None:
-    """A crash leaves the old snapshot or, between the two renames, none; the next saver removes what else it left."""
+    """Replace the snapshot in the folder.
+
+    A crash leaves the old snapshot or, between the two renames, none; the next save removes the leftovers.
+    """
     new, old = leftovers = _leftovers(folder)
     for leftover in leftovers:
         shutil.rmtree(leftover, ignore_errors=True)
@@ -106,7 +111,7 @@ def _replace(folder: Path, key: Mapping[str, str | int], arrays: Mapping[str, ND
 
 
 def _leftovers(folder: Path) -> tuple[Path, Path]:
-    """Return where a new snapshot is made, and where the old one is put aside."""
+    """Return the folders in which the new snapshot is made and the old one is put aside."""
     return folder.with_name(f".{folder.name}.new"), folder.with_name(f".{folder.name}.old")
 
 
@@ -119,10 +124,10 @@ def _write(folder: Path, key: Mapping[str, str | int], arrays: Mapping[str, NDAr
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
-    """Read what the manifest holds, if it is ours and whole."""
+    """Return the content of the manifest; raises _UnfitError if it is damaged or of another format."""
     manifest = json.loads((folder / "manifest.json").read_bytes())
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise _UnfitError(f"format {FORMAT} is wanted")
+        raise _UnfitError(f"it is not of format {FORMAT}")
     content = manifest.get("content")
     if not isinstance(content, dict) or manifest.get("seal") != _seal(content):
         raise _UnfitError("the manifest is damaged")
@@ -141,6 +146,6 @@ def _array(path: Path, checksum: int) -> NDArray[Any]:
 
 
 def _checksum(path: Path) -> int:
-    """CRC-32 of a file: 26 ms for the 120 MB of a million hashes."""
+    """Return the CRC-32 of a file; takes 26 ms for the 120 MB of a million hashes."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         return zlib.crc32(content)

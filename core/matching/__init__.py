@@ -1,1 +1,1 @@
-"""Candidates to matches: geometry, the dense check, confidence, ranking."""
+"""From candidates to matches: geometry, the dense check, confidence, ranking."""

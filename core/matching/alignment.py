@@ -1,10 +1,10 @@
-"""Features of two pictures -> the map on which most of them agree: geometric verification. Pure.
+"""Geometric verification: find the map on which most features of two pictures agree. Pure.
 
-Features of the query and of the reference image are paired by their codes. Each pair proposes a similarity, from its
+Features of the query and of the reference image are paired by their codes. Each pair proposes a similarity from its
 scales and angles; the one that most pairs agree with is refitted as an affine map (the idea of RANSAC, Fischler and
-Bolles 1981, with every hypothesis tried). What counts are inliers at distinct places.
+Bolles 1981, with every hypothesis tried). Only inliers at distinct places count.
 
-All places are in long sides of the picture they lie in; a map takes places of the query to places of the reference
+All coordinates are in long sides of their own picture; a map takes points of the query to points of the reference
 image.
 """
 
@@ -18,38 +18,41 @@ from core.fingerprints.features import Features
 from core.model.matches import Geometry
 
 MOST_BITS = 72
-"""Pairs of codes farther apart are chance: unrelated codes differ in 128 bits, give or take 8."""
+"""Code pairs farther apart than this are chance: unrelated codes differ in 128 bits, give or take 8."""
 MOST_PAIRS, MOST_HYPOTHESES = 300, 120
 TOLERANCE = 0.025
-"""Of the long side: how far an inlier may lie from where the map puts it; hypotheses get more."""
+"""Largest distance of an inlier from its mapped point, in long sides; hypotheses get a larger one."""
 HYPOTHESIS_TOLERANCE = 0.04
 SAME_SCALE, SAME_ANGLE = 0.55, 0.55
-"""How far the logarithm of a pair's scale and its angle, in radians, may be from those of the map."""
+"""Largest differences of a pair's log scale and of its angle, in radians, from those of the map."""
 FEWEST_PAIRS = 3
 TRIED, REFINEMENTS = 3, 4
-"""Hypotheses that are refined, and how often."""
+"""The number of hypotheses that are refined, and of refinements each."""
 POINTS_OF_SIMILARITY, PLACES_OF_AFFINE = 2, 5
-"""What a similarity takes, and from how many distinct places on an affine map is fitted: three would fit anything."""
+"""Points that a similarity needs, and distinct places that an affine map needs: three would fit anything."""
 SMALLEST_SCALE = 1e-3
 EXACT_BITS = 20
-"""Codes so near are of the same pixels, but for re-encoding."""
+"""Codes this near come from the same pixels, apart from re-encoding."""
 MOST_SHEAR = 2.2
-"""Ratio of the singular values: more is no photo of a picture, but a chance fit."""
+"""Ratio of the singular values: a larger one is a chance fit, not a photo of a picture."""
 PLACE_GRID = 0.012
-"""Features nearer than this lie at one place: several scales of one spot are one witness."""
+"""Features nearer than this share one place: several scales of one spot count once."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Alignment:
-    """The map (2, 3) on which most feature pairs agree, how well, and how much they weigh together."""
+    """The map on which most feature pairs agree."""
 
     map: NDArray[np.float64]
+    """(2, 3)."""
     geometry: Geometry
+    """The fit of the inliers."""
     weight: float
+    """Sum of the inliers' weights."""
 
 
 def align(query: Features, reference: Features) -> Alignment | None:
-    """Find the map on which most feature pairs agree; None where fewer than three pairs are to be had."""
+    """Find the map on which most feature pairs agree; None if there are fewer than three pairs."""
     pairs = _pairs(query, reference)
     if len(pairs) < FEWEST_PAIRS:
         return None
@@ -64,13 +67,18 @@ def align(query: Features, reference: Features) -> Alignment | None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Pairs:
-    """Feature pairs, nearest codes first: places in both pictures (n, 2), scale and turn from query to reference."""
+    """Feature pairs as parallel arrays, nearest codes first."""
 
     here: NDArray[np.float64]
+    """Points in the query, (n, 2)."""
     there: NDArray[np.float64]
+    """Points in the reference image, (n, 2)."""
     scales: NDArray[np.float64]
+    """Scale from query to reference image, (n,)."""
     angles: NDArray[np.float64]
+    """Turn from query to reference image in radians, (n,)."""
     bits: NDArray[np.float64]
+    """Hamming distance of the codes, (n,)."""
 
     def __len__(self) -> int:
         return len(self.bits)
@@ -80,7 +88,7 @@ class _Pairs:
         return np.clip((MOST_BITS + 4 - self.bits) / 60, 0, 1)
 
     def linear(self) -> NDArray[np.float64]:
-        """Return the similarity of each pair without its shift, (n, 2, 2)."""
+        """Return the linear part of each pair's similarity, (n, 2, 2)."""
         cosines, sines = self.scales * np.cos(self.angles), self.scales * np.sin(self.angles)
         return np.stack([np.stack([cosines, -sines], -1), np.stack([sines, cosines], -1)], -2)
 
@@ -90,7 +98,7 @@ class _Pairs:
 
 
 def _pairs(query: Features, reference: Features) -> _Pairs:
-    """Pair each feature with the nearest of the other picture, both ways."""
+    """Pair each feature with the nearest one of the other picture, in both directions."""
     if not len(query) or not len(reference):
         none = np.empty(0)
         return _Pairs(np.empty((0, 2)), np.empty((0, 2)), none, none, none)
@@ -114,7 +122,7 @@ def _pairs(query: Features, reference: Features) -> _Pairs:
 
 
 def _nearest(codes: NDArray[np.uint8], others: NDArray[np.uint8]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return for each code the row of the nearest of the others, and the bits between them."""
+    """Return for each code the row of the nearest other code, and the Hamming distance to it."""
     bits, rows = cv2.batchDistance(codes, others, cv2.CV_32S, normType=cv2.NORM_HAMMING, K=1)
     return rows[:, 0].astype(np.int32), bits[:, 0].astype(np.int32)
 
@@ -134,7 +142,7 @@ def _agreeing(pairs: _Pairs) -> NDArray[np.bool_]:
 
 
 def _refined(pairs: _Pairs, inliers: NDArray[np.bool_], start: NDArray[np.float64]) -> Alignment | None:
-    """Refit the map to its inliers, and find the inliers anew, until nothing changes."""
+    """Refit the map to its inliers and determine the inliers again, until nothing changes."""
     fitted_map = start
     for _ in range(REFINEMENTS):
         better = _fit(pairs, inliers)
@@ -158,7 +166,7 @@ def _refined(pairs: _Pairs, inliers: NDArray[np.bool_], start: NDArray[np.float6
 
 
 def _fit(pairs: _Pairs, inliers: NDArray[np.bool_]) -> NDArray[np.float64] | None:
-    """Fit an affine map, or a similarity to few places; None where they allow neither."""
+    """Fit an affine map, or a similarity if there are few places; None if neither is possible."""
     here, there, weights = pairs.here[inliers], pairs.there[inliers], pairs.weights[inliers]
     if len(here) < POINTS_OF_SIMILARITY:
         return None
@@ -173,7 +181,7 @@ def _fit(pairs: _Pairs, inliers: NDArray[np.bool_]) -> NDArray[np.float64] | Non
 def fit_affine(
     here: NDArray[np.float64], there: NDArray[np.float64], weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the affine map (2, 3) with the least weighted squares."""
+    """Return the affine map (2, 3) of weighted least squares."""
     roots = np.sqrt(weights)[:, None]
     solution = np.linalg.lstsq(np.column_stack([here, np.ones(len(here))]) * roots, there * roots, rcond=None)[0]
     return np.asarray(solution.T, np.float64)

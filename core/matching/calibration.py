@@ -1,8 +1,8 @@
-"""Evidence -> confidence: the chance that a candidate is right, by a fitted logistic regression of second degree.
+"""Turn evidence into confidence, the probability that a candidate is right, by a second-degree logistic regression.
 
-One model is for photos, one for what is drawn (cards, chats, posters): there, two pictures of one template agree in
-nearly all blocks, and a few bold letters tell them apart. `python -m benchmarks.calibrate` fits both and writes
-core/matching/calibration.json, which says of what; docs/matching.md shows how reliable the confidence is.
+There is one model for photos and one for drawings (cards, chats, posters): two drawings made from one template agree in
+nearly all blocks, and only a few bold letters tell them apart. `python -m benchmarks.calibrate` fits both models and
+writes core/matching/calibration.json, which names its data; docs/matching.md shows how reliable the confidence is.
 """
 
 import json
@@ -20,24 +20,29 @@ from core.model.matches import Evidence
 FloatArray = NDArray[np.float64]
 
 DRAWN_SMOOTHNESS = 0.3
-"""Share of smooth small blocks from which on a reference image counts as drawn: about 3 % of photos reach it, and
-each of 27 kinds of templates does at the mean."""
+"""Share of smooth small blocks from which a reference image counts as drawn: about 3 % of photos reach it, and each of
+27 kinds of templates reaches it on average."""
 REFERENCE_SIDE = 224
 FILE = Path(__file__).with_name("calibration.json")
 
 MOST_SPREADS = 4.0
-"""How far a signal counts from its mean: beyond, the products of signals would run away."""
+"""Limit of a signal's distance from its mean, in spreads: without it the products of signals would diverge."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
-    """A fitted regression over n signals: means, spreads and weights (n,), weights of products (n, n), and the bias."""
+    """A fitted regression over n signals."""
 
     names: tuple[str, ...]
+    """The signals, in the order of the arrays."""
     means: FloatArray
+    """(n,)."""
     spreads: FloatArray
+    """Standard deviations, (n,)."""
     weights: FloatArray
+    """Weights of the signals, (n,)."""
     products: FloatArray
+    """Weights of the products of two signals, (n, n)."""
     bias: float
 
     def confidence(self, values: Mapping[str, float]) -> float:
@@ -48,7 +53,7 @@ class Model:
 
 
 def confidence(evidence: Evidence) -> float:
-    """Return the chance, 0 to 1, that the candidate's photo is in the query."""
+    """Return the probability, 0 to 1, that the candidate's photo is in the query."""
     return models()["drawn" if is_drawn(evidence) else "photo"].confidence(signals(evidence))
 
 
@@ -57,7 +62,7 @@ def is_drawn(evidence: Evidence) -> bool:
 
 
 def signals(evidence: Evidence) -> dict[str, float]:
-    """Return what the models weigh, by name."""
+    """Return the inputs of the models, by name."""
     geometry, blocks, details = evidence.geometry, evidence.blocks, evidence.details
     return {
         "inliers": math.log(max(geometry.inliers, 1)),
@@ -87,7 +92,7 @@ def signals(evidence: Evidence) -> dict[str, float]:
 
 @cache
 def models() -> Mapping[str, Model]:
-    """Return the fitted models, by the kind of picture they are for."""
+    """Return the fitted models by kind of picture."""
     fitted = json.loads(FILE.read_text(encoding="utf-8"))
     return {
         kind: Model(

@@ -1,7 +1,7 @@
-"""A query laid over a thumbnail, and the two compared block by block: the dense check. Pure.
+"""The dense check: lay a query over a thumbnail and compare the two block by block. Pure.
 
-Blocks are compared by normalised cross-correlation, each with some slack; the shifts at which they agree correct the
-map, and are compared again. Both pictures are brought to the coarser one's scale before.
+Both pictures are first brought to the scale of the coarser one. Blocks are compared by normalised cross-correlation,
+each within some slack; the shifts at which they agree correct the map, and the blocks are compared again.
 """
 
 from dataclasses import dataclass
@@ -19,18 +19,18 @@ from core.matching.placement import projected
 FloatArray = NDArray[np.float32]
 
 FLAT_DEVIATION = 3.0
-"""Grey levels: blocks that vary less don't vote."""
+"""Standard deviation in grey levels: blocks that vary less do not count."""
 BLUR = 0.8
 AGREEING = 0.5
-"""Correlation from which on the shift of a block is believed."""
+"""Correlation above which the shift of a block is trusted."""
 FEWEST_BLOCKS = 6
-"""That must agree before the map is corrected at all."""
+"""Blocks that must agree before the map is corrected at all."""
 FULLY = 0.999
-"""Of a pixel's weight that must come from inside the query for it to count as seen."""
+"""Share of a pixel's weight that must come from inside the query for the pixel to count as visible."""
 PERSPECTIVE_BLOCKS = 24
 """Blocks that must agree before a perspective is fitted to their shifts; fewer get an affine map."""
 MOST_CORRECTION = 1.5
-"""Ratio of the singular values of a correction; a larger one comes of chance."""
+"""Ratio of the singular values of a correction; a larger one arises by chance."""
 SMALLEST_SIDE = 64
 """Pixels of the long side: a query coarser than the thumbnail is compared at its own scale, but no coarser than
 this."""
@@ -38,12 +38,16 @@ this."""
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How blocks are compared: their side, the step between them, the slack, and how much smaller all is; in pixels."""
+    """The parameters of one block comparison."""
 
     block: int
+    """Side of a block in pixels."""
     step: int
+    """Distance between neighbouring blocks in pixels."""
     slack: int
+    """Largest shift that is tried, in pixels."""
     shrink: int = 1
+    """Factor by which both pictures are made smaller before."""
 
 
 COARSE, MIDDLE = Look(12, 8, 3, shrink=2), Look(16, 12, 2)
@@ -52,19 +56,24 @@ FINE, DETAIL = Look(16, 8, 1), Look(8, 8, 1)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Blocks:
-    """Blocks of the reference image (n,): centre, best correlation, the shift at which it is, means and deviations.
-
-    `residue` is the deviation of the reference image's pixels from a plane.
-    """
+    """The compared blocks of a reference image, as parallel arrays of n blocks; deviations are standard deviations."""
 
     centres: NDArray[np.float64]
+    """In pixels of the thumbnail, (n, 2)."""
     shifts: NDArray[np.float64]
+    """Shift with the best correlation, in pixels of the thumbnail, (n, 2)."""
     correlation: FloatArray
+    """The best correlation, (n,)."""
     mean: FloatArray
+    """Grey level in the reference image, (n,)."""
     deviation: FloatArray
+    """Deviation of grey levels in the reference image, (n,)."""
     query_mean: FloatArray
+    """Grey level in the query, (n,)."""
     query_deviation: FloatArray
+    """Deviation of grey levels in the query, (n,)."""
     residue: FloatArray
+    """Deviation of the reference image's grey levels from a plane, (n,)."""
 
     @property
     def is_textured(self) -> NDArray[np.bool_]:
@@ -72,21 +81,24 @@ class Blocks:
         return np.asarray(np.maximum(self.deviation, self.query_deviation) > FLAT_DEVIATION)
 
     def of(self, which: NDArray[np.bool_]) -> "Blocks":
-        """Return some of the blocks."""
+        """Return the blocks that a mask selects."""
         return Blocks(*(getattr(self, name)[which] for name in self.__dataclass_fields__))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Overlay:
-    """A query and a thumbnail at one scale, (rows, columns) float32, and the map (3, 3) between their pixels."""
+    """A query and a thumbnail at one scale, with the map between them."""
 
     query: FloatArray
+    """(rows, columns) float32."""
     thumbnail: FloatArray
+    """(rows, columns) float32."""
     pixel_map: NDArray[np.float64]
+    """From pixels of the query to pixels of the thumbnail, (3, 3)."""
 
     @classmethod
     def of(cls, pixels: NDArray[np.uint8], thumbnail: NDArray[np.uint8], start: NDArray[np.float64]) -> "Overlay":
-        """Bring both pictures to the coarser one's scale."""
+        """Bring both pictures to the scale of the coarser one."""
         scale = scale_of(start) * max(thumbnail.shape) / max(pixels.shape)
         if scale > 1:
             thumbnail = fitted(thumbnail, long_side=max(SMALLEST_SIDE, round(max(thumbnail.shape) / scale)))
@@ -98,12 +110,12 @@ class Overlay:
         return cls(_blurred(pixels), _blurred(thumbnail), pixel_map)
 
     def map(self) -> NDArray[np.float64]:
-        """Return the map (3, 3) between places."""
+        """Return the map (3, 3) in long sides instead of pixels."""
         here, there = (_pixels_from_places(max(picture.shape)) for picture in (self.query, self.thumbnail))
         return np.asarray(np.linalg.inv(there) @ self.pixel_map @ here)
 
     def improved(self, look: Look) -> "Overlay":
-        """Let the shifts of agreeing blocks correct the map."""
+        """Correct the map by the shifts of agreeing blocks."""
         blocks = self.compared(look)
         if not blocks:
             return self
@@ -124,7 +136,7 @@ class Overlay:
         return Overlay(self.query, self.thumbnail, correction @ self.pixel_map)
 
     def compared(self, look: Look) -> Blocks | None:
-        """Compare every visible block of the thumbnail with the query beneath it; None where none is visible."""
+        """Compare every visible block of the thumbnail with the query below it; None if no block is visible."""
         thumbnail, pixel_map = self.thumbnail, self.pixel_map
         if look.shrink > 1:
             factor = 1 / look.shrink
@@ -147,8 +159,8 @@ def _fit_plane(
 def _fit_perspective(
     here: NDArray[np.float64], there: NDArray[np.float64], weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the perspective map (3, 3) with the least weighted algebraic error, of points in hundreds of pixels."""
-    (x, y), (u, v) = here.T / 100, there.T / 100
+    """Return the perspective map (3, 3) with the least weighted algebraic error; points are in pixels."""
+    (x, y), (u, v) = here.T / 100, there.T / 100  # hundreds of pixels make the equations well-conditioned
     one, zero = np.ones_like(x), np.zeros_like(x)
     rows = np.concatenate(
         [
@@ -163,7 +175,7 @@ def _fit_perspective(
 
 
 def _pixels_from_places(side: int) -> NDArray[np.float64]:
-    """Return the map (3, 3) from places to pixels: the centre of the first pixel lies half a pixel from the corner."""
+    """Return the map (3, 3) from long sides to pixels: the first pixel's centre lies half a pixel from the corner."""
     return np.array([[side, 0, -0.5], [0, side, -0.5], [0, 0, 1.0]])
 
 
@@ -176,7 +188,7 @@ def _float32(picture: NDArray[Any]) -> FloatArray:
 
 
 def _visible_blocks(seen: NDArray[np.bool_], look: Look) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return top and left of the blocks that are visible with all their slack."""
+    """Return the top and left of the blocks that are visible including their slack."""
     rows, columns = (np.arange(look.slack, side - look.block - look.slack + 1, look.step) for side in seen.shape)
     tops, lefts = (grid.ravel() for grid in np.meshgrid(rows, columns, indexing="ij"))
     sums = cv2.integral(seen.astype(np.uint8))
@@ -223,7 +235,7 @@ def _windows(picture: FloatArray, tops: NDArray[np.intp], lefts: NDArray[np.intp
 
 
 def _normalised(windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return windows with mean 0 and length 1, their means, and their standard deviations."""
+    """Return the windows normalised to mean 0 and length 1, their means, and their standard deviations."""
     means = windows.mean(axis=-1, keepdims=True)
     windows = windows - means
     lengths = np.sqrt(np.einsum("...i,...i->...", windows, windows))
@@ -233,7 +245,7 @@ def _normalised(windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray
 
 @cache
 def _slopes(block: int) -> FloatArray:
-    """Return the plane of a block as two columns (block * block, 2) of length 1."""
+    """Return the horizontal and vertical slope of a block as two columns (block * block, 2) of length 1."""
     ramp = np.linspace(-1, 1, block, dtype=np.float32)
     across, down = np.meshgrid(ramp, ramp)
     columns = np.stack([across.ravel(), down.ravel()], axis=1)

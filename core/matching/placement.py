@@ -1,4 +1,4 @@
-"""A map between two pictures -> where one lies in the other, and what was done to it, in words. Pure."""
+"""Turn a map between two pictures into the place of one in the other, and into words for how it was edited. Pure."""
 
 import cv2
 import numpy as np
@@ -8,19 +8,19 @@ from core.model.matches import Corners, Placement
 
 FULL_TURN, QUARTER_TURN = 360, 90
 SLIGHT_TURN = 3
-"""Degrees that no word is lost on; a map is off by less than one."""
+"""Degrees below which a turn is not mentioned; a map is off by less than one degree."""
 WHOLE, FILLED = 0.93, 0.85
-"""Shares of the reference image from which on it is not called cropped, and of the query from which on it is no part
-of a larger picture: the map's edges are off by up to 1 % of a side, and blocks at the edges are not compared."""
+"""Share of the reference image from which it is not called cropped, and share of the query from which it is not called
+part of a larger picture: the map's edges are off by up to 1 % of a side, and blocks at the edges are not compared."""
 
 
 def placement(
     to_reference: NDArray[np.float64], query: tuple[int, int], reference: tuple[int, int], *, is_mirrored: bool
 ) -> Placement:
-    """Return where the pictures of these shapes (rows, columns) lie in each other.
+    """Return the place of two pictures of these shapes (rows, columns) in each other.
 
-    The map (3, 3) takes places of the query to places of the reference image, both in their long sides; with
-    `is_mirrored`, places of the mirrored query.
+    The map (3, 3) takes points of the query to points of the reference image, each in long sides of its picture; with
+    `is_mirrored`, points of the mirrored query.
     """
     query_frame, reference_frame = _frame(*query), _frame(*reference)
     in_reference = projected(to_reference, query_frame)
@@ -39,7 +39,7 @@ def placement(
 
 
 def where(place: Placement) -> str:
-    """Say which part of the query the reference image fills, in percent of its width and height."""
+    """Describe the part of the query that the reference image fills, in percent of the query's width and height."""
     columns, rows = (
         [min(max(round(100 * share), 0), 100) for share in axis] for axis in zip(*place.in_query, strict=True)
     )
@@ -47,7 +47,7 @@ def where(place: Placement) -> str:
 
 
 def words(place: Placement) -> tuple[str, ...]:
-    """Say what was done to the reference image to make the query of it."""
+    """Describe how the reference image was edited to become the query."""
     said = ["mirrored"] if place.is_mirrored else []
     if turn := _spoken_turn(place.turn):
         said.append(f"rotated by about {turn} degrees")
@@ -59,7 +59,7 @@ def words(place: Placement) -> tuple[str, ...]:
 
 
 def _spoken_turn(turn: int) -> int:
-    """Return the turn, a quarter turn where it is nearly one."""
+    """Return the turn in degrees, snapped to a quarter turn if it is near one."""
     nearest = round(turn / QUARTER_TURN) * QUARTER_TURN
     return nearest % FULL_TURN if abs(turn - nearest) < SLIGHT_TURN else turn
 
@@ -72,7 +72,7 @@ def _frame(height: int, width: int) -> NDArray[np.float64]:
 
 
 def projected(by: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return where a map (3, 3) puts points (n, 2)."""
+    """Return points (n, 2) projected by a map (3, 3)."""
     homogeneous = np.column_stack([points, np.ones(len(points))]) @ by.T
     return np.asarray(homogeneous[:, :2] / homogeneous[:, 2:])
 

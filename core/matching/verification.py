@@ -1,10 +1,9 @@
-"""Candidates -> evidence: is the reference image really in the query, and where? Pure.
+"""Gather the evidence that a candidate is in the query. Pure.
 
-1. Geometry (core/matching/alignment.py): the map on which most feature pairs agree.
-2. Dense check (core/matching/overlay.py). Counting features is no proof: the same carpet lies behind many
-   garments. So the query is laid over the reference image's thumbnail, and the two are compared block by block, where
-   the query shows it.
-What this measures, core/matching/calibration.py weighs.
+1. Geometry (core/matching/alignment.py): find the map on which most feature pairs agree.
+2. Dense check (core/matching/overlay.py): lay the query over the reference image's thumbnail and compare the two block
+   by block, where the query shows it. Counting features alone proves nothing: many photos show the same carpet.
+core/matching/calibration.py turns this evidence into confidence.
 """
 
 from collections.abc import Iterable
@@ -23,35 +22,37 @@ from core.model.matches import BlockFigures, DetailFigures, Evidence, Geometry
 
 FEWEST_INLIERS = 4
 DENSE_CHECKS = 6
-"""Candidates of one query that get the dense check: a collage of six is told apart."""
+"""Candidates of one query that get the dense check: enough for a collage of six."""
 
 AGREES, AGREES_STRONGLY, DISAGREES = 0.6, 0.85, 0.5
-"""Correlations. Crops and screenshots have 0.98 at the median of their blocks, photos of a screen about 0.9."""
+"""Correlations. The median block of crops and screenshots has 0.98, that of photos of a screen about 0.9."""
 MOST_STRENGTH = 25.0
-"""Grey levels of deviation from which on a block weighs no more."""
+"""Deviation in grey levels above which a block's weight no longer grows."""
 BOLD_DEVIATION = 10.0
-"""Blocks that vary more, as letters and edges do, are not lost by re-encoding: where they differ, it tells."""
+"""Blocks that vary more, such as letters and edges, survive re-encoding: a difference in them is significant."""
 SMOOTH_RESIDUE = 0.5
-"""Grey levels about a plane: what is below is drawn by a program, or very dark. Of 424 photos 1 % have 36 % of such
-blocks in their thumbnail; of 27 kinds of cards, chats, posters and gradients all but the chats have that and more."""
+"""Deviation from a plane in grey levels: blocks below it are drawn by a program, or very dark. Of 424 photos 1 % have
+36 % of such blocks in their thumbnail; of 27 kinds of cards, chats, posters and gradients all but the chats have that
+and more."""
 
 HIDDEN_AGREEING, EDGE_AGREEING = 0.2, 0.4
-"""Shares of blocks that agree by chance: in a strip that another picture covers, and in its last column."""
+"""Largest shares of blocks that agree by chance: in a strip that another picture covers, and in its last column."""
 FEWEST_HIDDEN, MOST_HIDDEN = 12, 0.6
-"""Blocks, and share of all, that such a strip may have on one side."""
+"""Fewest blocks, and largest share of all, that such a strip may have on one side."""
 CERTAIN_INLIERS, CERTAIN_BITS = 15, 30.0
-"""Of 432 other photos that align at 15 places and more, 19 in 20 have codes more than 31.7 bits apart; of true copies,
-19 in 20 less than 30.6. Without these limits 21 of 1,300 unknown photos got a name, and 50 of 300 unknown cards."""
+"""Of 432 different photos that align at 15 places and more, 19 in 20 have codes more than 31.7 bits apart; of true
+copies, 19 in 20 have less than 30.6. Without these limits 21 of 1,300 unknown photos got a name, and 50 of 300 unknown
+cards."""
 LEAST_SHOWN = 0.35
-"""Share of the blocks that must be left."""
+"""Share of the blocks that must remain."""
 
 NEAR_LEVEL, FAR_LEVEL = 15.0, 30.0
-"""Grey levels from what the other blocks let expect."""
+"""Differences in grey levels from the brightness that the other blocks predict."""
 LEVEL_BLOCKS = 6
 LEVEL_TOLERANCE = 8.0
 LEAST_GAIN = 0.15
 IMPOSSIBLE_LEVEL = 99.0
-"""What a block's brightness misses by where the query's brightness falls as the reference image's rises."""
+"""The brightness error of every block if the query's brightness falls as the reference image's rises."""
 
 
 def verify(
@@ -88,7 +89,7 @@ def examine(
     photo_id: int,
     is_mirrored: bool,
 ) -> Evidence | None:
-    """Lay the query over the thumbnail and compare; None where they hardly overlap."""
+    """Lay the query over the thumbnail and compare the two; None if they hardly overlap."""
     overlay = Overlay.of(pixels, thumbnail, alignment.map)
     for look in (COARSE, MIDDLE):
         overlay = overlay.improved(look)
@@ -108,10 +109,10 @@ def examine(
 
 
 def _shown(blocks: Blocks, details: Blocks, geometry: Geometry) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Tell which blocks, large and small, count: all, but for what other pictures of a collage cover.
+    """Tell which blocks, large and small, count: all except those that other pictures of a collage cover.
 
-    Only a photo whose features leave no doubt is looked at in this way. Of a chance map, or of two cards of one
-    template, there is always a part that agrees.
+    Only photos with unmistakable features are treated this way: a chance map, or two cards of one template, always have
+    some part that agrees.
     """
     everything = np.ones(len(blocks.mean), np.bool_), np.ones(len(details.mean), np.bool_)
     is_drawing = _share(details.residue < SMOOTH_RESIDUE) >= DRAWN_SMOOTHNESS
@@ -123,10 +124,11 @@ def _shown(blocks: Blocks, details: Blocks, geometry: Geometry) -> tuple[NDArray
 
 
 def _unhidden(blocks: Blocks) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the corners, in pixels, of the part that no other picture covers: strips along the edges are cut off.
+    """Return the corners, in pixels, of the part that no other picture covers, cutting off strips along the edges.
 
-    In a collage of cropped photos the frame of each reaches below its neighbours; there, everything disagrees up to the
-    edge. What agrees at the edges and disagrees in the middle is another thing on the same ground, and is not cut.
+    In a collage of cropped photos the frame of each extends below its neighbours; there everything disagrees up to the
+    edge. A picture that agrees at the edges and disagrees in the middle shows a different object on the same
+    background, and is not cut.
     """
     first, last = blocks.centres.min(axis=0), blocks.centres.max(axis=0)
     agrees = blocks.correlation > AGREES
@@ -141,7 +143,7 @@ def _unhidden(blocks: Blocks) -> tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 def _hidden_until(along: NDArray[np.float64], agrees: NDArray[np.bool_]) -> float | None:
-    """Return from where on blocks count, if those before it, up to the edge, hardly agree; None where all count."""
+    """Return the position from which blocks count, if those between it and the edge hardly agree; None if all count."""
     places, column = np.unique(along, return_inverse=True)
     sizes, hits = np.bincount(column), np.bincount(column, agrees)
     hidden = (np.cumsum(hits) <= HIDDEN_AGREEING * np.cumsum(sizes)) & (hits <= EDGE_AGREEING * sizes)
@@ -193,7 +195,7 @@ def _share(which: NDArray[np.bool_]) -> float:
 
 
 def _level_errors(blocks: Blocks, textured: NDArray[np.bool_]) -> FloatArray:
-    """Return how far each block's brightness is from what the others', by a line through them, let expect."""
+    """Return the difference of each block's brightness from the prediction of a line through the other blocks."""
     sure = textured & (blocks.correlation > AGREES)
     which = sure if np.count_nonzero(sure) >= LEVEL_BLOCKS else np.ones(len(textured), np.bool_)
     here, there = blocks.mean[which].astype(np.float64), blocks.query_mean[which].astype(np.float64)
@@ -207,7 +209,7 @@ def _level_errors(blocks: Blocks, textured: NDArray[np.bool_]) -> FloatArray:
 
 
 def _line(here: NDArray[np.float64], there: NDArray[np.float64]) -> tuple[float, float]:
-    """Fit a line that outliers hardly move; return gain and offset."""
+    """Fit a line that is robust to outliers; return its gain and offset."""
     weights = np.ones(len(here))
     for _ in range(6):
         gain, offset = np.polyfit(here, there, 1, w=np.sqrt(weights))

@@ -1,1 +1,1 @@
-"""The nouns of igsearch, as frozen values."""
+"""The values of igsearch, as frozen dataclasses."""

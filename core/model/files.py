@@ -1,4 +1,4 @@
-"""Where a photo lies, and what the file system says of its file."""
+"""The place of a photo in the dataset, and the `stat` of its file."""
 
 import os
 import stat
@@ -8,10 +8,12 @@ from typing import Self
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a reference image lies: its account, and its path below the dataset as the raw bytes of the disk."""
+    """The place of a reference image."""
 
     username: str
+    """The account."""
     path: bytes
+    """Path below the dataset, as the raw bytes on disk."""
 
     def __str__(self) -> str:
         return os.fsdecode(self.path)
@@ -19,10 +21,12 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class FileStamp:
-    """What `stat` says of a file; the same stamp means the same bytes. All four are signed 64-bit numbers."""
+    """The `stat` of a file; equal stamps mean equal bytes. All four fields are signed 64-bit integers."""
 
     size: int
+    """In bytes."""
     mtime_ns: int
+    """Modification time in nanoseconds since 1970."""
     inode: int
     device: int
 

@@ -1,4 +1,4 @@
-"""What became of a query photo that was sent to a front end, and what is kept of the reply."""
+"""The outcome of a query image sent to a front end, and the stored part of the reply."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,48 +20,51 @@ Fault = Literal[
     "stopping",
     "unexpected",
 ]
-"""Why a query image that was sent to a bot has no result; answers/replies.py has a sentence for each."""
+"""The reason why a query image sent to a bot has no result; answers/replies.py has a sentence for each."""
 
 
 MOST_SIMILAR = 5
-"""Similar scenes that are named for one query; more help nobody."""
+"""Similar scenes named for one query; more would not help."""
 
 
 Step = Literal["download", "reading", "search", "reply", "whole"]
-"""What a bot's answer takes its time for; of an album the first three once for each picture."""
+"""The timed steps of a bot's answer; in an album the first three are timed once per picture."""
 
 
 RefusalReason = Literal["pace", "chat", "busy", "stopping"]
-"""Why somebody is turned away: too fast, not a chat that is served, a full line, or the end of the bot."""
+"""The reason for a refusal: too many messages, a chat that is not served, a full queue, or a bot that is stopping."""
 
 
 @dataclass(frozen=True, slots=True)
 class NamedMatch:
-    """An account in a bot's reply: how sure it is, how it matched, and the fingerprint of its best image."""
+    """An account named in a bot's reply."""
 
     username: str
     confidence: float
+    """0 to 1."""
     how: tuple[str, ...]
+    """The kind of match of its best image, in words."""
     photo_id: int
+    """The photo of its best image."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueryOutcome:
-    """What became of one query image that was sent to a bot; `fault` is set where the verdict is "error".
-
-    `is_preview`: not the file itself was searched but the small picture that the chat shows of it.
-    """
+    """The outcome of one query image sent to a bot."""
 
     verdict: Verdict
     fault: Fault | None = None
+    """Set if the verdict is "error"."""
     matches: tuple[NamedMatch, ...] = ()
     similar: tuple[NamedMatch, ...] = ()
     searched: Checkpoint | None = None
+    """The state of the store that was searched."""
     is_preview: bool = False
+    """True if the chat's small preview was searched instead of the file itself."""
 
     @classmethod
     def of(cls, result: SearchResult) -> Self:
-        """Take from a search result what a front end shows of it."""
+        """Return the part of a search result that a front end shows."""
         matches, similar = (
             tuple(NamedMatch(one.username, one.confidence, one.how, one.images[0].photo_id) for one in matches)
             for matches in (result.matches, result.similar[:MOST_SIMILAR])
@@ -71,19 +74,22 @@ class QueryOutcome:
 
 @dataclass(frozen=True, slots=True)
 class KeptReply:
-    """What a bot replied, to whom and where, so that its buttons work for long; the query images are not kept."""
+    """A bot's stored reply, which keeps its buttons working; the query images are not kept."""
 
     front_end: FrontEnd
     chat_id: int
+    """The chat that the reply went to."""
     person_id: int
+    """The person who sent the query."""
     language: str
     at: datetime
     outcomes: tuple[QueryOutcome, ...]
+    """One per query image."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A reply that somebody called wrong, and when."""
+    """A report that a reply is wrong."""
 
     reply_id: int
     reported_at: datetime
@@ -91,5 +97,5 @@ class Report:
 
     @property
     def matches(self) -> tuple[NamedMatch, ...]:
-        """The accounts that it named, of those that are there still."""
+        """The accounts that the reply named and that still exist."""
         return tuple(match for outcome in self.reply.outcomes for match in outcome.matches)

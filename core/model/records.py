@@ -1,4 +1,4 @@
-"""What the store holds, and the changes that are applied to it."""
+"""The records of the store, and the changes that are applied to it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,47 +10,54 @@ from core.model.fingerprints import PhotoFeatures, PhotoHashes
 
 @dataclass(frozen=True, slots=True)
 class ImageRecord:
-    """What the store holds about one file."""
+    """The record of one file."""
 
     image_id: int
     place: Place
     stamp: FileStamp
     sha256: bytes
-    version: int  # of the hashes
+    """Of the file's content."""
+    version: int
+    """Version of its hashes."""
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerRecord:
-    """An unreadable file: why, how often it was tried, and when it will be tried again (None: when it changes)."""
+    """The ledger entry of an unreadable file."""
 
     place: Place
     stamp: FileStamp
     kind: FailureKind
     reason: str
+    """The sentence of the error."""
     attempts: int
+    """Number of times that it was tried."""
     reader_version: int
+    """The READER_VERSION that failed."""
     failed_at: datetime
     next_retry: datetime | None
+    """Time of the next attempt; None: when the file changes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """How far the store has come; `images` and `users` count what is searched, `newest` is when the last image came.
-
-    At the revision `forgotten` an account was forgotten last: what is older on a disk may hold what it had.
-    """
+    """The state of the store at one revision."""
 
     database_id: str
     revision: int
     images: int
+    """Images that are searched."""
     users: int
+    """Accounts that are searched."""
     newest: datetime | None = None
+    """Time at which the last image was added."""
     forgotten: int = 0
+    """Revision at which an account was last forgotten; snapshots older than it may still hold that account's data."""
 
 
 @dataclass(frozen=True, slots=True)
 class PutImage:
-    """A change of the record: the file at this place has this content."""
+    """A change to the record: the file at this place has this content."""
 
     place: Place
     stamp: FileStamp
@@ -59,7 +66,7 @@ class PutImage:
 
 @dataclass(frozen=True, slots=True)
 class MoveImage:
-    """A change of the record: an image that is known now lies at this place, or has this stamp."""
+    """A change to the record: a known image now lies at this place, or has this stamp."""
 
     image_id: int
     place: Place
@@ -68,9 +75,9 @@ class MoveImage:
 
 @dataclass(frozen=True, slots=True)
 class PutFailure:
-    """A change of the record: the file cannot be read; an image of older content at its place goes.
+    """A change to the record: the file cannot be read, so an image of older content at its place is removed.
 
-    Unless the fault may pass: then it says nothing about the bytes, and the image stays.
+    If the fault may pass, it says nothing about the bytes, and the image stays.
     """
 
     entry: LedgerRecord
@@ -82,24 +89,26 @@ class PutFailure:
 
 @dataclass(frozen=True, slots=True)
 class RemoveFile:
-    """A change of the record: nothing lies at this path any more."""
+    """A change to the record: there is no file at this path any more."""
 
     path: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class OptOut:
-    """An account that was forgotten, with so many images, and is not indexed again until that is undone."""
+    """An account that was forgotten, and is not indexed again until this is undone."""
 
     username: str
     forgotten_at: datetime
     images: int
+    """Number of its images that were removed."""
     undone_at: datetime | None
+    """None while the account must not be indexed."""
 
 
 @dataclass(frozen=True, slots=True)
 class PutFeatures:
-    """A change of the record: the photo has these features, read from this file."""
+    """A change to the record: the photo has these features, read from this file."""
 
     photo_id: int
     path: bytes
@@ -111,10 +120,13 @@ Change = PutImage | MoveImage | PutFailure | RemoveFile | PutFeatures
 
 @dataclass(frozen=True, slots=True)
 class BacklogEntry:
-    """An entry of the backlog: bytes without features, a file that has them, and its ledger entry."""
+    """An entry of the backlog: a photo without current features."""
 
     photo_id: int
     sha256: bytes
+    """Of the photo's bytes."""
     place: Place
+    """A file with these bytes."""
     stamp: FileStamp
     failed: LedgerRecord | None
+    """The ledger entry of that file, if it has one."""

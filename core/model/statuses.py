@@ -1,4 +1,4 @@
-"""How the services are, what a scan did, and the figures of the store."""
+"""The statuses of the services, the report of a scan, and the figures of the store."""
 
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 @dataclass(frozen=True, slots=True)
 class ScanReport:
-    """What one rescan did: how many files met each outcome."""
+    """The report of one rescan: the number of files with each outcome."""
 
     added: int = 0
     updated: int = 0
@@ -32,23 +32,26 @@ Emitter = Literal["events", "sweeps", "none"]
 
 @dataclass(frozen=True, slots=True)
 class DaemonStatus:
-    """How the daemon is: what it does, what a person should know of it, and how far it is behind the disk.
-
-    `waiting` counts accounts that changed and were not looked at yet; `lag_seconds` is how long the first of them has
-    been waiting beyond its settling. The `emitter` is what tells it of changes; `has_workers`: pictures can be read.
-    """
+    """The status of the daemon."""
 
     state: DaemonState
     remark: str | None
+    """A sentence for the operator."""
     waiting: int
+    """Changed accounts that have not been scanned yet."""
     lag_seconds: float
+    """Waiting time of the first of them, beyond its settling time."""
     next_scan: datetime | None
+    """Time of the next full rescan."""
     seen_at: datetime
+    """Time of this status."""
     emitter: Emitter
+    """The source of change notifications."""
     has_workers: bool
+    """True if pictures can be read."""
 
     def is_news_after(self, earlier: Self) -> bool:
-        """Tell whether more has changed than the figures that change all the time."""
+        """Tell whether anything changed besides the figures that change constantly."""
         as_before = replace(earlier, waiting=self.waiting, lag_seconds=self.lag_seconds, seen_at=self.seen_at)
         return as_before != self
 
@@ -68,9 +71,9 @@ class Stats:
     last_scan: datetime | None
     last_report: ScanReport | None
     daemon: DaemonStatus | None
-    """What the daemon said last; None where none ever ran."""
+    """The daemon's last status; None if no daemon ever ran."""
     reports: int
-    """Answers of the bots that people called wrong."""
+    """Number of bot answers that people reported as wrong."""
 
 
 FrontEnd = Literal["telegram", "discord"]
@@ -81,17 +84,21 @@ FrontEndState = Literal["answering", "connecting", "stopped"]
 
 @dataclass(frozen=True, slots=True)
 class FrontEndStatus:
-    """How a bot is: whether its chat hears it, and if not, why; `waiting` counts the pictures that wait."""
+    """The status of a bot."""
 
     name: FrontEnd
     state: FrontEndState
     remark: str | None
+    """The reason why it is not connected."""
     waiting: int
+    """Query images in its queue."""
     has_workers: bool
+    """True if pictures can be read."""
     seen_at: datetime
+    """Time of this status."""
 
     def is_news_after(self, earlier: Self) -> bool:
-        """Tell whether more has changed than the figures that change all the time."""
+        """Tell whether anything changed besides the figures that change constantly."""
         return replace(earlier, waiting=self.waiting, seen_at=self.seen_at) != self
 
     def stopped(self) -> Self:
@@ -100,7 +107,9 @@ class FrontEndStatus:
 
 @dataclass(frozen=True, slots=True)
 class IndexSizes:
-    """How many distinct images an index in memory holds: the hashes of, and the local features of."""
+    """The sizes of the indexes in memory."""
 
     hashes: int
+    """Distinct photos whose hashes are in memory."""
     features: int
+    """Distinct photos whose local features are in memory."""

@@ -1,1 +1,1 @@
-"""Where the pictures of indexed photos are read from when somebody asks for one."""
+"""The pictures of indexed photos, for display."""

@@ -1,4 +1,4 @@
-"""Originals that lie in the dataset folder."""
+"""Read originals from the dataset folder."""
 
 import asyncio
 from typing import Protocol
@@ -13,13 +13,13 @@ from core.model.matches import ReferenceImage
 
 
 class PictureReader(Protocol):
-    """Decodes pictures."""
+    """Decoder of pictures."""
 
     async def colours(self, data: bytes, *, side: int) -> NDArray[np.uint8]: ...
 
 
 class FolderOriginals:
-    """The files of a dataset folder, as they are now."""
+    """The originals in a dataset folder, as its files are now."""
 
     def __init__(self, dataset: Dataset, reader: PictureReader) -> None:
         self._dataset = dataset
@@ -28,7 +28,7 @@ class FolderOriginals:
     async def picture(self, image: ReferenceImage, *, side: int) -> NDArray[np.uint8] | None:
         """Return an original as (rows, columns, 3) uint8, the short side about `side` or less.
 
-        None where the file is gone, cannot be read, or has other bytes by now.
+        None if the file is gone, cannot be read, or has other bytes by now.
         """
         try:
             file = await asyncio.to_thread(read_file, self._dataset.path_of(image.place.path))

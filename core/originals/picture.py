@@ -1,4 +1,4 @@
-"""The picture of an indexed photo, to be shown: its original, or the thumbnail that the store keeps of it."""
+"""Find the picture of an indexed photo for display: its original, or the thumbnail in the store."""
 
 from typing import Protocol
 
@@ -11,10 +11,10 @@ from core.search.ports import PhotoLookup
 
 
 class Originals(Protocol):
-    """Gives the originals of indexed images."""
+    """Source of the originals of indexed images."""
 
     async def picture(self, image: ReferenceImage, *, side: int) -> NDArray[np.uint8] | None:
-        """Return an original, (rows, columns, 3) uint8, the short side about `side` or less; None where it is gone."""
+        """Return an original, (rows, columns, 3) uint8, the short side about `side` or less; None if it is gone."""
 
 
 async def reference_picture(
@@ -22,7 +22,7 @@ async def reference_picture(
 ) -> NDArray[np.uint8] | None:
     """Return an account's image of this photo, (rows, columns, 3) uint8, the short side about `side` or less.
 
-    None where the account has it no more, or neither original nor thumbnail is to be had. Raises StoreError.
+    None if the account no longer has it, or if neither original nor thumbnail is available. Raises StoreError.
     """
     owned = [image for image in await photos.find_references([photo_id]) if image.place.username == username]
     for image in owned:

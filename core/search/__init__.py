@@ -1,1 +1,1 @@
-"""The search for the accounts that posted a photo, from bytes to a result."""
+"""The search for the accounts that posted a photo: from bytes to a result."""

@@ -1,4 +1,4 @@
-"""The self-proof: stored photos, lightly edited, must find themselves at rank 1."""
+"""Audit the index: stored photos, lightly edited, must find themselves at rank 1."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -15,21 +15,22 @@ TrialOutcome = Literal["found", "missed", "too little detail", "unreadable"]
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What became of one photo: `answer` names who was found in its place, or says why it could not be tried."""
+    """The outcome of one photo's trial."""
 
     place: Place
     outcome: TrialOutcome
     answer: str
+    """The usernames found, or the reason why it could not be tried."""
 
 
 class Editor(Protocol):
-    """What edits photos."""
+    """Editor of photos."""
 
     async def edit_file(self, path: bytes) -> bytes: ...
 
 
 class Engine(Protocol):
-    """What is put to the proof."""
+    """The search engine under test."""
 
     async def search(self, data: bytes) -> SearchResult: ...
 
@@ -37,7 +38,7 @@ class Engine(Protocol):
 async def trials(
     dataset: Dataset, places: Sequence[Place], *, editor: Editor, engine: Engine, at_a_time: int
 ) -> AsyncIterator[Trial]:
-    """Put each photo to the proof, in order; raises StoreError."""
+    """Yield the trial of each photo, in order; raises StoreError."""
     for start in range(0, len(places), at_a_time):
         some = places[start : start + at_a_time]
         for trial in await asyncio.gather(*[_tried(dataset, place, editor, engine) for place in some]):
@@ -52,7 +53,7 @@ async def _tried(dataset: Dataset, place: Place, editor: Editor, engine: Engine)
 
 
 def _judged(place: Place, result: SearchResult) -> Trial:
-    """A photo that several accounts have is found if its own is as sure as the first."""
+    """Judge a search result; a photo of several accounts is found if its own account is as sure as the first."""
     top = result.matches[0].confidence if result.matches else 0.0
     names = [match.username for match in result.matches]
     if any(match.username == place.username and match.confidence == top for match in result.matches):

@@ -1,6 +1,6 @@
-"""The search, for every front end: the bytes of a query photo -> SearchResult.
+"""The search engine of every front end: it turns the bytes of a query photo into a SearchResult.
 
-`SearchEngine.search` lists the steps. Who has a photo is asked of the store, so that a name is right as of now.
+`SearchEngine.search` lists the steps. The accounts that have a photo come from the store, so that names are current.
 """
 
 import asyncio
@@ -27,18 +27,18 @@ from core.workers.tasks import HashedQuery
 T = TypeVar("T")
 
 FEWEST_FEATURES = 8
-"""A query with fewer local features shows too little to be searched for."""
+"""A query with fewer local features shows too little for a search."""
 NEARBY = 12
-"""Images whose hashes are near that are verified: cards of one template may be near by the thousand."""
+"""Images with near hashes that are verified: thousands of cards of one template may be near."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """The graded candidates."""
+    """The candidates of a search so far."""
 
     graded: Sequence[Graded]
     empty_verdict: Verdict = "none"
-    """What is to be said where none of them counts."""
+    """The verdict if there is neither a match nor a similar image."""
 
     @property
     def has_match(self) -> bool:
@@ -46,7 +46,7 @@ class _Found:
 
 
 class SearchEngine:
-    """Searches for photos by their looks; for one event loop."""
+    """The search for photos by their appearance; for one event loop."""
 
     def __init__(
         self,
@@ -64,18 +64,18 @@ class SearchEngine:
         self._feature_search = FeatureSearch(reader, photos, feature_index)
         self._follow_hashes = _OneAtATime(partial(hash_index.follow, changes))
         self._follow_features = _OneAtATime(partial(feature_index.follow, changes))
-        """Apart, so that whole copies are found while the index of features is being read."""
+        """Separate from the hashes, so that whole copies are found while the index of features is being read."""
 
     @property
     def sizes(self) -> IndexSizes:
         return IndexSizes(self._hash_index.size, self._feature_index.size)
 
     async def refresh(self) -> Checkpoint:
-        """Let the index of hashes follow the store; raises StoreError."""
+        """Update the index of hashes from the store; raises StoreError."""
         return await self._follow_hashes()
 
     async def warm_up(self) -> None:
-        """Let both indexes follow the store, so that the next search need not; raises StoreError."""
+        """Update both indexes from the store in advance of the next search; raises StoreError."""
         await self._follow_hashes()
         await self._follow_features()
 
@@ -96,7 +96,7 @@ class SearchEngine:
         return _result(found, searched, started=started, hashed=hashed)
 
     async def _by_hashes(self, query: PhotoHashes) -> _Found:
-        """Grade the images that are the same file, or whose hashes are near, the nearest first."""
+        """Grade the images that are the same file or have near hashes, the nearest first."""
         candidates = self._hash_index.near(dihedral(query.pdq), np.frombuffer(query.dhash, np.uint8)[None, :])
         identical = await self._photos.find_photo_id(query.sha256)
         if identical is not None:
@@ -106,7 +106,7 @@ class SearchEngine:
         return _Found([one for likeness in likenesses if (one := grade(query, likeness))])
 
     async def _by_features(self, query: HashedQuery, data: bytes, near: _Found) -> _Found:
-        """Search by features; images whose hashes are similar are verified too, and stay where they cannot be."""
+        """Search by features; images with near hashes are verified too, and keep their grade if they cannot be."""
         await self._follow_features()
         found = await self._feature_search.find(query, data, [one.image.photo_id for one in near.graded[:NEARBY]])
         evidence = {one.photo_id: one for one in found.evidence}
@@ -117,7 +117,7 @@ class SearchEngine:
         return _Found([*verified, *rest], "unsearchable" if is_blank else "none")
 
     async def _with_copies(self, found: _Found) -> _Found:
-        """Add other copies of the photos that matched: their owners are as sure as the one found."""
+        """Add other copies of the photos that matched, with the confidence of the photo found."""
         matches = [one for one in found.graded if one.grade == "match"]
         originals = [one for one in matches if not one.image.hashes.is_sparse]
         if not originals:
@@ -135,10 +135,10 @@ class SearchEngine:
 
 
 class _OneAtATime(Generic[T]):
-    """Something done for one caller at a time, each time anew.
+    """Work that is done for one caller at a time, again for each caller.
 
-    Who waited while it failed for another hears that too, and does not wait for the same failure again: the time limits
-    of a database that stands still must not add up.
+    Callers that waited while it failed for another one get the same error at once: the timeouts of a database that does
+    not respond must not add up.
     """
 
     def __init__(self, work: Callable[[], Awaitable[T]]) -> None:
@@ -149,7 +149,7 @@ class _OneAtATime(Generic[T]):
         self._running: set[asyncio.Task[T]] = set()
 
     def started(self) -> "asyncio.Task[T]":
-        """Do it beside the caller, who may lose interest: then it is finished all the same, and fails in silence."""
+        """Start the work as a task; it finishes even if the caller abandons it, and then fails silently."""
         task = asyncio.create_task(self())
         self._running.add(task)
         task.add_done_callback(self._ended)
@@ -169,7 +169,7 @@ class _OneAtATime(Generic[T]):
     def _ended(self, task: "asyncio.Task[T]") -> None:
         self._running.discard(task)
         if not task.cancelled():
-            task.exception()  # looked at: Python warns of failures that nobody looks at
+            task.exception()  # retrieved, because Python warns of exceptions that are never retrieved
 
 
 def _likenesses(query: PhotoHashes, images: Sequence[ReferenceImage]) -> list[Likeness]:
@@ -191,7 +191,7 @@ def _likenesses(query: PhotoHashes, images: Sequence[ReferenceImage]) -> list[Li
 
 
 def _result(found: _Found, searched: Checkpoint, *, started: float, hashed: float) -> SearchResult:
-    """Gather graded candidates by account; an account that matched is not named as similar too."""
+    """Build the result from graded candidates; an account that matched is not listed as similar too."""
     matches = rank(one for one in found.graded if one.grade == "match")
     named = {match.username for match in matches}
     similar = rank(one for one in found.graded if one.grade == "similar" and one.image.place.username not in named)

@@ -1,9 +1,9 @@
-"""The search by features: a query's bytes -> evidence for the reference images that may be in it.
+"""The search by features: it gathers evidence for the reference images that may be in a query.
 
-1. The query's features are found, in a worker; the index proposes the images that share most of them.
+1. A worker extracts the query's features; the index proposes the images that share most of them.
 2. The candidates' features come from the store; a worker lays the query over each of the likeliest.
-3. Nothing sure: the same with the mirror image's features, then with the features of a larger copy.
-It ends as soon as it is sure, except in a collage, whose other members it looks for.
+3. If nothing is sure, repeat with the mirror image's features, then with the features of a larger copy.
+The search ends as soon as it is sure, except in a collage: there it goes on to find the other members.
 """
 
 from collections.abc import Collection, Iterable
@@ -17,17 +17,19 @@ from core.workers.tasks import CandidateCheck, Description, HashedQuery
 
 SURE = 0.9
 SMALL_PART = 0.3
-"""Share of the query: what fills less may be one picture of a grid. A post in a screenshot fills 35 % and more."""
+"""Share of the query: an image that fills less may be part of a grid. A post in a screenshot fills 35 % and more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One look at the query: which copies its features are of, how many images the index proposes, and which ways."""
+    """One round of the search."""
 
     sizes: Pass
+    """The copies of the query from which features are extracted."""
     shortlist: int
+    """Number of images that the index proposes."""
     ways: tuple[bool, ...]
-    """Plain (False), mirrored (True)."""
+    """Orientations to try: plain (False), mirrored (True)."""
 
 
 ROUNDS = (Round(FIRST_PASS, 12, (False, True)), Round(RICH_PASS, 16, (False,)))
@@ -36,14 +38,16 @@ ROUNDS = (Round(FIRST_PASS, 12, (False, True)), Round(RICH_PASS, 16, (False,)))
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """The best evidence for each image that may be in the query, and how many features that has."""
+    """The findings of a search by features."""
 
     evidence: tuple[Evidence, ...]
+    """The best evidence for each image that may be in the query."""
     features: int
+    """Number of features of the query."""
 
 
 class FeatureSearch:
-    """Looks for reference images in a query by their local features."""
+    """The search for reference images in a query by their local features."""
 
     def __init__(self, reader: QueryReader, photos: PhotoLookup, index: FeatureLookup) -> None:
         self._reader = reader
@@ -53,7 +57,7 @@ class FeatureSearch:
     async def find(self, query: HashedQuery, data: bytes, nearby: Collection[int]) -> Findings:
         """Return the best evidence for each image that may be in the query; raises ImageError or StoreError.
 
-        The images `nearby`, whose hashes are near, are verified too.
+        The images `nearby` have near hashes, and are verified too.
         """
         found: dict[int, Evidence] = {}
         for one in ROUNDS:
@@ -67,7 +71,7 @@ class FeatureSearch:
         return Findings(tuple(found.values()), len(description.features.plain))
 
     async def _description(self, query: HashedQuery, data: bytes, sizes: Pass) -> Description:
-        """Find features in the pixels that were hashed; only where they are too few the query is decoded again."""
+        """Extract features from the pixels that were hashed; decode the query again only if they are too small."""
         if query.has_pixels_for(max(side for side, _ in sizes)):
             return await self._reader.describe_pixels(query.pixels, sizes)
         return await self._reader.describe_bytes(data, sizes)
@@ -88,5 +92,5 @@ def _confidence_of(evidence: Evidence | None) -> float:
 
 
 def _is_settled(found: Iterable[Evidence]) -> bool:
-    """Tell whether nothing more is to be looked for: somebody is sure, and no collage is in sight."""
+    """Tell whether the search is done: one image is sure, and fills too much of the query for a collage."""
     return any(confidence(one) >= SURE and one.placement.covered >= SMALL_PART for one in found)

@@ -1,4 +1,4 @@
-"""What the search asks of others: workers that read photos, the store, and the two indexes."""
+"""The interfaces that the search needs: workers that read photos, the store, and the two indexes."""
 
 from collections.abc import Collection
 from typing import Protocol
@@ -16,7 +16,7 @@ from core.workers.tasks import CandidateCheck, Description, HashedQuery
 
 
 class QueryReader(Protocol):
-    """Reads query photos."""
+    """Reader of query photos."""
 
     async def hash_query(self, data: bytes) -> HashedQuery: ...
 
@@ -28,7 +28,7 @@ class QueryReader(Protocol):
 
 
 class PhotoLookup(Protocol):
-    """Finds indexed photos in the store."""
+    """Lookup of indexed photos in the store."""
 
     async def find_photo_id(self, sha256: bytes) -> int | None: ...
 
@@ -38,11 +38,11 @@ class PhotoLookup(Protocol):
 
 
 class HashLookup(Protocol):
-    """Proposes photos by their hashes."""
+    """Index that proposes photos by their hashes."""
 
     @property
     def size(self) -> int:
-        """Count the photos in it."""
+        """The number of photos in the index."""
 
     async def follow(self, feed: ChangeFeed) -> Checkpoint: ...
 
@@ -50,11 +50,11 @@ class HashLookup(Protocol):
 
 
 class FeatureLookup(Protocol):
-    """Proposes photos by their local features."""
+    """Index that proposes photos by their local features."""
 
     @property
     def size(self) -> int:
-        """Count the photos in it."""
+        """The number of photos in the index."""
 
     async def follow(self, feed: ChangeFeed) -> Checkpoint: ...
 

@@ -1,4 +1,4 @@
-"""A search as JSON, for every program that reads one: one object a query, whose shape is a contract."""
+"""Write search results as JSON: one object per query, whose shape is a contract with other programs."""
 
 import json
 
@@ -7,7 +7,7 @@ from core.model.records import Checkpoint
 
 
 def search_json(query: str, result: SearchResult) -> str:
-    """Write the answer to one query image."""
+    """Return the JSON of one query image's result."""
     return json.dumps(
         {
             "query": query,
@@ -22,7 +22,7 @@ def search_json(query: str, result: SearchResult) -> str:
 
 
 def error_json(query: str, searched: Checkpoint, error: str) -> str:
-    """Write the answer to a query image that cannot be searched."""
+    """Return the JSON of a query image that cannot be searched."""
     return json.dumps(
         {
             "query": query,

@@ -1,1 +1,1 @@
-"""What keeps a service running and tells how it is: logs, metrics, health, supervision."""
+"""The operation of services: logs, metrics, health, supervision."""

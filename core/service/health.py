@@ -1,4 +1,4 @@
-"""Whether everything is well, by what the services last said of themselves in the database."""
+"""Judge the health of every part of igsearch by the statuses in the database."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,11 +8,11 @@ from typing import Literal, get_args
 from core.model.statuses import DaemonStatus, FrontEnd, FrontEndStatus, Stats
 
 SILENCE = timedelta(minutes=1)
-"""A service reports every 15 s how it is."""
+"""Age from which a status means that its service is not running; services report every 15 s."""
 LATE = timedelta(minutes=10)
-"""For which a full rescan may be overdue: one begins behind whatever is in hand."""
+"""Time for which a full rescan may be overdue: it starts only after the work in progress."""
 LONGEST_LAG = timedelta(minutes=30)
-"""A copy of 20,000 photos takes 2 minutes; who is further behind does not get on."""
+"""A copy of 20,000 photos takes 2 minutes; an indexer that is further behind is stuck."""
 
 Part = Literal["database", "indexer", "telegram", "discord"]
 FRONT_ENDS: tuple[FrontEnd, ...] = get_args(FrontEnd)
@@ -25,11 +25,13 @@ STARTS: Mapping[Part, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """How one part of igsearch is: what is wrong with it, a sentence each, and the figures that were looked at."""
+    """The condition of one part of igsearch."""
 
     part: Part
     faults: tuple[str, ...]
+    """One sentence per fault."""
     figures: Mapping[str, object] = field(default_factory=dict)
+    """The figures that were judged."""
 
     @property
     def is_well(self) -> bool:
@@ -39,7 +41,7 @@ class Condition:
 def conditions(
     stats: Stats, front_ends: Sequence[FrontEndStatus], parts: Collection[Part], now: datetime
 ) -> list[Condition]:
-    """Judge each part that is asked about, given what the database says."""
+    """Judge each requested part by the figures and statuses in the database."""
     statuses = {status.name: status for status in front_ends}
     wanted: list[Condition] = [Condition("database", (), {"revision": stats.revision, "images": stats.images})]
     if "indexer" in parts:
@@ -49,13 +51,13 @@ def conditions(
 
 
 def unknown(parts: Collection[Part], fault: str) -> list[Condition]:
-    """Judge each part where the database says nothing."""
+    """Judge each part while the database does not answer."""
     others = [Condition(part, ("nothing is known of it while the database does not answer",)) for part in parts]
     return [Condition("database", (fault,)), *others]
 
 
 def parts_at_work(front_ends: Sequence[FrontEndStatus], expected: Collection[FrontEnd]) -> list[Part]:
-    """Return the parts that ought to be well: the indexer, the bots that are set up, and those that did not stop."""
+    """Return the parts that should be healthy: the indexer, the bots that are set up, and those that did not stop."""
     unstopped = {status.name for status in front_ends if status.state != "stopped"}
     return ["indexer", *(name for name in FRONT_ENDS if name in expected or name in unstopped)]
 
@@ -85,13 +87,13 @@ def _daemon_faults(daemon: DaemonStatus, now: datetime) -> Iterator[str]:
     if daemon.state == "dataset suspicious":
         yield daemon.remark or "the dataset folder is not as it was: nothing is removed"
     elif daemon.emitter == "none":
-        yield "nothing tells it of new photos: look into its log"
+        yield "it gets no notice of new photos: read its log"
     if not daemon.has_workers:
-        yield "the system gives it no process to read pictures in: raise the limits of processes and open files"
+        yield "it cannot start processes to read pictures in: raise the limits of processes and open files"
     if daemon.lag_seconds > LONGEST_LAG.total_seconds():
-        yield f"it is {daemon.lag_seconds / 60:,.0f} minutes behind the disk: look into its log"
+        yield f"it is {daemon.lag_seconds / 60:,.0f} minutes behind the disk: read its log"
     if daemon.next_scan and daemon.state != "scanning" and now - daemon.next_scan > LATE:
-        yield f"the full rescan of {moment_text(daemon.next_scan)} did not begin: look into its log"
+        yield f"the full rescan of {moment_text(daemon.next_scan)} did not start: read its log"
 
 
 def _front_end(name: FrontEnd, status: FrontEndStatus | None, now: datetime) -> Condition:
@@ -111,19 +113,19 @@ def _front_end_faults(status: FrontEndStatus) -> Iterator[str]:
     if status.state != "answering":
         yield f"it is not connected: {status.remark or 'it is logging in'}"
     if not status.has_workers:
-        yield "the system gives it no process to read pictures in: raise the limits of processes and open files"
+        yield "it cannot start processes to read pictures in: raise the limits of processes and open files"
 
 
 def _never(part: Part) -> str:
-    return f"it was never heard of: start it by {STARTS[part]}"
+    return f"it never reported: start it with {STARTS[part]}"
 
 
 def _silence(part: Part, state: str, seen_at: datetime, now: datetime) -> str | None:
-    """Say that a service is not there, if so."""
+    """Return the fault of a service that is not running; None if it is running."""
     if state == "stopped":
-        return f"it was stopped at {moment_text(seen_at)}: start it by {STARTS[part]}"
+        return f"it was stopped at {moment_text(seen_at)}: start it with {STARTS[part]}"
     if now - seen_at > SILENCE:
-        return f"it was not heard of since {moment_text(seen_at)}: see whether it runs"
+        return f"it has not reported since {moment_text(seen_at)}: check that it is running"
     return None
 
 
@@ -132,5 +134,5 @@ def _seconds(moment: datetime | None, now: datetime) -> float | None:
 
 
 def moment_text(moment: datetime) -> str:
-    """Write a moment as everywhere in igsearch: in UTC, to the second."""
+    """Format a moment as everywhere in igsearch: in UTC, to the second."""
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

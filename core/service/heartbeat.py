@@ -1,4 +1,4 @@
-"""The heartbeat of a service: its status, kept in the database for `igsearch health` and shown by the metrics."""
+"""Report the status of a service regularly, to the database for `igsearch health` and to the metrics."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -9,29 +9,29 @@ from typing import Generic, Protocol, Self, TypeVar
 from core.errors import StoreError
 
 REPORT_SECONDS = 15.0
-"""How often an unchanged status is reported again."""
-PATIENCE_SECONDS = 3.0
-"""How long a heartbeat waits for a database that does not answer."""
+"""Interval at which an unchanged status is reported again."""
+REPORT_TIMEOUT_SECONDS = 3.0
+"""Longest wait for a database that does not answer."""
 
 
 class Status(Protocol):
-    """How a service is, at a moment."""
+    """The status of a service at one moment."""
 
     @property
     def seen_at(self) -> datetime: ...
 
     def is_news_after(self, earlier: Self) -> bool:
-        """Tell whether more than the usual figures has changed."""
+        """Tell whether anything changed besides the figures that change constantly."""
 
     def stopped(self) -> Self:
-        """Return the same as the last status of a service that ended."""
+        """Return this status as that of a service that has stopped."""
 
 
 S = TypeVar("S", bound=Status)
 
 
 class Heartbeat(Generic[S]):
-    """Reports the status of one service while it is `beating`."""
+    """Reporter of one service's status, inside the block of `beating`."""
 
     def __init__(
         self,
@@ -42,9 +42,9 @@ class Heartbeat(Generic[S]):
         look_seconds: float,
         goodbye_seconds: float,
     ) -> None:
-        """Look at the service every `look_seconds`: `measure` is called each time, `report` where there is news.
+        """Take the status every `look_seconds`; call `measure` each time, and `report` if there is news.
 
-        `report` may raise StoreError; `goodbye_seconds` is how long the last report may take.
+        `report` may raise StoreError; `goodbye_seconds` is the longest time of the last report, at the stop.
         """
         self._status = status
         self._measure = measure
@@ -54,7 +54,7 @@ class Heartbeat(Generic[S]):
 
     @asynccontextmanager
     async def beating(self) -> AsyncIterator[None]:
-        """Report how the service is from now to the end of the block, and then that it stopped."""
+        """Report the service's status until the end of the block, and then that it stopped."""
         beat = asyncio.create_task(self._beat())
         try:
             yield
@@ -71,11 +71,11 @@ class Heartbeat(Generic[S]):
             status = self._status()
             self._measure(status)
             if reported is None or _is_due(status, reported):
-                reported = status if await self._is_reported(status, PATIENCE_SECONDS) else None
+                reported = status if await self._is_reported(status, REPORT_TIMEOUT_SECONDS) else None
             await asyncio.sleep(self._look_seconds)
 
     async def _is_reported(self, status: S, seconds: float) -> bool:
-        """Report a status, and tell whether the database took it."""
+        """Report a status; return whether the database accepted it."""
         with suppress(StoreError, TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._report(status)

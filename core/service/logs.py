@@ -1,4 +1,4 @@
-"""Logs on standard error: text for people, JSON for machines, secrets for nobody."""
+"""Write logs to standard error, as text for people or as JSON for machines, without secrets."""
 
 import logging
 import os
@@ -25,17 +25,18 @@ CHATTY = (
     "sqlalchemy",
     "tornado",
 )
-"""Libraries whose facts are not ours; sqlalchemy prints the parameters of statements, httpx every URL."""
+"""Libraries whose messages below WARNING are dropped; sqlalchemy prints the parameters of statements, httpx every
+URL."""
 REDUNDANT = ("discord", "sqlalchemy.pool", "telegram")
-"""Tell with a traceback of what they mend, or raise too: connections that could not be given back, answers of a proxy
-that are no JSON."""
+"""Libraries that log a traceback of errors which they also handle or raise: connections that could not be returned to
+the pool, answers of a proxy that are not JSON."""
 HIDDEN = "[hidden]"
 SHORTEST_SECRET = 4
-"""A shorter one hides nothing, but would be taken out of every other word."""
+"""A shorter secret protects nothing, and hiding it would blank out parts of ordinary words."""
 
 
 def start_logging(level: str, style: Literal["text", "json"], secrets: Collection[str] = ()) -> None:
-    """Send the logs of the whole process to standard error, without secrets, whoever logs them."""
+    """Send all logs of the process, those of libraries included, to standard error without secrets."""
     handler = _StandardError(secrets)
     handler.setFormatter(_json_formatter() if style == "json" else _Brief(TEXT, MOMENT))
     logging.basicConfig(level=level, handlers=[handler], force=True)
@@ -46,7 +47,7 @@ def start_logging(level: str, style: Literal["text", "json"], secrets: Collectio
 
 
 def hider(secrets: Collection[str]) -> Callable[[str], str]:
-    """Return what takes secrets out of a text, also as they are written in a URL."""
+    """Return a function that hides secrets in a text, also in the form they have in a URL."""
     forms = {form for secret in secrets for form in (secret, quote(secret), quote(secret, safe=""))}
     hidden = [form for form in forms if len(form) >= SHORTEST_SECRET]
 
@@ -62,10 +63,10 @@ _ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
 class _StandardError(logging.Handler):
-    """Writes to standard error at once, and loses a line where that fails.
+    """Log handler that writes to standard error unbuffered, and drops a line that cannot be written.
 
-    A full disk or a closed terminal would otherwise leave lines in a buffer, which fails whoever flushes it: the start
-    of a worker process, for one.
+    With a full disk or a closed terminal a buffered handler would keep lines in its buffer, and the next code that
+    flushes the buffer, such as the start of a worker process, would fail.
     """
 
     def __init__(self, secrets: Collection[str]) -> None:
@@ -77,12 +78,12 @@ class _StandardError(logging.Handler):
             os.write(STANDARD_ERROR, f"{self.format(record)}\n".encode(errors="backslashreplace"))
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write a record; secrets are taken out of the whole, for they hide in arguments, URLs and exceptions."""
+        """Format a record, hiding secrets in the whole line: they may be in arguments, URLs and exceptions."""
         return self._hidden(super().format(record))
 
 
 class _Brief(logging.Formatter):
-    """Writes an exception as one line, with the place that raised it: nobody meets a traceback."""
+    """Formatter that writes an exception as one line with its source location, without a traceback."""
 
     def formatException(self, ei: _ExceptionInfo) -> str:  # noqa: N802 - the name is logging's
         _, error, trace = ei
@@ -95,13 +96,13 @@ def _json_formatter() -> logging.Formatter:
     from pythonjsonlogger.json import JsonFormatter  # noqa: PLC0415 - most commands log text
 
     class _Json(_Brief, JsonFormatter):
-        """Lines for machines."""
+        """Formatter for machines."""
 
     return _Json(JSON, MOMENT, rename_fields={"asctime": "time", "levelname": "level", "name": "logger"})
 
 
 class OnceLogger:
-    """Logs each sentence once, until it has logged so many that it begins anew."""
+    """Logger that logs each sentence once, until it has logged so many that it starts over."""
 
     def __init__(self, logger: logging.Logger, *, most: int = 1_000) -> None:
         self._logger = logger
@@ -109,7 +110,7 @@ class OnceLogger:
         self._logged: set[str] = set()
 
     def warn(self, sentences: Collection[str]) -> None:
-        """Log those that were not logged before."""
+        """Log the sentences that were not logged before."""
         for sentence in sentences:
             if sentence not in self._logged:
                 self._logger.warning("%s", sentence)

@@ -1,29 +1,29 @@
-"""Keep the C library from holding on to memory that is free; where it is not glibc nothing happens."""
+"""Return freed memory to the system, which glibc keeps; with another C library do nothing."""
 
 import ctypes
 import gc
 
 ARENA_MAX = -8
-"""glibc's number of the limit (M_ARENA_MAX in malloc.h)."""
+"""glibc's number for this limit (M_ARENA_MAX in malloc.h)."""
 ARENAS = 2
-"""Instead of eight a core: each keeps what its threads once needed, and pictures are encoded in many threads."""
+"""Instead of eight per core: each keeps the memory that its threads once needed, and many threads encode pictures."""
 
 
 def limit_arenas() -> None:
-    """Have all threads share few pools of memory, from now on."""
+    """Make all threads share a few memory pools from now on."""
     limit = getattr(ctypes.CDLL(None), "mallopt", None)
     if limit:
         limit(ARENA_MAX, ARENAS)
 
 
 def trim() -> None:
-    """Return what is free to the system; glibc does not by itself, after work that needed much."""
+    """Return free memory to the system; glibc does not do so by itself after memory-hungry work."""
     give = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if give:
         give(0)
 
 
 def give_back() -> None:
-    """Collect what nobody uses any more, and return it to the system."""
+    """Collect garbage, and return free memory to the system."""
     gc.collect()
     trim()

@@ -1,4 +1,4 @@
-"""What hears of all that is counted in a service, and lets it pass; core/service/metrics.py is one that counts."""
+"""The interface for counting what happens in a service; core/service/metrics.py implements it for Prometheus."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,38 +9,38 @@ from core.model.statuses import DaemonStatus, FrontEnd, FrontEndStatus, IndexSiz
 
 
 class Meter:
-    """Hears what happens, one method a fact."""
+    """A meter that counts nothing; each method takes one kind of fact."""
 
     def filed(self, outcome: str, files: int = 1) -> None:
-        """Files came on record as "added", "updated" or "moved", were "removed" from it, or are "unreadable"."""
+        """Count files recorded as "added", "updated" or "moved", "removed" from the record, or "unreadable"."""
 
     def features_added(self) -> None:
-        """The features of a photo came on record."""
+        """Count a photo whose features were recorded."""
 
     def daemon_is(self, status: DaemonStatus) -> None:
-        """The daemon looked at itself."""
+        """Take the daemon's present status."""
 
-    async def keep_counting(self, stats: Callable[[], Awaitable[Stats]]) -> None:  # noqa: ARG002 - nobody counts here
-        """Ask for the figures of the store now and then, for ever."""
+    async def keep_counting(self, stats: Callable[[], Awaitable[Stats]]) -> None:  # noqa: ARG002 - nothing is counted here
+        """Read the figures of the store regularly, until cancelled."""
         await asyncio.Event().wait()
 
     def searched(self, front_end: FrontEnd, outcome: QueryOutcome) -> None:
-        """A query image has its outcome."""
+        """Count the outcome of a query image."""
 
     def took(self, front_end: FrontEnd, step: Step, seconds: float) -> None:
-        """A step of an answer is done."""
+        """Take the duration of one step of an answer."""
 
     def refused(self, front_end: FrontEnd, reason: RefusalReason) -> None:
-        """Somebody was turned away."""
+        """Count a refused message or query image."""
 
     def front_end_is(self, status: FrontEndStatus) -> None:
-        """A bot looked at itself."""
+        """Take a bot's present status."""
 
     def index_is(self, sizes: Callable[[], IndexSizes]) -> None:
-        """There is an index in memory, whose sizes may be asked for at any time, from any thread."""
+        """Take the function that returns the sizes of the index in memory, at any time and in any thread."""
 
     def database_failed(self, error: StoreError) -> None:
-        """The database did not do what was asked."""
+        """Count a failed call to the database."""
 
     def worker_restarted(self) -> None:
-        """A process that reads pictures, or all of them, died or was stopped, and others take its place."""
+        """Count a replacement of a worker process, or of the whole pool, that died or was stopped."""

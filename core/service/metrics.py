@@ -1,7 +1,7 @@
-"""The figures of a service for Prometheus, and where it asks for them: GET /metrics.
+"""Count the figures of a service for Prometheus, and serve them at GET /metrics.
 
-Labels are few words of ours: never a username, a path, the number of a chat or a person, or anything secret. A family
-is there only where its part of igsearch runs in this process, so that no gauge tells 0 of what another one does.
+Label values come from small fixed sets: never a username, a path, the id of a chat or a person, or anything secret. A
+family exists only if its part of igsearch runs in this process, so that no gauge reports 0 for another process's work.
 """
 
 import asyncio
@@ -35,11 +35,11 @@ from core.model.statuses import DaemonStatus, FrontEnd, FrontEndStatus, IndexSiz
 from core.service.meter import Meter
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.5, 5.0, 10.0)
-"""Bounds of the buckets: whole copies are answered in 25 ms, parts of pictures in 0.2 to 0.6 s, the worst in 10 s."""
+"""Bucket bounds: whole copies are answered in 25 ms, parts of pictures in 0.2 to 0.6 s, the slowest in 10 s."""
 COUNT_SECONDS = 60.0
-"""How often the rows of the database are counted: of 28,000 images in 0.06 s by SQLite, in 0.7 s by MariaDB."""
+"""Interval at which the rows of the database are counted: 28,000 images take SQLite 0.06 s and MariaDB 0.7 s."""
 HASHES_LABEL, FEATURES_LABEL = "light", "deep"
-"""Older than the words of the code: dashboards of operators ask for these, and for igsearch_deep_fingerprints_total."""
+"""Older than the names in the code: operators' dashboards use these, and igsearch_deep_fingerprints_total."""
 FILED = ("added", "updated", "moved", "removed", "unreadable")
 DATABASE_ERRORS: dict[type[StoreError], str] = {
     Unavailable: "unavailable",
@@ -49,9 +49,9 @@ DATABASE_ERRORS: dict[type[StoreError], str] = {
     StoreError: "failed",
 }
 CLIENT_SECONDS = 2.0
-"""For which a client is waited for; Prometheus asks and reads in milliseconds."""
+"""Longest connection of a client; Prometheus asks and reads within milliseconds."""
 POLL_SECONDS = 0.2
-"""For which the end waits at most, while nobody asks."""
+"""Interval at which the idle server checks for a stop."""
 OUT_OF_FILES_SECONDS = 1.0
 
 logger = logging.getLogger(__name__)
@@ -61,15 +61,15 @@ class _FileMetrics(Meter):
     """The figures of the daemon."""
 
     def __init__(self, registry: CollectorRegistry | None) -> None:
-        self._files = Counter("igsearch_files", "Files by what became of them.", ["outcome"], registry=registry)
-        self._features_added = Counter("igsearch_deep_fingerprints", "Features made.", registry=registry)
-        self._waiting = Gauge("igsearch_accounts_waiting", "Accounts that are to be looked at.", registry=registry)
-        self._lag = Gauge("igsearch_lag_seconds", "How far behind the disk the record is.", registry=registry)
+        self._files = Counter("igsearch_files", "Files by outcome.", ["outcome"], registry=registry)
+        self._features_added = Counter("igsearch_deep_fingerprints", "Features extracted.", registry=registry)
+        self._waiting = Gauge("igsearch_accounts_waiting", "Accounts waiting for a scan.", registry=registry)
+        self._lag = Gauge("igsearch_lag_seconds", "Seconds by which the record is behind the disk.", registry=registry)
         self._images = Gauge("igsearch_images", "Images on record.", registry=registry)
-        self._backlog = Gauge("igsearch_backlog", "Images that wait for features.", registry=registry)
+        self._backlog = Gauge("igsearch_backlog", "Photos waiting for features.", registry=registry)
         self._unreadable = Gauge("igsearch_unreadable_files", "Files in the ledger.", registry=registry)
         self._last_scan = Gauge(
-            "igsearch_last_scan_timestamp_seconds", "When the last full rescan ended.", registry=registry
+            "igsearch_last_scan_timestamp_seconds", "Time at which the last full rescan ended.", registry=registry
         )
         _begin_at_0(self._files, FILED)
 
@@ -84,7 +84,7 @@ class _FileMetrics(Meter):
         self._lag.set(status.lag_seconds)
 
     async def keep_counting(self, stats: Callable[[], Awaitable[Stats]]) -> None:
-        """Ask for the figures of the store now and then, for ever."""
+        """Read the figures of the store regularly, until cancelled."""
         while True:
             with suppress(StoreError):
                 self._store_has(await stats())
@@ -106,24 +106,23 @@ class _SearchMetrics(Meter):
             "igsearch_searches", "Query images by verdict.", ["front_end", "verdict"], registry=registry
         )
         self._faults = Counter(
-            "igsearch_faults", "Query images without a result, by why.", ["front_end", "fault"], registry=registry
+            "igsearch_faults", "Query images without a result, by fault.", ["front_end", "fault"], registry=registry
         )
         self._seconds = Histogram(
             "igsearch_search_seconds",
-            "What the steps of an answer took: download, reading and search of each picture, reply and whole of each"
-            " answer.",
+            "Duration of the steps of an answer: download, reading and search per picture, reply and whole per answer.",
             ["front_end", "step"],
             buckets=SECONDS,
             registry=registry,
         )
         self._refusals = Counter(
-            "igsearch_refusals", "How often somebody was turned away.", ["front_end", "reason"], registry=registry
+            "igsearch_refusals", "Refused messages and query images.", ["front_end", "reason"], registry=registry
         )
         self._connected = Gauge(
-            "igsearch_connected", "1 while the chat hears the bot.", ["front_end"], registry=registry
+            "igsearch_connected", "1 while the bot is connected to its chat.", ["front_end"], registry=registry
         )
         self._pictures = Gauge(
-            "igsearch_pictures_waiting", "Query images that wait for their turn.", ["front_end"], registry=registry
+            "igsearch_pictures_waiting", "Query images in the queue.", ["front_end"], registry=registry
         )
         self._index = Gauge(
             "igsearch_index_images", "Distinct images in the index in memory.", ["index"], registry=registry
@@ -160,22 +159,22 @@ class _SearchMetrics(Meter):
 
 
 class Metrics(_FileMetrics, _SearchMetrics):
-    """All figures of one process; `served` gives them to whoever asks."""
+    """All figures of one process; `served` publishes them over HTTP."""
 
     def __init__(self, version: str, *, front_ends: Iterable[FrontEnd], has_indexer: bool) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call] # when a counter began: nobody asks for that
+        disable_created_metrics()  # type: ignore[no-untyped-call] # the creation times of counters: unused
         self.registry = CollectorRegistry()
         bots = tuple(front_ends)
         _FileMetrics.__init__(self, self.registry if has_indexer else None)
         _SearchMetrics.__init__(self, self.registry if bots else None, bots)
         self._database_errors = Counter(
-            "igsearch_database_errors", "What the database did not do.", ["kind"], registry=self.registry
+            "igsearch_database_errors", "Failed database calls.", ["kind"], registry=self.registry
         )
         self._restarts = Counter(
-            "igsearch_worker_restarts", "Worker processes, or pools of them, begun anew.", registry=self.registry
+            "igsearch_worker_restarts", "Replacements of worker processes or pools.", registry=self.registry
         )
         _begin_at_0(self._database_errors, DATABASE_ERRORS.values())
-        Info("igsearch_build", "The version that runs.", registry=self.registry).info({"version": version})
+        Info("igsearch_build", "The running version.", registry=self.registry).info({"version": version})
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
 
@@ -187,13 +186,13 @@ class Metrics(_FileMetrics, _SearchMetrics):
 
     @contextmanager
     def served(self, address: str, *, client_seconds: float = CLIENT_SECONDS) -> Iterator[None]:
-        """Answer who asks at `host:port` until the end of the block; the log says so where nobody can listen there."""
+        """Serve the figures at `host:port` until the end of the block; if the address cannot be used, log it."""
         try:
             server = _Server(address, self.registry, client_seconds)
         except OSError as error:
             logger.error(  # noqa: TRY400 - the sentence says all
-                "IGSEARCH_METRICS_LISTEN: nobody can listen at %s (%s), so that there are no metrics: end what listens"
-                " there or choose another address, and start again",
+                "IGSEARCH_METRICS_LISTEN: cannot listen at %s (%s), so there are no metrics: free that address or"
+                " choose another one, and start again",
                 address,
                 error.strerror or error,
             )
@@ -209,9 +208,9 @@ class Metrics(_FileMetrics, _SearchMetrics):
 
 
 class _Server(TCPServer):
-    """Answers one client at a time, and none for long, so that no crowd of them takes threads or files from us.
+    """Server that answers one client at a time, and none for long, so that many clients cannot use up threads or files.
 
-    The library's own server has a thread for each, and waits for ever for a request.
+    The library's own server starts a thread for each client, and waits indefinitely for its request.
     """
 
     allow_reuse_address = True
@@ -224,7 +223,7 @@ class _Server(TCPServer):
         super().__init__((str(place[0]), int(place[1])), MetricsHandler.factory(registry))
 
     def get_request(self) -> tuple[socket.socket, Any]:
-        """Accept a client; where the process has no file left for it, not at once again."""
+        """Accept a client; if the process has no file descriptor left, pause before the next attempt."""
         try:
             return super().get_request()
         except OSError:
@@ -232,7 +231,7 @@ class _Server(TCPServer):
             raise
 
     def finish_request(self, request: Any, client_address: Any) -> None:
-        """Answer a client, and part with it in time, however slowly it talks."""
+        """Answer a client, and disconnect it after the time limit, however slow it is."""
         end = Timer(self._client_seconds, _cut, [request])
         end.daemon = True
         end.start()
@@ -242,16 +241,16 @@ class _Server(TCPServer):
             end.cancel()
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the signature is the library's
-        """Pass over who went away, or asks for what nobody understands, without the library's traceback."""
-        logger.debug("somebody who asked for metrics got none: %r", sys.exception())
+        """Ignore clients that disconnect or send invalid requests, without the library's traceback."""
+        logger.debug("a request for metrics failed: %r", sys.exception())
 
 
 def _cut(client: socket.socket) -> None:
-    with suppress(OSError):  # it went away itself
+    with suppress(OSError):  # the client has disconnected
         client.shutdown(socket.SHUT_RDWR)
 
 
 def _begin_at_0(family: Counter | Gauge | Histogram, *values: Iterable[str]) -> None:
-    """Make every series of a family, so that the first of a kind is a rise."""
+    """Create every series of a family at 0, so that the first event shows as an increase."""
     for labels in product(*values):
         family.labels(*labels)

@@ -1,4 +1,4 @@
-"""Several services in one process: each is started again when it fails, and none takes the others along."""
+"""Run several services in one process: a failed one is restarted, and the others keep running."""
 
 import asyncio
 import logging
@@ -11,18 +11,18 @@ from core.service.backoff import Backoff
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
 HEALTHY_SECONDS = 300.0
-"""After which a failure is the first one again."""
+"""Time of running after which a failure counts as the first one again."""
 
 T = TypeVar("T")
 
 Part = Callable[[asyncio.Event], Awaitable[None]]
-"""A service: it runs until the event is set, and then ends in good order."""
+"""A service: it runs until the event is set, and then shuts down cleanly."""
 
 logger = logging.getLogger(__name__)
 
 
 async def supervise(parts: Mapping[str, Part], stopped: asyncio.Event) -> None:
-    """Run services until `stopped`; where there is but one, raises the IgSearchError of its first start."""
+    """Run services until `stopped`; if there is only one, raises the IgSearchError of its first start."""
     if len(parts) == 1:
         ((name, part),) = parts.items()
         await _keep(name, part, stopped, is_alone=True)
@@ -45,12 +45,12 @@ async def _keep(name: str, part: Part, stopped: asyncio.Event, *, is_alone: bool
         if was_healthy:
             backoff.reset()
         is_first, pause = False, backoff.next()
-        logger.error("%s ended: %s Starting it again in %.0f s", name, _sentence(error), pause)
+        logger.error("%s ended: %s Restarting it in %.0f s", name, _sentence(error), pause)
         await rest(stopped, pause)
 
 
 async def _run(name: str, part: Part, stopped: asyncio.Event) -> Exception | None:
-    """Run a service once and return what ended it."""
+    """Run a service once; return the error that ended it, if any."""
     logger.info("starting %s", name)
     try:
         await part(stopped)
@@ -65,7 +65,7 @@ async def _run(name: str, part: Part, stopped: asyncio.Event) -> Exception | Non
 
 
 async def until_first(*works: Coroutine[None, None, None]) -> None:
-    """Do several things until one of them ends, call off the others, and raise what ended it, if anything did."""
+    """Run several coroutines until one of them ends, cancel the others, and raise its error, if any."""
     tasks = [asyncio.create_task(work) for work in works]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -78,7 +78,7 @@ async def until_first(*works: Coroutine[None, None, None]) -> None:
 
 
 async def unless_stopped(work: Awaitable[T], stopped: asyncio.Event) -> T | None:
-    """Await something, or nothing more once stopped."""
+    """Await something; if stopped before it is done, cancel it and return None."""
     task = asyncio.ensure_future(work)
     stop = asyncio.create_task(stopped.wait())
     try:
@@ -90,7 +90,7 @@ async def unless_stopped(work: Awaitable[T], stopped: asyncio.Event) -> T | None
 
 
 async def rest(stopped: asyncio.Event, seconds: float) -> None:
-    """Wait, or until it is stopped."""
+    """Wait for some seconds, or until stopped."""
     try:
         await asyncio.wait_for(stopped.wait(), seconds)
     except TimeoutError:
@@ -99,7 +99,7 @@ async def rest(stopped: asyncio.Event, seconds: float) -> None:
 
 def _sentence(error: Exception | None) -> str:
     if error is None:
-        return "nobody told it to."
+        return "it was not told to stop."
     if isinstance(error, IgSearchError):
         return str(error)
     return f"unexpected {type(error).__name__}: {error}. This is a fault in igsearch: report it."

@@ -1,4 +1,4 @@
-"""Tell a service manager such as systemd how we are (sd_notify), where it listens."""
+"""Notify a service manager such as systemd of a service's state (sd_notify)."""
 
 import asyncio
 import socket
@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 BEAT_SECONDS = 10.0
-"""Half of the shortest sensible WatchdogSec."""
+"""Half the shortest sensible WatchdogSec."""
 
 
 def notifier(address: str) -> Callable[[str], None]:
-    """Return what sends a state, such as READY=1, to a socket; where there is none, nothing is sent."""
+    """Return a function that sends a state, such as READY=1, to a socket; without an address it does nothing."""
     if not address:
         return lambda _state: None
     path = "\0" + address[1:] if address.startswith("@") else address
@@ -24,9 +24,9 @@ def notifier(address: str) -> Callable[[str], None]:
 
 @asynccontextmanager
 async def announced(notify: Callable[[str], None]) -> AsyncIterator[None]:
-    """Tell the service manager that a service is there, that its event loop lives, and that it ends.
+    """Tell the service manager that a service has started, that its event loop is alive, and that it is stopping.
 
-    There, not connected: where its database or its chat is away it waits, and to be started again would not help.
+    Started does not mean connected: without its database or its chat a service waits, and a restart would not help.
     """
     beating = asyncio.create_task(_beat(notify))
     try:

@@ -1,1 +1,1 @@
-"""The store: the truth about every photo, in SQLite or MySQL, behind one set of tables and statements."""
+"""The store: the authoritative record of every photo, in SQLite or MySQL, with one set of tables and statements."""

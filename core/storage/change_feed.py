@@ -1,4 +1,4 @@
-"""The changes of the store by revision, for indexes that follow it."""
+"""Read the changes of the store by revision, for the indexes that follow it."""
 
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -15,9 +15,9 @@ from core.storage.database import Database
 from core.storage.writing import aware
 
 PAGE_ROWS = 20_000
-"""Photos whose hashes are read at a time when an index follows the store."""
+"""Photos per page of hashes."""
 PAGE_PICTURES = 1_000
-"""Features read at a time: 6 MB."""
+"""Photos per page of features: 6 MB."""
 
 PHOTO = t.photos.c
 FEATURE = t.photo_features.c
@@ -39,14 +39,14 @@ FEATURES = (
 
 
 class SqlChangeFeed:
-    """What was written and removed after a revision. Every call raises StoreError when the database fails."""
+    """The changes written after a revision. Every call raises StoreError if the database fails."""
 
     def __init__(self, database: Database, versions: Versions) -> None:
         self._database = database
         self._versions = versions
 
     async def read_checkpoint(self) -> Checkpoint:
-        """Return how far the store has come."""
+        """Return the present state of the store."""
         row = (await self._database.rows(CHECKPOINT))[0]
         return Checkpoint(
             database_id=row.database_id,
@@ -58,12 +58,12 @@ class SqlChangeFeed:
         )
 
     async def read_hashes(self, revision: int) -> AsyncIterator[HashPage]:
-        """Yield the hashes written after a revision, in the order of revisions."""
+        """Yield the hashes written after a revision, in order of revision."""
         async for rows in self._written_after(revision, HASHES):
             yield self._page(rows)
 
     async def read_features(self, revision: int) -> AsyncIterator[FeaturePage]:
-        """Yield the codes of the features written after a revision, in the order of revisions."""
+        """Yield the codes of the features written after a revision, in order of revision."""
         async for rows in self._written_after(revision, FEATURES):
             current = self._versions.features
             yield _feature_page([(row.photo_id, row.codes if row.version == current else b"") for row in rows])
@@ -74,7 +74,7 @@ class SqlChangeFeed:
         return np.array([row[0] for row in rows], dtype=np.int64)
 
     async def _written_after(self, revision: int, query: Select[Any]) -> AsyncIterator[Sequence[Row[Any]]]:
-        """Yield pages of a query by revision and id, which are its second and first column, from beyond a revision."""
+        """Yield pages of a query's rows after a revision; its first two columns are the id and the revision."""
         id_column, revision_column = list(query.selected_columns)[:2]
         last_revision, last_id = revision, 2**62
         while True:

@@ -1,7 +1,7 @@
-"""One database behind SQLAlchemy: how to reach it, how long to wait, and what its errors mean in a sentence.
+"""Access a database through SQLAlchemy, with timeouts, retries, and errors that are sentences with a remedy.
 
-aiomysql has no read timeout (a query on a frozen server waits for ever), so every call has a time limit here; a lost
-connection or a deadlock is tried again within it.
+aiomysql has no read timeout (a query on a frozen server waits indefinitely), so every call has a time limit here;
+within it, calls are retried after a lost connection or a deadlock.
 """
 
 import asyncio
@@ -21,12 +21,12 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait
 from core.errors import Denied, NotReady, SchemaMismatch, SettingsError, StoreError, Unavailable
 
 READ_SECONDS = 4.0
-"""A person who asks hears within 5 s that the database is away."""
+"""A person who sends a query gets an answer within 5 s even if the database is unavailable."""
 WRITE_SECONDS = 30.0
 CONNECT_SECONDS = 3
 ATTEMPTS = 5
 KEYS_A_QUERY = 500
-CALLS_OFF, CALL_OFF_SECONDS = 3, 0.2
+CANCELLATIONS, CANCEL_SECONDS = 3, 0.2
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 1.0
 SQLITE_BUSY_SECONDS = 5.0
 
@@ -44,7 +44,7 @@ T = TypeVar("T")
 
 
 class Database:
-    """An engine and its pool of connections; close it when done. `failed` hears of each call that fails."""
+    """An engine and its pool of connections; close it when done. `failed` is called with the error of a failed call."""
 
     def __init__(
         self,
@@ -70,13 +70,13 @@ class Database:
 
     @property
     def name(self) -> str:
-        """Name the database for a person, without its password."""
+        """The name of the database for people, without its password."""
         if self.is_sqlite:
             return str(self.url.database)
         return f"{self.url.database} at {self.url.query.get('unix_socket') or self.url.host}"
 
     async def read(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-        """Run reading statements; raises StoreError."""
+        """Run statements that only read; raises StoreError."""
         return await self._run(work, seconds=self._read_seconds, is_write=False)
 
     async def rows(self, query: Executable) -> Sequence[Row[Any]]:
@@ -88,11 +88,11 @@ class Database:
         return await self.read(work)
 
     async def write(self, work: Callable[[AsyncConnection], Awaitable[T]], *, seconds: float | None = None) -> T:
-        """Run a transaction, which may be run again from its start; raises StoreError."""
+        """Run a transaction, which may be repeated from its start; raises StoreError."""
         return await self._run(work, seconds=seconds or self._write_seconds, is_write=True)
 
     async def connect(self) -> AsyncConnection:
-        """Return a connection of one's own, outside any transaction; raises StoreError."""
+        """Return a separate connection, outside any transaction; raises StoreError."""
         try:
             async with asyncio.timeout(self._read_seconds):
                 connection = await self._engine.connect()
@@ -102,10 +102,10 @@ class Database:
 
     async def close(self) -> None:
         await self._engine.dispose()
-        await asyncio.sleep(0)  # sockets close on the loop's next turn
+        await asyncio.sleep(0)  # sockets close in the loop's next iteration
 
     def explained(self, error: BaseException) -> StoreError:
-        """Turn a driver's error into a sentence with its remedy."""
+        """Turn a driver's error into a StoreError with a remedy, and report it to `failed`."""
         explained = self._explain(error)
         self._failed(explained)
         return explained
@@ -115,7 +115,9 @@ class Database:
             return self._explain_code(error) or self._explain_text(str(error.orig))
         if isinstance(error, sqlite3.Error):
             return self._explain_text(str(error))
-        return Unavailable(f"The database {self.name} is unavailable, it does not answer: start it or check the way.")
+        return Unavailable(
+            f"The database {self.name} is unavailable, it does not answer: start it, or check the connection to it."
+        )
 
     async def _run(self, work: Callable[[AsyncConnection], Awaitable[T]], *, seconds: float, is_write: bool) -> T:
         retrying = AsyncRetrying(
@@ -136,7 +138,7 @@ class Database:
         is_write: bool,  # noqa: FBT001
     ) -> T:
         if self.is_sqlite and (self._file is None or _file_identity(self.name) != self._file):
-            await self._engine.dispose()  # of connections to a file that was removed or replaced meanwhile
+            await self._engine.dispose()  # its connections are to a file that was removed or replaced meanwhile
             await asyncio.to_thread(_open_sqlite_file, self.name)
             self._file = _file_identity(self.name)
         return await retrying(self._once, work, is_write)
@@ -153,11 +155,11 @@ class Database:
         if code in ACCESS_DENIED:
             return StoreError(f"The database refuses user '{self.url.username}': check user and password {setting}.")
         if code in COMMAND_DENIED:
-            return Denied(f"The database user '{self.url.username}' lacks a right ({error.orig}): grant it.")
+            return Denied(f"The database user '{self.url.username}' lacks a permission ({error.orig}): grant it.")
         if code == UNKNOWN_DATABASE:
             return NotReady(f"There is no database {self.name}: create it, or check the name {setting}.")
         if code in NO_SUCH_TABLE:
-            return SchemaMismatch(f"The database {self.name} lacks tables of igsearch: run `igsearch init-db`.")
+            return self._tables_missing()
         if code in DISK_FULL:
             return self._disk_full()
         if error.connection_invalidated or code in CONNECTION_LOST:
@@ -168,47 +170,51 @@ class Database:
         if "disk is full" in text or "disk I/O error" in text:
             return self._disk_full()
         if "no such table" in text or "no such column" in text:
-            return SchemaMismatch(f"The database {self.name} lacks tables of igsearch: run `igsearch init-db`.")
+            return self._tables_missing()
         if "unable to open" in text or "readonly" in text:
             return StoreError(
-                f"The database {self.name} cannot be written: give its folder rights,"
+                f"The database {self.name} cannot be written: make its folder writable,"
                 " or set IGSEARCH_DATABASE_URL to sqlite:///another/path."
             )
         if "not a database" in text or "malformed" in text:
-            return StoreError(f"{self.name} is damaged or no SQLite database: move it away and index again.")
+            return StoreError(f"{self.name} is damaged or not a SQLite database: move it away and index again.")
         if "locked" in text:
-            return Unavailable(f"The database {self.name} is unavailable, another program keeps it locked: try again.")
+            return Unavailable(f"The database {self.name} is unavailable, another program has locked it: try again.")
         return StoreError(f"The database {self.name} failed: {text}.")
+
+    def _tables_missing(self) -> SchemaMismatch:
+        return SchemaMismatch(f"The database {self.name} lacks tables of igsearch: run `igsearch init-db`.")
 
     def _disk_full(self) -> StoreError:
         return StoreError(
-            f"The disk of the database {self.name} is full: free some space and run again; what was finished is kept."
+            f"The disk of the database {self.name} is full: free some space and run again; finished work is kept."
         )
 
 
 async def _within(seconds: float, work: Coroutine[None, None, T]) -> T:
-    """Do work in its time; raises TimeoutError.
+    """Await work with a time limit; raises TimeoutError.
 
-    Called off amid a commit, SQLAlchemy gives the connection back behind a shield, which begins with a rollback: on a
-    server that stands still that never ends. Called off once more it goes on by itself, and we go our way.
+    Cancelled during a commit, SQLAlchemy returns the connection to the pool behind a shield, starting with a rollback,
+    which never ends on a server that does not respond. Cancelled again, it continues in the background, and this
+    function returns.
     """
     task = asyncio.ensure_future(work)
-    task.add_done_callback(lambda task: task.cancelled() or task.exception())  # though nobody may ask any more
+    task.add_done_callback(lambda task: task.cancelled() or task.exception())  # retrieved even if the caller is gone
     try:
         await asyncio.wait({task}, timeout=seconds)
     finally:
         is_late = not task.done()
-        for _ in range(CALLS_OFF):
+        for _ in range(CANCELLATIONS):
             if not task.done():
                 task.cancel()
-                await asyncio.wait({task}, timeout=CALL_OFF_SECONDS)
+                await asyncio.wait({task}, timeout=CANCEL_SECONDS)
     if is_late:
         raise TimeoutError
     return task.result()
 
 
 def sqlite_url(path: Path) -> URL:
-    """Return the URL of a SQLite file, whatever characters its path has."""
+    """Return the URL of a SQLite file, whatever characters its path contains."""
     return URL.create("sqlite", database=str(path))
 
 
@@ -218,7 +224,7 @@ def _with_driver(text: str | URL) -> URL:
         return url.set(drivername=DRIVERS[url.get_backend_name()])
     except (ArgumentError, KeyError, ValueError) as error:
         raise SettingsError(
-            "IGSEARCH_DATABASE_URL is no mysql:// or sqlite:/// URL: write mysql://user:password@host:port/name."
+            "IGSEARCH_DATABASE_URL is not a mysql:// or sqlite:/// URL: write mysql://user:password@host:port/name."
         ) from error
 
 
@@ -229,9 +235,9 @@ def _connect_arguments(url: URL) -> dict[str, object]:
 
 
 def _open_sqlite_file(path: str) -> None:
-    """Open the file once, and let readers and a writer work side by side in it from then on; raises sqlite3.Error.
+    """Open the file once, and switch it to WAL, which lets readers and a writer work in parallel; raises sqlite3.Error.
 
-    When the first connection fails inside aiosqlite, its thread outlives the event loop and prints a traceback.
+    If the first connection failed inside aiosqlite, its thread would outlive the event loop and print a traceback.
     """
     with closing(sqlite3.connect(path, timeout=SQLITE_BUSY_SECONDS)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
@@ -246,7 +252,7 @@ def _file_identity(path: str) -> tuple[int, int] | None:
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:
-    connection.isolation_level = None  # the driver's own BEGIN comes too late and of the wrong kind
+    connection.isolation_level = None  # the driver's own BEGIN comes too late and has the wrong kind
     cursor = connection.cursor()
     for pragma in ("synchronous = NORMAL", "foreign_keys = ON"):
         cursor.execute(f"PRAGMA {pragma}")
@@ -254,7 +260,7 @@ def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    """Take the write lock at the start: upgrading a reading transaction fails at once when another writes."""
+    """Begin a transaction; a writing one takes the lock now, as upgrading a reading one fails while another writes."""
     kind = "IMMEDIATE" if connection.get_execution_options().get("igsearch_write") else "DEFERRED"
     connection.exec_driver_sql(f"BEGIN {kind}")
 

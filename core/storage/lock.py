@@ -1,4 +1,4 @@
-"""One writer at a time: GET_LOCK on MySQL, a locked file beside the database on SQLite; both die with their holder."""
+"""The writer's lock: GET_LOCK on MySQL, a locked file beside the database on SQLite; both end with their holder."""
 
 import asyncio
 import fcntl
@@ -17,21 +17,21 @@ from core.storage.database import Database
 
 ANSWER_SECONDS = 4.0
 RELEASE_SECONDS = 1.0
-"""Giving the lock back is a courtesy: it ends with its connection."""
+"""Time limit of releasing the lock, which would end with its connection anyway."""
 RETAKE_SECONDS = 3
-"""How long the server may take to notice that the connection which held the lock is gone."""
+"""Time in which the server notices that the connection which held the lock is gone."""
 
 
 class WriterLock(Protocol):
     """A held lock."""
 
     async def verify(self) -> None:
-        """Take the lock again if it was lost; raises IndexerBusy where another has it."""
+        """Take the lock again if it was lost; raises IndexerBusy if another indexer holds it."""
 
 
 @asynccontextmanager
 async def writer_lock(database: Database) -> AsyncIterator[WriterLock]:
-    """Hold the writer's lock of a database; raises IndexerBusy where another holds it."""
+    """Hold the writer's lock of a database; raises IndexerBusy if another indexer holds it."""
     if database.is_sqlite:
         with _locked_file(database):
             yield _FileLock()
@@ -51,7 +51,7 @@ def _locked_file(database: Database) -> Iterator[None]:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise StoreError(
-            f"The lock file {path} cannot be opened ({error.strerror}): give its folder rights,"
+            f"The lock file {path} cannot be opened ({error.strerror}): make its folder writable,"
             " or set IGSEARCH_DATABASE_URL to sqlite:///another/path."
         ) from error
     try:
@@ -69,14 +69,14 @@ def _lock(descriptor: int, database: Database) -> None:
 
 
 class _FileLock:
-    """The kernel keeps it as long as the file is open."""
+    """A lock that the kernel holds as long as the file is open."""
 
     async def verify(self) -> None:
         return
 
 
 class _ServerLock:
-    """The server keeps it as long as its connection lives; a lost connection may have given it to another."""
+    """A lock that the server holds as long as its connection is open; after a lost connection another may have it."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -103,7 +103,7 @@ class _ServerLock:
                 await connection.close()
 
     async def _ask(self, question: str, seconds: float = ANSWER_SECONDS) -> bool:
-        """Tell whether the server says yes, within its time; a lost connection does not."""
+        """Return whether the server answers yes in time; a lost connection counts as no."""
         if self._connection is None:
             return False
         try:

@@ -1,7 +1,7 @@
-"""Whom not to index: the accounts that were forgotten, each with when, and how much went.
+"""The opt-outs: the accounts that were forgotten and must not be indexed.
 
-Forgetting is done without the writer's lock, beside a daemon at work: both lock the checkpoint in their transactions,
-and core/storage/writing.py leaves out what is not to be indexed.
+Forgetting needs no writer's lock, and works beside a running daemon: both lock the checkpoint in their transactions,
+and core/storage/writing.py leaves out accounts that must not be indexed.
 """
 
 from contextlib import aclosing, suppress
@@ -24,28 +24,28 @@ ENTRY = opt_outs.c
 
 
 class OptOuts:
-    """The list in a database. Every call raises StoreError when the database fails."""
+    """The opt-outs in a database. Every call raises StoreError if the database fails."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def entries(self) -> list[OptOut]:
-        """Return everything on the list, also what was undone, the oldest first."""
+        """Return all entries, undone ones included, the oldest first."""
         return [_opt_out(row) for row in await self._database.rows(select(opt_outs).order_by(ENTRY.id))]
 
     async def forget(self, username: str, at: datetime) -> OptOut:
-        """Remove an account with all that is known of it, and keep it on the list; return its entry."""
+        """Remove everything known about an account, and add it to the opt-outs; return its entry."""
 
         async def work(connection: AsyncConnection) -> OptOut:
-            await self._overwrite_what_goes(connection)
+            await self._overwrite_deleted(connection)
             return await _entered(connection, username, at, await erase(connection, username))
 
         entry = await self._database.write(work, seconds=FORGET_SECONDS)
-        await self._empty_the_journal()
+        await self._truncate_journal()
         return entry
 
     async def undo(self, username: str, at: datetime) -> OptOut | None:
-        """Let an account be indexed again and return its entry; None where it is not on the list."""
+        """Allow an account to be indexed again, and return its entry; None if it has not opted out."""
 
         async def work(connection: AsyncConnection) -> OptOut | None:
             found = (await connection.execute(_active(username))).first()
@@ -56,13 +56,13 @@ class OptOuts:
 
         return await self._database.write(work)
 
-    async def _overwrite_what_goes(self, connection: AsyncConnection) -> None:
-        """Have SQLite write over what it deletes, which would stay in its file otherwise."""
+    async def _overwrite_deleted(self, connection: AsyncConnection) -> None:
+        """Make SQLite overwrite deleted rows, which would otherwise stay in its file."""
         if self._database.is_sqlite:
             await connection.execute(text("PRAGMA secure_delete = ON"))
 
-    async def _empty_the_journal(self) -> None:
-        """Have SQLite's journal, which holds the deleted rows too, begin anew; a reader at work may prevent that."""
+    async def _truncate_journal(self) -> None:
+        """Truncate SQLite's journal, which also holds the deleted rows; an active reader may prevent this."""
         if self._database.is_sqlite:
             with suppress(SQLAlchemyError):
                 async with aclosing(await self._database.connect()) as connection:
@@ -70,7 +70,7 @@ class OptOuts:
 
 
 async def _entered(connection: AsyncConnection, username: str, at: datetime, erased: Erased) -> OptOut:
-    """Put an account on the list, or what went of it now to its entry."""
+    """Add an account to the opt-outs, or the images removed now to its existing entry."""
     found = (await connection.execute(_active(username))).first()
     if found is None:
         row = {"username": username, "forgotten_at": naive(at), "images": erased.images, "revision": erased.revision}

@@ -1,7 +1,6 @@
-"""What the bots replied: kept for the buttons below it, and for the reports that it was wrong.
+"""Store the bots' replies, for the buttons below them and for reports of wrong answers.
 
-Accounts are kept by their row, never by name: a name is right as of now, and an account that is forgotten is in no old
-reply.
+Accounts are stored by their row, never by name: so names are current, and no old reply names a forgotten account.
 """
 
 import json
@@ -21,9 +20,9 @@ from core.storage.database import KEYS_A_QUERY, Database
 from core.storage.writing import aware, naive
 
 KEPT_DAYS = 30
-"""How long the buttons of a reply work."""
+"""Days for which a reply is kept and its buttons work."""
 REPORTED_DAYS = 365
-"""How long a reply is kept that somebody called wrong."""
+"""Days for which a reported reply is kept."""
 NUMBER_BITS = 62
 
 REPLY = t.replies.c
@@ -32,13 +31,13 @@ REPORT = t.reports.c
 
 
 class Replies:
-    """The bots' part of a database. Every call raises StoreError when the database fails."""
+    """The bots' replies in a database. Every call raises StoreError if the database fails."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def keep(self, reply: KeptReply) -> int:
-        """Keep a reply and return its number."""
+        """Store a reply and return its number."""
         number = 1 + secrets.randbits(NUMBER_BITS)
         row = {
             "id": number,
@@ -60,15 +59,15 @@ class Replies:
         return await self._database.write(work)
 
     async def find(self, number: int) -> KeptReply | None:
-        """Return a reply, with the accounts that still have images."""
+        """Return a reply with those of its accounts that still have images; None if it is not stored."""
         return (await self._found([number])).get(number)
 
     async def report(self, number: int, *, person_id: int, at: datetime) -> None:
-        """Note that a person calls a reply wrong; once, however often they say so."""
+        """Record a person's report of a wrong reply, once however often it is sent."""
         same = (REPORT.reply_id == number, REPORT.person_id == person_id)
 
         async def work(connection: AsyncConnection) -> None:
-            # The reply is locked first: two presses at once must not both find that there is no report yet.
+            # The reply is locked first: two simultaneous presses must not both find that there is no report yet.
             is_there = await connection.scalar(select(REPLY.id).where(REPLY.id == number).with_for_update())
             is_known = await connection.scalar(select(REPORT.id).where(*same).with_for_update())
             if is_there and not is_known:
@@ -89,7 +88,7 @@ class Replies:
         ]
 
     async def remove_old(self, now: datetime) -> None:
-        """Remove the replies that are kept long enough."""
+        """Remove the replies that are older than they are kept."""
         reported = select(REPORT.reply_id)
         unreported_until, reported_until = (naive(now - timedelta(days=days)) for days in (KEPT_DAYS, REPORTED_DAYS))
 
@@ -111,7 +110,7 @@ class Replies:
 
 
 async def _accounts(connection: AsyncConnection, usernames: set[str]) -> dict[str, int]:
-    """Return the rows of accounts that are there still."""
+    """Return the row ids of the accounts that still exist."""
     wanted = sorted(usernames)
     found: dict[str, int] = {}
     for start in range(0, len(wanted), KEYS_A_QUERY):
@@ -145,7 +144,7 @@ def _match_rows(
 
 
 def _outline(outcome: QueryOutcome) -> dict[str, object]:
-    """Return what is kept of an outcome beside its matches."""
+    """Return the stored part of an outcome, except its matches."""
     return {
         "verdict": outcome.verdict,
         "fault": outcome.fault,
@@ -169,7 +168,7 @@ def _kept_reply(row: Row[Any], matches: Sequence[Row[Any]]) -> KeptReply:
 
 
 def _outcome(outline: Mapping[str, Any], rows: Sequence[Row[Any]]) -> QueryOutcome:
-    """Read an outcome; where the accounts that it named are gone, its verdict is what is left."""
+    """Read an outcome; its verdict is adjusted to the accounts that still exist."""
     matches, similar = (tuple(_match(row) for row in rows if row.is_similar == is_similar) for is_similar in (0, 1))
     verdict = outline["verdict"]
     if verdict in {"match", "similar"}:

@@ -1,4 +1,4 @@
-"""How the services are, what the last scan did, and the figures of the store."""
+"""Store the statuses of the services and the reports of scans, and read the figures of the store."""
 
 from dataclasses import asdict
 from datetime import datetime
@@ -15,7 +15,7 @@ from core.storage.database import Database
 from core.storage.writing import aware, naive
 
 SCANS_KEPT = 1_000
-"""Reports of ten days with a rescan every 15 minutes."""
+"""Ten days of reports with a rescan every 15 minutes."""
 
 PHOTO = t.photos.c
 FEATURE = t.photo_features.c
@@ -23,14 +23,14 @@ LAST_SCAN = select(t.scans).order_by(t.scans.c.id.desc()).limit(1)
 
 
 class SqlStatuses:
-    """What the services report of themselves. Every call raises StoreError when the database fails."""
+    """The statuses and reports in a database. Every call raises StoreError if the database fails."""
 
     def __init__(self, database: Database, versions: Versions) -> None:
         self._database = database
         self._versions = versions
 
     async def note_scan(self, report: ScanReport, finished_at: datetime) -> None:
-        """Keep the report of a finished rescan."""
+        """Store the report of a finished rescan."""
         row = {**asdict(report), "finished_at": naive(finished_at)}
 
         async def work(connection: AsyncConnection) -> None:
@@ -41,7 +41,7 @@ class SqlStatuses:
         await self._database.write(work)
 
     async def note_daemon(self, status: DaemonStatus) -> None:
-        """Keep what the daemon says of itself."""
+        """Store the daemon's status."""
         row = {
             **asdict(status),
             "id": 1,
@@ -57,7 +57,7 @@ class SqlStatuses:
         await self._database.write(work)
 
     async def note_front_end(self, status: FrontEndStatus) -> None:
-        """Keep what a bot says of itself."""
+        """Store a bot's status."""
         remark = status.remark[: t.REMARK_LENGTH] if status.remark else None
         row = {**asdict(status), "remark": remark, "seen_at": naive(status.seen_at)}
 
@@ -68,14 +68,14 @@ class SqlStatuses:
         await self._database.write(work)
 
     async def list_front_ends(self) -> list[FrontEndStatus]:
-        """Return what every bot said last."""
+        """Return the last status of every bot."""
         return [
             _front_end_status(row)
             for row in await self._database.rows(select(t.front_ends).order_by(t.front_ends.c.name))
         ]
 
     async def read_stats(self) -> Stats:
-        """Return the figures of the store; rows without the current version of their fingerprints are backlog."""
+        """Return the figures of the store; photos without current hashes and features count as backlog."""
         point = await SqlChangeFeed(self._database, self._versions).read_checkpoint()
         is_outdated = or_(PHOTO.version != self._versions.hashes, lacks_features(self._versions))
         outdated = select(func.count()).select_from(t.photos).where(is_outdated)
@@ -103,7 +103,7 @@ class SqlStatuses:
 
 
 def lacks_features(versions: Versions) -> ColumnElement[bool]:
-    """Return the condition under which a photo has no current features."""
+    """Return the SQL condition that a photo has no current features."""
     is_current = and_(FEATURE.photo_id == PHOTO.id, FEATURE.version == versions.features)
     return not_(exists().where(is_current).correlate(t.photos))
 

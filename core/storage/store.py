@@ -1,4 +1,4 @@
-"""The store: what is read from it and written to it, in the nouns of core/model/."""
+"""The store: read and write records, as the values of core/model/."""
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
@@ -42,7 +42,7 @@ REFERENCES = (
 
 
 class Store:
-    """One database of igsearch; close it when done. Every call raises StoreError when the database fails."""
+    """One database of igsearch; close it when done. Every call raises StoreError if the database fails."""
 
     def __init__(self, database: Database, versions: Versions) -> None:
         self.database = database
@@ -61,7 +61,7 @@ class Store:
 
     @asynccontextmanager
     async def hold_lock(self) -> AsyncIterator[None]:
-        """Hold the writer's lock; raises IndexerBusy where another indexer has it."""
+        """Hold the writer's lock; raises IndexerBusy if another indexer holds it."""
         async with writer_lock(self.database) as lock:
             self._lock = lock
             try:
@@ -70,38 +70,38 @@ class Store:
                 self._lock = None
 
     async def verify_lock(self) -> None:
-        """Make sure of the writer's lock, which a lost connection takes along; raises IndexerBusy, StoreError."""
+        """Verify that the writer's lock is still held, or take it again; raises IndexerBusy or StoreError."""
         if self._lock is None:
             raise StoreError("Only the holder of the writer's lock may write to the store.")
         await self._lock.verify()
 
     async def write(self, changes: Sequence[Change]) -> None:
-        """Apply a batch of changes, at most one a path, as one transaction; only the holder of the lock may."""
+        """Apply a batch of changes, at most one per path, in one transaction; only the lock's holder may do so."""
         await self.verify_lock()
         await self.database.write(lambda connection: apply(connection, changes))
 
     async def list_usernames(self) -> list[str]:
-        """Return every account that has an image or an unreadable file, in order."""
+        """Return every account that has an image or an unreadable file, sorted."""
         either = select(t.users.c.username).union(select(LEDGER.username))
         return sorted(row[0] for row in await self.database.rows(either))
 
     async def list_opted_out(self) -> frozenset[str]:
-        """Return the accounts that were forgotten, and are not to be indexed."""
+        """Return the accounts that were forgotten and must not be indexed."""
         return await self.database.read(opted_out)
 
     async def read_images(self, *usernames: str) -> dict[bytes, ImageRecord]:
-        """Return the rows of the files of some accounts by path."""
+        """Return the images of some accounts by path."""
         rows = await self.database.rows(RECORD.where(t.users.c.username.in_(usernames)))
         return {row.path: _image_record(row) for row in rows}
 
     async def read_ledger(self, *usernames: str) -> dict[bytes, LedgerRecord]:
-        """Return the unreadable files of some accounts, or of all, by path in order."""
+        """Return the ledger entries of some accounts, or of all, sorted by path."""
         query = select(t.unreadable_files).order_by(LEDGER.path)
         rows = await self.database.rows(query.where(LEDGER.username.in_(usernames)) if usernames else query)
         return {row.path: _ledger_record(row) for row in rows}
 
     async def find_relatives(self, stamps: Collection[FileStamp]) -> list[ImageRecord]:
-        """Return the images that may be the same file or have the same bytes: of one inode number, or of one size."""
+        """Return the images that may be the same file (same inode) or have the same bytes (same size)."""
         wanted = list(stamps)
         found: dict[int, ImageRecord] = {}
         for start in range(0, len(wanted), KEYS_A_QUERY):
@@ -112,13 +112,13 @@ class Store:
         return list(found.values())
 
     async def find_hashes(self, sha256: bytes) -> PhotoHashes | None:
-        """Return the hashes of these bytes, if one of the current version is known."""
+        """Return the hashes of the bytes with this SHA-256; None if they are unknown or of another version."""
         query = select(*[PHOTO[name] for name in HASH_NAMES]).where(PHOTO.sha256 == sha256)
         rows = await self.database.rows(query.where(PHOTO.version == self._versions.hashes))
         return _hashes(rows[0]) if rows else None
 
     async def list_backlog(self, *, after: int, limit: int) -> list[BacklogEntry]:
-        """Return entries of the backlog, in the order of their fingerprints' ids, from beyond one of them."""
+        """Return entries of the backlog with photo ids above `after`, in order of id."""
         twin = t.images.alias()
         first = select(func.min(twin.c.id)).where(twin.c.photo_id == PHOTO.id).correlate(t.photos)
         rows = await self.database.rows(
@@ -148,12 +148,12 @@ class Store:
         ]
 
     async def find_photo_id(self, sha256: bytes) -> int | None:
-        """Return the id of the fingerprint of these bytes."""
+        """Return the id of the photo with this SHA-256; None if it is unknown."""
         rows = await self.database.rows(select(PHOTO.id).where(PHOTO.sha256 == sha256))
         return int(rows[0][0]) if rows else None
 
     async def find_references(self, photo_ids: Collection[int]) -> list[ReferenceImage]:
-        """Return the images that have one of these fingerprints, as the store has them now, oldest first."""
+        """Return the present images of these photos, the oldest first."""
         wanted, found = sorted(photo_ids), []
         for start in range(0, len(wanted), KEYS_A_QUERY):
             rows = await self.database.rows(REFERENCES.where(PHOTO.id.in_(wanted[start : start + KEYS_A_QUERY])))
@@ -161,7 +161,7 @@ class Store:
         return found
 
     async def read_features(self, photo_ids: Collection[int]) -> dict[int, PhotoFeatures]:
-        """Return the current features that these have."""
+        """Return the features of these photos, as far as they are current."""
         query = select(FEATURE.photo_id, FEATURE.codes, FEATURE.thumbnail, FEATURE.version).where(
             FEATURE.photo_id.in_(photo_ids)
         )
@@ -173,7 +173,7 @@ class Store:
         return {row.photo_id: PhotoFeatures(row.codes, row.thumbnail, row.version) for row in rows}
 
     async def choose_places(self, count: int, choice: Random) -> list[Place]:
-        """Return some images' places, in the order of their ids."""
+        """Return the places of some randomly chosen images, in order of id."""
         ids = [row[0] for row in await self.database.rows(select(IMAGE.id).order_by(IMAGE.id))]
         chosen, found = sorted(choice.sample(ids, min(count, len(ids)))), []
         for start in range(0, len(chosen), KEYS_A_QUERY):

@@ -1,8 +1,8 @@
-"""The tables, for SQLite, MySQL and MariaDB alike.
+"""The tables, for SQLite, MySQL and MariaDB.
 
-Usernames compare byte by byte (`ascii_bin`; the servers' default collations take 'abc' for 'ABC'). Paths are raw bytes
-keyed by their SHA-256, for a unique key ends at 3,072 bytes. Hashes are BINARY: no SQL ever computes with them, since
-bit operations on BINARY are wrong on MariaDB. Every table has a primary key (Galera wants one).
+Usernames are compared byte by byte (`ascii_bin`; by the servers' default collations 'abc' equals 'ABC'). Paths are raw
+bytes with their SHA-256 as key, because a unique key is limited to 3,072 bytes. Hashes are BINARY: no SQL ever computes
+with them, since bit operations on BINARY are wrong on MariaDB. Every table has a primary key (Galera requires one).
 """
 
 from typing import Any
@@ -46,7 +46,7 @@ ShortHash = BINARY(8).with_variant(LargeBinary(8), "sqlite")
 
 OPTIONS: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
 NEVER_TWICE: dict[str, Any] = {**OPTIONS, "sqlite_autoincrement": True}
-"""SQLite, too, must not use an id twice: a tombstone names it."""
+"""SQLite, too, must never reuse an id: a tombstone may refer to it."""
 
 
 def _stamp_columns() -> list[Column[int]]:
@@ -65,7 +65,8 @@ checkpoint = Table(
     **OPTIONS,
 )
 """One row. Every writing transaction locks it first and takes the next revision from it, so that revisions are in the
-order of commits (AUTO_INCREMENT is not). Counted along are `images`, and when the last one was added (`newest`)."""
+order of commits (AUTO_INCREMENT is not). `images` counts the images; `newest` is the time at which the last one was
+added."""
 
 users = Table(
     "users",
@@ -74,7 +75,7 @@ users = Table(
     Column("username", Username, nullable=False, unique=True),
     **NEVER_TWICE,
 )
-"""The accounts that have an image."""
+"""The accounts that have images."""
 
 photos = Table(
     "photos",
@@ -91,7 +92,7 @@ photos = Table(
     Column("revision", BigInteger, nullable=False, index=True),
     **NEVER_TWICE,
 )
-"""One row a distinct file content: byte-identical photos of several accounts share it."""
+"""One row per distinct file content: byte-identical photos of several accounts share it."""
 
 photo_features = Table(
     "photo_features",
@@ -103,7 +104,7 @@ photo_features = Table(
     Column("revision", BigInteger, nullable=False, index=True),
     **OPTIONS,
 )
-"""Local features and a small grey copy, one row a photo; photos without one are the backlog."""
+"""Local features and a small grey copy, one row per photo; photos without one form the backlog."""
 
 images = Table(
     "images",
@@ -118,7 +119,7 @@ images = Table(
     Index("ix_images_size", "size"),
     **NEVER_TWICE,
 )
-"""One row a file of the dataset."""
+"""One row per file of the dataset."""
 
 unreadable_files = Table(
     "unreadable_files",
@@ -135,7 +136,7 @@ unreadable_files = Table(
     Column("next_retry", Moment, nullable=True),
     **OPTIONS,
 )
-"""The ledger."""
+"""The ledger of unreadable files."""
 
 tombstones = Table(
     "tombstones",
@@ -144,7 +145,7 @@ tombstones = Table(
     Column("revision", BigInteger, nullable=False, index=True),
     **OPTIONS,
 )
-"""Removed fingerprints, so that an index that follows by revision hears of it."""
+"""Removed photos, so that indexes that follow by revision can drop them."""
 
 scans = Table(
     "scans",
@@ -158,7 +159,7 @@ scans = Table(
     Column("seconds", Double, nullable=False),
     **NEVER_TWICE,
 )
-"""One row a finished rescan; the oldest go."""
+"""One row per finished rescan; the oldest are removed."""
 
 daemon = Table(
     "daemon",
@@ -174,7 +175,7 @@ daemon = Table(
     Column("has_workers", SmallInteger, nullable=False),
     **OPTIONS,
 )
-"""One row: what the daemon said of itself last."""
+"""One row: the daemon's last status."""
 
 front_ends = Table(
     "front_ends",
@@ -187,7 +188,7 @@ front_ends = Table(
     Column("seen_at", Moment, nullable=False),
     **OPTIONS,
 )
-"""One row a bot: what it said of itself last."""
+"""One row per bot: its last status."""
 
 opt_outs = Table(
     "opt_outs",
@@ -200,9 +201,10 @@ opt_outs = Table(
     Column("undone_at", Moment, nullable=True),
     **NEVER_TWICE,
 )
-"""The accounts that are not to be indexed, and those that were not to be until `undone_at`: the audit of `forget`.
+"""The accounts that must not be indexed, and those that must not be indexed until `undone_at`: the audit of `forget`.
 
-`images` went at `revision`; snapshots of an index from before it may still hold their fingerprints."""
+`images` counts the images that were removed at `revision`; index snapshots from before it may still hold their
+fingerprints."""
 
 replies = Table(
     "replies",
@@ -216,9 +218,9 @@ replies = Table(
     Column("outcomes", Document, nullable=False),
     **OPTIONS,
 )
-"""What the bots replied, for the buttons below it: in `outcomes`, as JSON, what became of each query image.
+"""The bots' replies, for the buttons below them; `outcomes` is the outcome of each query image, as JSON.
 
-Numbers are drawn by chance: a button of a database that was made anew meanwhile must not hit another reply."""
+Ids are random: if the database is created again meanwhile, an old button must not refer to another reply."""
 
 reply_matches = Table(
     "reply_matches",
@@ -233,7 +235,7 @@ reply_matches = Table(
     Column("how", Sentence, nullable=False),
     **OPTIONS,
 )
-"""The accounts that replies name. They go with their account, so that a forgotten one is in no old reply either."""
+"""The accounts that replies name. They are removed with their account, so that no old reply names a forgotten one."""
 
 reports = Table(
     "reports",
@@ -245,4 +247,4 @@ reports = Table(
     UniqueConstraint("reply_id", "person_id", name="uq_reports_reply_id"),
     **NEVER_TWICE,
 )
-"""Replies that somebody called wrong."""
+"""Reports of wrong replies."""

@@ -1,6 +1,7 @@
-"""One batch of changes as one transaction.
+"""Apply a batch of changes in one transaction.
 
-Running the same batch again changes nothing, so a transaction whose commit may or may not have arrived can be repeated.
+Applying the same batch again changes nothing, so a transaction can be repeated if it is unknown whether its commit
+arrived.
 """
 
 import hashlib
@@ -38,28 +39,30 @@ def path_key(path: bytes) -> bytes:
 
 
 def naive(moment: datetime) -> datetime:
-    """Return the moment as the databases keep it: in UTC, without saying so."""
+    """Return a moment as the databases store it: in UTC, without a time zone."""
     return moment.astimezone(UTC).replace(tzinfo=None)
 
 
 def aware(moment: datetime) -> datetime:
-    """Return the moment as we compute with it, from what the databases keep."""
+    """Return a stored moment with its time zone, UTC."""
     return moment.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """How many images went with an account, and at which revision."""
+    """The removal of an account."""
 
     images: int
+    """Number of images removed."""
     revision: int
+    """Revision of the removal."""
 
 
 async def apply(connection: AsyncConnection, changes: Sequence[Change]) -> None:
-    """Apply changes, at most one a path, in the caller's transaction.
+    """Apply changes, at most one per path, in the caller's transaction.
 
-    Changes of accounts that were forgotten are left out, here where nothing can come between: their photos may have
-    been read before that.
+    Changes of forgotten accounts are left out. This is checked inside the transaction, because their photos may have
+    been read before they were forgotten.
     """
     batch = _Batch(connection, await _next_revision(connection))
     unwanted = await opted_out(connection)
@@ -74,7 +77,7 @@ async def apply(connection: AsyncConnection, changes: Sequence[Change]) -> None:
 
 
 async def erase(connection: AsyncConnection, username: str) -> Erased:
-    """Remove all that is known of an account, in the caller's transaction."""
+    """Remove everything known about an account, in the caller's transaction."""
     batch = _Batch(connection, revision := await _next_revision(connection))
     images = await batch.erase(username)
     await batch.remove_orphans()
@@ -83,18 +86,18 @@ async def erase(connection: AsyncConnection, username: str) -> Erased:
 
 
 async def opted_out(connection: AsyncConnection) -> frozenset[str]:
-    """Return the accounts that are not to be indexed."""
+    """Return the accounts that must not be indexed."""
     return frozenset(await connection.scalars(select(opt_outs.c.username).where(opt_outs.c.undone_at.is_(None))))
 
 
 async def _next_revision(connection: AsyncConnection) -> int:
-    """Lock the checkpoint and take the next revision: whoever commits later has the higher one."""
+    """Lock the checkpoint and take the next revision: a later commit always has a higher one."""
     await connection.execute(update(checkpoint).values(revision=checkpoint.c.revision + 1))
     return int(await connection.scalar(select(checkpoint.c.revision)) or 0)
 
 
 def _username(change: Change) -> str | None:
-    """Return whose record a change adds to; None where it only takes away, or adds features to what is there."""
+    """Return the account to whose record a change adds; None if it only removes, or adds features to a known photo."""
     match change:
         case PutImage(place=place) | MoveImage(place=place):
             return place.username
@@ -108,7 +111,7 @@ def _only(kind: type[C], changes: Sequence[Change]) -> list[C]:
 
 
 class _Batch:
-    """The steps of one transaction; fingerprints and users that may have lost their last image are noted on the way."""
+    """The steps of one transaction; it keeps track of photos and users that may have lost their last image."""
 
     def __init__(self, connection: AsyncConnection, revision: int) -> None:
         self._connection = connection
@@ -119,7 +122,7 @@ class _Batch:
         self._has_new_images = False
 
     async def move_images(self, changes: Sequence[MoveImage]) -> None:
-        """Let rows stand for other paths; a row that stood for such a path goes."""
+        """Change the paths of rows; another row with such a path is removed."""
         if not changes:
             return
         ids = [change.image_id for change in changes]
@@ -128,14 +131,14 @@ class _Batch:
         await self._drop(and_(images.c.path_sha256.in_(keys), images.c.id.not_in(ids)))
         accounts = await self._user_ids(change.place for change in changes)
         rows = [{"image_id": change.image_id, **_file_row(change.place, change.stamp, accounts)} for change in changes]
-        # Through paths that nobody has, for the rows may exchange theirs.
+        # By way of paths that no row has, because the rows may exchange theirs.
         detached = [{"image_id": image_id, "path_sha256": path_key(b"\0%d" % image_id)} for image_id in ids]
         await self._update_images(detached)
         await self._update_images(rows)
         await self._settle(keys)
 
     async def put_images(self, changes: Sequence[PutImage]) -> None:
-        """Put the rows of files whose content is known, and their fingerprints."""
+        """Insert or update the rows of files, and their hashes."""
         if not changes:
             return
         photo_ids = await self._photo_ids([change.hashes for change in changes])
@@ -157,7 +160,7 @@ class _Batch:
         await self._settle(list(rows))
 
     async def put_failures(self, changes: Sequence[PutFailure]) -> None:
-        """Put files in the ledger; an image of older content at such a path goes, unless the fault may pass."""
+        """Put files into the ledger; an image of older content at such a path is removed unless the fault may pass."""
         if not changes:
             return
         keys = [path_key(change.entry.place.path) for change in changes]
@@ -177,14 +180,14 @@ class _Batch:
         await self._settle(keys)
 
     async def erase(self, username: str) -> int:
-        """Remove the images of an account and its part of the ledger; return how many images went."""
+        """Remove the images and ledger entries of an account; return the number of images removed."""
         owned = select(users.c.id).where(users.c.username == username).scalar_subquery()
         await self._drop(images.c.user_id == owned)
         await self._connection.execute(delete(unreadable_files).where(unreadable_files.c.username == username))
         return -self._more_images
 
     async def remove_orphans(self) -> None:
-        """Remove fingerprints and users without an image; a fingerprint leaves a tombstone."""
+        """Remove photos and users without an image; a photo leaves a tombstone."""
         photo_ids = sorted(self._left_photos)
         for start in range(0, len(photo_ids), KEYS_A_QUERY):
             await self._remove_photos(set(photo_ids[start : start + KEYS_A_QUERY]))
@@ -201,7 +204,7 @@ class _Batch:
         await self._connection.execute(delete(photos).where(photos.c.id.in_(orphans)))
 
     async def put_features(self, changes: Sequence[PutFeatures]) -> None:
-        """Put features in the place of older ones, where the bytes still have an image."""
+        """Insert or replace the features of photos that still have an image."""
         if not changes:
             return
         ids = photos.c.id
@@ -215,13 +218,13 @@ class _Batch:
         )
 
     async def count(self) -> None:
-        """Count the images along, and note when there came more."""
+        """Update the number of images, and the time at which the last one was added."""
         now = {"newest": naive(datetime.now(UTC))} if self._has_new_images else {}
         more = checkpoint.c.images + self._more_images
         await self._connection.execute(update(checkpoint).values(images=more, **now))
 
     async def _photo_ids(self, photos_hashes: Sequence[PhotoHashes]) -> dict[bytes, int]:
-        """Return the row ids of fingerprints by SHA-256; those missing or of another version are written."""
+        """Return the row ids of photos by SHA-256; hashes that are missing or of another version are written."""
         wanted = {one.sha256: one for one in photos_hashes}
         table = photos
         found = await self._connection.execute(
@@ -246,7 +249,7 @@ class _Batch:
         return {found: int(number) for found, number in rows}
 
     async def _leave(self, which: ColumnElement[bool]) -> None:
-        """Note the fingerprints and users of images that are about to change."""
+        """Note the photos and users of images that are about to change."""
         for photo_id, user_id in await self._connection.execute(
             select(images.c.photo_id, images.c.user_id).where(which)
         ):
@@ -259,7 +262,7 @@ class _Batch:
         self._more_images -= gone.rowcount
 
     async def _settle(self, keys: Sequence[bytes]) -> None:
-        """Take paths off the ledger."""
+        """Remove paths from the ledger."""
         await self._connection.execute(delete(unreadable_files).where(unreadable_files.c.path_sha256.in_(keys)))
 
     async def _insert(self, table: Table, rows: Sequence[Row]) -> None:
@@ -272,7 +275,7 @@ class _Batch:
 
 
 def _fields(value: FileStamp | PhotoHashes | PhotoFeatures) -> Row:
-    """Return the fields of a value by name; `dataclasses.asdict` copies them deeply, and takes ten times as long."""
+    """Return the fields of a value by name; `dataclasses.asdict` makes deep copies, and takes ten times as long."""
     return {name: getattr(value, name) for name in value.__dataclass_fields__}
 
 

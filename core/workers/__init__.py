@@ -1,1 +1,1 @@
-"""Processes that read pictures, each of which may die, and what they do with one picture."""
+"""Worker processes that read pictures, and the tasks that they run."""

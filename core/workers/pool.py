@@ -1,8 +1,8 @@
-"""Worker processes that read and fingerprint pictures; each may crash, hang or be killed without harm.
+"""Run tasks on pictures in worker processes, each of which may crash, hang or be killed without harm.
 
-A picture that kills its worker costs that picture a clear error and nothing else. A worker has a limited address
-space, writes no files, leaves no core dump, and finds none of our settings in its environment: core/settings.py takes
-them out of ours before the first worker starts.
+A picture that kills its worker gets a clear error, and nothing else is affected. A worker has a limited address space,
+writes no files, leaves no core dump, and has none of igsearch's settings in its environment: core/settings.py removes
+them from the main process before the first worker starts.
 """
 
 import asyncio
@@ -53,24 +53,24 @@ PICTURE_SECONDS = 10.0
 PICTURE_MEMORY = 1 << 30
 """Bytes of address space above those of a fresh worker. A picture of 50 megapixels needs up to 0.81 GB (WebP)."""
 TASKS_A_WORKER = 2
-"""QueryPhoto out at a time: one in work and one waiting, so that a worker never waits for us."""
+"""Tasks scheduled at a time: one running and one waiting, so that no worker waits for the main process."""
 STUCK_SECONDS = 10.0
-"""Beyond the time limits of all tasks handed out, the pool itself must be stuck: a process killed from outside can
-die with one of Pebble's locks in its hand."""
+"""This long after the time limits of all scheduled tasks the pool itself must be stuck: a process killed from outside
+may have held one of Pebble's locks."""
 POOLS_A_TASK = 3
 PRELOADED = ["core.workers.pool", "pillow_heif"]
-"""Imported once, for all workers: a worker that takes the place of a crashed one is ready in 60 ms instead of 180."""
+"""Imported once for all workers: a worker that replaces a crashed one is ready in 60 ms instead of 180."""
 PAGE = resource.getpagesize()
 STANDARD_ERROR = 2
 ENDED_FROM_OUTSIDE = frozenset((-signal.SIGTERM, 255))
-"""Exit codes that no picture causes: a service manager ends all of us, or the fork server before the worker (255)."""
+"""Exit codes that no picture causes: a service manager ends all processes, or the fork server ended first (255)."""
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
 class PhotoWorkers:
-    """A pool of worker processes, for one event loop; `restarted` hears when some died and others take their place."""
+    """A pool of worker processes, for one event loop; `restarted` is called when workers are replaced."""
 
     def __init__(
         self,
@@ -91,17 +91,18 @@ class PhotoWorkers:
 
     @property
     def is_alive(self) -> bool:
-        """Tell whether the system gave processes when a picture last needed one: at rest there are none, and a broken
-        pool is replaced.
+        """Tell whether workers could be started when a picture last needed one.
+
+        An idle pool has no workers, and a broken pool is replaced, so neither counts.
         """
         return not self._is_refused
 
     async def hash_file(self, path: bytes) -> FileHashes:
-        """Read a file and make its hashes; raises ImageError or PathError."""
+        """Read a file and compute its hashes; raises ImageError or PathError."""
         return await self._run(hash_file, path)
 
     async def hash_bytes(self, data: bytes) -> PhotoHashes:
-        """Make the hashes of a picture; raises ImageError."""
+        """Compute the hashes of a picture; raises ImageError."""
         if len(data) > MAX_BYTES:
             raise too_many_bytes(len(data))
         return await self._run(hash_bytes, data)
@@ -111,21 +112,21 @@ class PhotoWorkers:
         return await self._run(digest_file, path)
 
     async def extract_features(self, path: bytes) -> FileFeatures:
-        """Read a file and make its features; raises ImageError or PathError."""
+        """Read a file and extract its features; raises ImageError or PathError."""
         return await self._run(extract_features, path)
 
     async def hash_query(self, data: bytes) -> HashedQuery:
-        """Make the hashes of a query photo and keep its pixels; raises ImageError."""
+        """Compute the hashes of a query photo and keep its pixels; raises ImageError."""
         if len(data) > MAX_BYTES:
             raise too_many_bytes(len(data))
         return await self._run(hash_query, data)
 
     async def describe_bytes(self, data: bytes, sizes: Pass) -> Description:
-        """Decode a query photo and find its features; raises ImageError."""
+        """Decode a query photo and extract its features; raises ImageError."""
         return await self._run(describe_bytes, data, sizes)
 
     async def describe_pixels(self, pixels: NDArray[np.uint8], sizes: Pass) -> Description:
-        """Find the features of a decoded query photo, grey pixels (rows, columns) uint8; raises ImageError."""
+        """Extract the features of a decoded query photo, grey pixels (rows, columns) uint8; raises ImageError."""
         return await self._run(describe_pixels, pixels, sizes)
 
     async def verify(self, check: CandidateCheck) -> list[Evidence]:
@@ -133,7 +134,7 @@ class PhotoWorkers:
         return await self._run(verify_candidates, check)
 
     async def colours(self, data: bytes, *, side: int) -> NDArray[np.uint8]:
-        """Decode a picture to be shown: (rows, columns, 3) uint8, the short side about `side`; raises ImageError."""
+        """Decode a picture for display: (rows, columns, 3) uint8, the short side about `side`; raises ImageError."""
         return await self._run(colours, data, side)
 
     async def edit_file(self, path: bytes) -> bytes:
@@ -141,7 +142,7 @@ class PhotoWorkers:
         return await self._run(edited_file, path)
 
     async def release(self) -> None:
-        """End the worker processes, which keep 30 MB each, unless they are busy; the next picture starts others."""
+        """Stop the worker processes, which hold 30 MB each, unless they are busy; the next picture starts new ones."""
         if self._pool and not self._busy:
             await self.close()
 
@@ -151,14 +152,14 @@ class PhotoWorkers:
             await asyncio.to_thread(_stop, pool)
 
     async def __aenter__(self) -> Self:
-        self._pool = self._pool or _started(self._fresh_pool)  # gets ready while the caller opens its database
+        self._pool = self._pool or _started(self._fresh_pool)  # starts while the caller opens its database
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def _run(self, task: Callable[..., T], *arguments: object) -> T:
-        """Run a task, and again in a fresh pool where it was the pool that failed."""
+        """Run a task; if the pool itself fails, run it again in a new pool."""
         self._busy += 1
         try:
             async with self._places:
@@ -181,10 +182,10 @@ class PhotoWorkers:
 
     async def _run_in(self, pool: ProcessPool, task: Callable[..., T], *arguments: object) -> T:
         try:
-            async with asyncio.timeout(self._seconds * TASKS_A_WORKER + STUCK_SECONDS) as patience:
+            async with asyncio.timeout(self._seconds * TASKS_A_WORKER + STUCK_SECONDS) as limit:
                 return await asyncio.wrap_future(_scheduled(pool, task, *arguments, seconds=self._seconds))
         except TimeoutError as error:
-            if patience.expired():
+            if limit.expired():
                 raise BrokenProcessPool from error
             self._restarted()
             raise TooSlow(f"Reading the picture took over {self._seconds:g} s and was stopped.") from error
@@ -197,7 +198,7 @@ class PhotoWorkers:
             raise _crashed() from error
         except (ImageError, PathError, NoWorkers, BrokenProcessPool):
             raise
-        except Exception as error:  # the door of the workers: what a decoder raises is about its picture
+        except Exception as error:  # broad on purpose: whatever a decoder raises concerns only its picture
             logger.warning("a picture met a fault in igsearch (%s: %s): report it", type(error).__name__, error)
             raise _crashed() from error
 
@@ -205,7 +206,7 @@ class PhotoWorkers:
         if self._pool is broken:
             self._restarted()
             self._pool = self._fresh_pool()
-            # A broken pool may never end: nobody waits for it, not even the end of the process.
+            # A broken pool may never stop, so a daemon thread stops it: not even the end of the process waits for it.
             Thread(target=_stop, args=(broken,), daemon=True).start()
 
     def _fresh_pool(self) -> ProcessPool:
@@ -216,13 +217,13 @@ class PhotoWorkers:
 
 
 def _start_fork_server() -> None:
-    """Start what workers are forked from, unless it runs: deaf to the current folder, and dumb.
+    """Start the fork server of the workers, unless it is running, with a safe import path and no standard error.
 
-    It must not import a core/ of the current folder. And what decoders print on standard error (libtiff does), or a
-    worker that is stopped while it starts, is nothing for a person's terminal: errors reach us as exceptions.
+    It must not import a core/ from the current folder. Messages that decoders print on standard error (libtiff does),
+    or a worker that is stopped while it starts, must not reach the terminal: errors are reported as exceptions.
     """
     os.putenv("PYTHONSAFEPATH", "1")
-    os.putenv("OPENBLAS_NUM_THREADS", "1")  # there is a worker for each core already
+    os.putenv("OPENBLAS_NUM_THREADS", "1")  # each core already has a worker
     saved, nowhere = os.dup(STANDARD_ERROR), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, STANDARD_ERROR)
     try:
@@ -234,9 +235,9 @@ def _start_fork_server() -> None:
 
 
 def _scheduled(pool: ProcessPool, task: Callable[..., T], *arguments: object, seconds: float) -> Future[T]:
-    """Hand a task to a pool; raises BrokenProcessPool where the pool has come to its end.
+    """Schedule a task in a pool; raises BrokenProcessPool if the pool has ended.
 
-    An idle worker that is killed from outside, by the system that runs out of memory, ends Pebble's whole pool.
+    If an idle worker is killed from outside, as when the system runs out of memory, Pebble ends the whole pool.
     """
     try:
         return _started(lambda: cast("Future[T]", pool.schedule(task, args=arguments, timeout=seconds)))
@@ -245,18 +246,18 @@ def _scheduled(pool: ProcessPool, task: Callable[..., T], *arguments: object, se
 
 
 def _started(start: Callable[[], T]) -> T:
-    """Start processes; raises NoWorkers where the system gives none."""
+    """Call a function that starts processes; raises NoWorkers if the system refuses."""
     try:
         return start()
     except OSError as error:
         raise NoWorkers(
-            f"No process can be started to read pictures in ({error.strerror or error}): close other programs, or raise"
+            f"No process to read pictures in can be started ({error.strerror or error}): close other programs, or raise"
             " the limits of open files (ulimit -n) and processes (ulimit -u)."
         ) from error
 
 
 def _crashed() -> Crashed:
-    return Crashed("The picture made the process that read it crash: save it again and send the copy.")
+    return Crashed("The picture crashed the process that read it: save it again and send the copy.")
 
 
 def _stop(pool: ProcessPool) -> None:
@@ -265,9 +266,9 @@ def _stop(pool: ProcessPool) -> None:
 
 
 def _confine(memory: int) -> None:
-    """Prepare a fresh worker process: limits, no part in the terminal's Ctrl-C, and an end with its parent."""
+    """Prepare a new worker process: set limits, ignore the terminal's Ctrl-C, and end together with the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # Pebble's own handler waits for the decoder, and Pebble 3 s for it
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # Pebble's handler waits for the decoder, and Pebble 3 s for that
     _die_with_parent()
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
     with contextlib.suppress(ValueError):  # a lower limit set from outside stays
@@ -277,7 +278,7 @@ def _confine(memory: int) -> None:
 
 
 def _die_with_parent() -> None:
-    """Have the kernel kill this worker as soon as its parent is gone, even in the middle of a decoder's endless loop.
+    """Make the kernel kill this worker as soon as its parent is gone, even during an endless loop of a decoder.
 
     The sentinel is a pipe whose other end only the parent holds.
     """

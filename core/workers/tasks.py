@@ -1,4 +1,4 @@
-"""What a worker process does with one picture: read, digest, decode, fingerprint, compare."""
+"""The tasks of a worker process on one picture: read, digest, decode, fingerprint, compare."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,73 +20,81 @@ VERSIONS = Versions(HASHES_VERSION, FEATURES_VERSION)
 
 @dataclass(frozen=True, slots=True)
 class FileHashes:
-    """The hashes of a file, and the stamp of the bytes it was made from."""
+    """The hashes of a file."""
 
     stamp: FileStamp
+    """Stamp of the file with the bytes that were hashed."""
     hashes: PhotoHashes
 
 
 @dataclass(frozen=True, slots=True)
 class FileDigest:
-    """The SHA-256 of a file, and the stamp of the bytes it was made from."""
+    """The SHA-256 of a file."""
 
     stamp: FileStamp
+    """Stamp of the file with the bytes that were digested."""
     sha256: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class FileFeatures:
-    """The features of a file, and the SHA-256 of the bytes it was made from."""
+    """The features of a file."""
 
     sha256: bytes
+    """Of the bytes that the features come from."""
     features: PhotoFeatures
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HashedQuery:
-    """A query photo's hashes, and the grey pixels (rows, columns) uint8 that they were made from.
+    """A query photo's hashes and pixels.
 
-    The pixels go with the hashes, 0.1 to 0.2 MB, so that the search by features need not decode the photo again.
+    The pixels, 0.1 to 0.2 MB, accompany the hashes so that the search by features need not decode the photo again.
     """
 
     hashes: PhotoHashes
     pixels: NDArray[np.uint8]
+    """The grey pixels that were hashed, (rows, columns) uint8."""
 
     def has_pixels_for(self, side: int) -> bool:
-        """Tell whether a copy whose short side is so long can be made of the pixels as well as of the photo."""
+        """Tell whether the pixels are enough for a copy with this short side, as the photo itself is."""
         return bool(min(self.pixels.shape) >= min(side, self.hashes.width, self.hashes.height))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Description:
-    """A query image as the search by features sees it: grey pixels (rows, columns) uint8, and their features."""
+    """A query image with its features."""
 
     pixels: NDArray[np.uint8]
+    """Grey pixels, (rows, columns) uint8."""
     features: QueryFeatures
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CandidateCheck:
-    """Candidates (id, features) to be looked for in a query, or in its mirror image."""
+    """A task of verifying candidates in a query."""
 
     description: Description
+    """The query."""
     candidates: Sequence[tuple[int, PhotoFeatures]]
+    """Photo ids and features."""
     is_mirrored: bool
+    """True to search the query's mirror image."""
 
 
 def hash_file(path: bytes) -> FileHashes:
-    """Read a file and make its hashes; raises ImageError or PathError."""
+    """Read a file and compute its hashes; raises ImageError or PathError."""
     file = read_file(path)
     return FileHashes(file.stamp, hash_bytes(file.data))
 
 
 def hash_bytes(data: bytes) -> PhotoHashes:
-    """Make the hashes of a picture; raises ImageError."""
+    """Compute the hashes of a picture; raises ImageError."""
     return photo_hashes(decode(data), sha256_of(data))
 
 
 def hash_query(data: bytes) -> HashedQuery:
-    """Make the hashes of a query photo and keep its pixels; raises ImageError."""
+    """Compute the hashes of a query photo and keep its pixels; raises ImageError."""
     photo = decode(data)
     return HashedQuery(photo_hashes(photo, sha256_of(data)), photo.pixels)
 
@@ -98,23 +106,23 @@ def digest_file(path: bytes) -> FileDigest:
 
 
 def extract_features(path: bytes) -> FileFeatures:
-    """Read a file and make its features; raises ImageError or PathError."""
+    """Read a file and extract its features; raises ImageError or PathError."""
     file = read_file(path)
     return FileFeatures(sha256_of(file.data), photo_features(decode(file.data)))
 
 
 def describe_bytes(data: bytes, sizes: Pass) -> Description:
-    """Decode a query photo and find its features; raises ImageError."""
+    """Decode a query photo and extract its features; raises ImageError."""
     return describe_pixels(decode(data, side=max(side for side, _ in sizes)).pixels, sizes)
 
 
 def describe_pixels(pixels: NDArray[np.uint8], sizes: Pass) -> Description:
-    """Find the features of a decoded query photo, grey pixels (rows, columns) uint8."""
+    """Extract the features of a decoded query photo, grey pixels (rows, columns) uint8."""
     return Description(pixels, query_features(pixels, sizes))
 
 
 def colours(data: bytes, side: int) -> NDArray[np.uint8]:
-    """Decode a picture to be shown: (rows, columns, 3) uint8, the short side about `side`; raises ImageError."""
+    """Decode a picture for display: (rows, columns, 3) uint8, the short side about `side`; raises ImageError."""
     return decode_colours(data, side=side)
 
 

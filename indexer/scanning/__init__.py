@@ -1,1 +1,1 @@
-"""Scan accounts: list their files, reconcile each with the record, write in batches, remove what is gone."""
+"""The scan of accounts: list their files, reconcile each with the record, write in batches, remove missing ones."""

@@ -1,7 +1,7 @@
-"""Scan accounts: every scan of files, small or large, is one of these.
+"""Scan accounts: every scan of files, small or large, is an `AccountScan`.
 
-`AccountScan.run` has the order: compare each account's files with its record, reconcile what differs and lies still,
-write. What is missing is reported; indexer/scanning/removal.py decides about that.
+`AccountScan.run` shows the order: compare each account's files with its record, reconcile the settled files that
+differ, write. Missing files are reported; indexer/scanning/removal.py decides about them.
 """
 
 from collections import Counter, defaultdict
@@ -23,34 +23,36 @@ from indexer.scanning.task_pool import TaskPool
 from indexer.scanning.write_batch import Decision, FileOutcome, written
 
 ACCOUNTS_AT_A_TIME = 32
-"""A query costs about 1 ms of our own time, whatever it reads; one an account was a fifth of a scan's."""
+"""Accounts per query: a query costs about 1 ms of CPU, whatever it reads; one per account took a fifth of a scan."""
 
 CHANGING_SECONDS = 1.0
-"""After which a file that was written to while we read it is looked at again."""
+"""Delay before a file that was written to while it was read is scanned again."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScanOptions:
-    """How scans are done."""
+    """Options of a scan."""
 
     dataset: Dataset
     workers: int
+    """Number of worker processes."""
     clock: Callable[[], datetime]
     is_asked: bool = False
-    """Whether a person asked for it: what may pass is tried again now."""
+    """True if a person asked for the scan: files whose fault may have passed are tried again now."""
     settling: Settling | None = None
-    """What says whether a file lies still; None: all do."""
+    """Decides whether a file has settled; None: all files have."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScanLimits:
-    """What ends a scan before all is done; what is left over is named in `ScanFindings.unfinished`."""
+    """The limits at which a scan ends early; unfinished accounts are in `ScanFindings.unfinished`."""
 
     files: int | None = None
-    """At most so many of up to 32 accounts, the latest first."""
+    """Most files per 32 accounts, the latest first."""
     is_over: Callable[[], bool] = lambda: False
+    """Called before each file; True ends the scan."""
     takes_outdated: bool = True
-    """Whether photos that did not change, but whose hashes are of an older version, are read again."""
+    """True to read unchanged photos again if their hashes are of an older version."""
 
 
 UNLIMITED = ScanLimits()
@@ -58,27 +60,28 @@ UNLIMITED = ScanLimits()
 
 @dataclass(slots=True)
 class ScanFindings:
-    """What a scan found and did."""
+    """The findings and results of a scan."""
 
     counts: Counter[FileOutcome] = field(default_factory=Counter)
+    """Files by outcome."""
     recorded: int = 0
-    """Images on record, of the accounts that were compared."""
+    """Images on record in the compared accounts."""
     missing: dict[str, list[ImageRecord]] = field(default_factory=dict)
-    """Of every account that was compared: the images whose files were not there, nor anywhere else."""
+    """For every compared account the images whose files were found neither at their place nor elsewhere."""
     missing_failures: list[Place] = field(default_factory=list)
-    """Unreadable files that are not there any more."""
+    """Unreadable files that no longer exist."""
     unsettled: dict[str, float] = field(default_factory=dict)
-    """Seconds until some file of an account lies still."""
+    """Seconds until the next file of an account has settled."""
     outdated: set[str] = field(default_factory=set)
-    """Accounts with photos whose hashes are of an older version."""
+    """Accounts that have photos with hashes of an older version."""
     unfinished: list[str] = field(default_factory=list)
-    """Accounts of which something is left to do."""
+    """Accounts that were not scanned completely."""
     relocated: set[int] = field(default_factory=set)
     """Images that were found at another path."""
 
 
 class AccountScan:
-    """One scan; ended early, everything finished so far is written."""
+    """One scan of some accounts; if it is ended early, all finished work is written."""
 
     def __init__(self, options: ScanOptions, *, store: RecordStore, reader: FileReader, pool: TaskPool) -> None:
         self._options = options
@@ -92,12 +95,12 @@ class AccountScan:
             must_lie_still=options.settling is not None,
         )
         self.findings = ScanFindings(relocated=self._reconciler.relocated)
-        """What was found so far; whole when `run` has ended."""
+        """The findings so far; complete once `run` has ended."""
 
     async def run(
         self, listing: Listing, usernames: Sequence[str], limits: ScanLimits = UNLIMITED
     ) -> AsyncGenerator[Decision, None]:
-        """Scan accounts, whose files are listed, and yield each decision once it is on record; raises StoreError."""
+        """Scan accounts whose files are listed; yield each decision once it is recorded; raises StoreError."""
         differing = self._compare(listing, usernames, limits)
         decisions = self._pool.map(differing, self._reconcile)
         async with aclosing(written(decisions, self._store)) as on_record:
@@ -121,9 +124,9 @@ class AccountScan:
     async def _compare(
         self, listing: Listing, usernames: Sequence[str], limits: ScanLimits
     ) -> AsyncGenerator[Found | Decision, None]:
-        """Yield the files that differ from the record, some accounts at a time, the latest first.
+        """Yield the files that differ from the record, a group of accounts at a time, the latest first.
 
-        Of the others one decision each group says how many nothing is to be done about.
+        For the other files yield one decision per group and outcome.
         """
         for start in range(0, len(usernames), ACCOUNTS_AT_A_TIME):
             some = usernames[start : start + ACCOUNTS_AT_A_TIME]
@@ -146,7 +149,7 @@ class AccountScan:
     async def _differing(
         self, listing: Listing, usernames: Sequence[str], record: Mapping[bytes, ImageRecord], limits: ScanLimits
     ) -> tuple[list[Found], Counter[FileOutcome]]:
-        """Return the files that are not as the record has them and lie still, and the counts of those that are."""
+        """Return the settled files that differ from the record, and the number of files that do not, by outcome."""
         ledger = await self._store.read_ledger(*usernames)
         self.findings.missing_failures += [one.place for one in ledger.values() if listing.lacks(one.place)]
         differing, settled = list[Found](), Counter[FileOutcome]()
@@ -160,7 +163,7 @@ class AccountScan:
         return differing, settled
 
     def _outcome_as_it_is(self, file: Found, limits: ScanLimits) -> FileOutcome | None:
-        """Return the outcome of a file about which nothing is to be done."""
+        """Return the outcome of a file that needs no work; None if it needs some."""
         if file.known and file.known.stamp == file.stamp:
             is_outdated = file.known.version != HASHES_VERSION
             if is_outdated:
@@ -191,7 +194,7 @@ class AccountScan:
 
 
 class _Relatives:
-    """Images by inode and by size."""
+    """Recorded images by inode and by size."""
 
     def __init__(self, images: Sequence[ImageRecord]) -> None:
         self._by_inode: defaultdict[tuple[int, int], list[ImageRecord]] = defaultdict(list)

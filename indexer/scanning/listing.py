@@ -1,7 +1,7 @@
-"""What lies on the disk: every photo file of the dataset with its stamp, and what was left out.
+"""List the photo files of the dataset with their stamps, and count the entries left out.
 
-Symbolic links, FIFOs, sockets and devices are never opened, and links to folders never followed. A folder that cannot
-be listed is not empty: what the store knows below it stays.
+Symbolic links, FIFOs, sockets and devices are never opened, and links to folders are never followed. A folder that
+cannot be listed does not count as empty: the store's records below it stay.
 """
 
 import os
@@ -23,29 +23,31 @@ from core.model.files import FileStamp, Place, is_regular
 
 @dataclass(slots=True)
 class RootListing:
-    """What lies in the dataset folder itself."""
+    """The entries of the dataset folder itself."""
 
     identity: FolderIdentity
     folders: dict[str, list[bytes]] = field(default_factory=dict)
-    """By username; folders whose names differ in case only belong to one."""
+    """Folders by username; folders whose names differ only in case belong to the same account."""
     faults: list[str] = field(default_factory=list)
-    """What a person should put right."""
+    """Sentences about entries that a person should fix."""
     ignored: int = 0
     """Entries that belong to no account."""
 
 
 @dataclass(slots=True)
 class Listing:
-    """The files of the dataset, or of some accounts of it; paths are relative to it, as bytes."""
+    """The files of the dataset, or of some of its accounts; paths are relative to the dataset, as bytes."""
 
     identity: FolderIdentity
+    """Of the dataset folder."""
     users: dict[str, dict[bytes, FileStamp]] = field(default_factory=dict)
+    """Files and their stamps by username and path."""
     recent: dict[bytes, int] = field(default_factory=dict)
-    """When the files that changed lately did so, in nanoseconds since 1970 (ctime, which nobody can set)."""
+    """Change times of recently changed files, in nanoseconds since 1970 (ctime, which programs cannot set)."""
     unlisted: list[bytes] = field(default_factory=list)
     """Folders that cannot be listed."""
     faults: list[str] = field(default_factory=list)
-    """What a person should put right."""
+    """Sentences about entries that a person should fix."""
     ignored_in_root: int = 0
     """Entries of the dataset folder that belong to no account."""
     ignored: Counter[str] = field(default_factory=Counter)
@@ -56,14 +58,14 @@ class Listing:
         return sum(map(len, self.users.values()))
 
     def lacks(self, place: Place) -> bool:
-        """Tell whether a file was not there; in a folder that could not be listed every file may be."""
+        """Tell whether a file is missing; in a folder that cannot be listed no file counts as missing."""
         if place.path in self.users.get(place.username, ()):
             return False
         return not any(place.path.startswith(folder + b"/") for folder in self.unlisted)
 
 
 def is_gone(path: bytes) -> bool:
-    """Tell whether nothing lies there; in doubt (missing rights, a disk error) something does."""
+    """Tell whether a path does not exist; in doubt (missing permissions, a disk error) it does."""
     try:
         os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -74,7 +76,7 @@ def is_gone(path: bytes) -> bool:
 
 
 def is_unchanged(path: bytes, stamp: FileStamp) -> bool:
-    """Tell whether a file is still as it was listed."""
+    """Tell whether a file still has the stamp with which it was listed."""
     try:
         return FileStamp.of(os.lstat(path)) == stamp
     except OSError:
@@ -82,9 +84,9 @@ def is_unchanged(path: bytes, stamp: FileStamp) -> bool:
 
 
 def list_root(dataset: Dataset, opted_out: Collection[str] = ()) -> RootListing:
-    """List the dataset folder itself; raises PathError where it is no folder that can be listed.
+    """List the dataset folder itself; raises PathError if it is not a folder or cannot be listed.
 
-    The folders of accounts that were forgotten are left alone.
+    The folders of forgotten accounts are left out.
     """
     result = RootListing(dataset.identity())
     stray = [entry for entry in dataset.entries() if not _take_folder(entry, result, opted_out)]
@@ -99,10 +101,10 @@ def list_dataset(
     opted_out: Collection[str] = (),
     recent_since: int | None = None,
 ) -> Listing:
-    """List the dataset, or some accounts of it; raises PathError where the root is no folder that can be listed.
+    """List the dataset, or some of its accounts; raises PathError if the root is not a folder or cannot be listed.
 
-    Accounts that were forgotten are left out. Files that changed after `recent_since`, in nanoseconds since 1970, are
-    told apart.
+    Forgotten accounts are left out. Files that changed after `recent_since`, in nanoseconds since 1970, are also listed
+    in `Listing.recent`.
     """
     root = list_root(dataset, opted_out)
     result = Listing(root.identity, faults=root.faults, ignored_in_root=root.ignored)
@@ -114,7 +116,7 @@ def list_dataset(
 
 
 def _take_folder(entry: os.DirEntry[bytes], result: RootListing, opted_out: Collection[str]) -> bool:
-    """File a folder of the root; return False for what is no folder."""
+    """Add a folder of the root to the listing; return False if the entry is not a folder."""
     if not entry.is_dir(follow_symlinks=False):
         return False
     if is_ignored_folder(entry.name):
@@ -125,8 +127,8 @@ def _take_folder(entry: os.DirEntry[bytes], result: RootListing, opted_out: Coll
     elif (username := username_of(entry.name)) in opted_out:
         result.ignored += 1
         result.faults.append(
-            f"Folder '{printable(entry.name)}' is left alone: {username} was forgotten. Remove the folder, or take that"
-            f" back by `igsearch forget --undo {username}`."
+            f"Folder '{printable(entry.name)}' is not indexed: {username} was forgotten. Remove the folder, or undo"
+            f" this with `igsearch forget --undo {username}`."
         )
     else:
         result.folders.setdefault(username, []).append(entry.name)
@@ -134,7 +136,7 @@ def _take_folder(entry: os.DirEntry[bytes], result: RootListing, opted_out: Coll
 
 
 def _report_stray(entries: list[os.DirEntry[bytes]], result: RootListing) -> None:
-    """Count what lies beside the folders, and report photos without an account in one sentence."""
+    """Count the entries that are not folders, and report photos among them in one sentence."""
     result.ignored += len(entries)
     photos = [
         entry.name for entry in entries if entry.is_file(follow_symlinks=False) and not is_ignored_file(entry.name)
@@ -147,7 +149,7 @@ def _report_stray(entries: list[os.DirEntry[bytes]], result: RootListing) -> Non
 
 
 def _list_files(dataset: Dataset, top: bytes, username: str, result: Listing, recent_since: int | None) -> None:
-    """Note the photo files below a folder of the root."""
+    """Add the photo files below a folder of the root to the listing."""
     files = result.users.setdefault(username, {})
     folders = [top]
     while folders:
@@ -165,16 +167,17 @@ def _list_files(dataset: Dataset, top: bytes, username: str, result: Listing, re
                     else:
                         result.ignored[username] += 1
         except FileNotFoundError:
-            continue  # it went while we looked: its files are missing, and removal looks again
+            continue  # the folder has just been removed: its files are missing, and removal checks again
         except OSError as error:
             result.unlisted.append(folder)
             result.faults.append(
-                f"Folder '{printable(folder)}' cannot be listed ({error.strerror}): what is known of it is kept."
+                f"Folder '{printable(folder)}' cannot be listed ({error.strerror}): its records are kept; check its"
+                " permissions."
             )
 
 
 def _status(entry: os.DirEntry[bytes]) -> os.stat_result | None:
-    """Return what `stat` says of a photo file; None for what is ignored, irregular, or gone since it was listed."""
+    """Return the `stat` of a photo file; None if it is ignored, irregular, or has just been removed."""
     if is_ignored_file(entry.name):
         return None
     try:

@@ -1,9 +1,9 @@
-"""Make the record agree with the disk about one file, opening it only when nothing cheaper can tell.
+"""Make the record agree with the disk about one file, opening the file only if no cheaper check decides.
 
-1. Only the device changed: the disk was mounted again.
-2. The same inode, size and time at another path: the same file. If that path is empty now, it moved.
-3. Another image has the same size: digest the file. The same bytes are never hashed twice; if the path of an image with
-   these bytes is empty now, it moved.
+1. If only the device changed, the disk was mounted again.
+2. If another path has the same inode, size and time on record, it is the same file. If that path is gone, it moved.
+3. If another image has the same size, digest the file. The same bytes are never hashed twice; if the path of an image
+   with these bytes is gone, the file moved.
 4. Otherwise read and hash it.
 """
 
@@ -30,19 +30,20 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file as listed, and what the record says of it."""
+    """A listed file with its record."""
 
     place: Place
     stamp: FileStamp
     known: ImageRecord | None
-    """The image that is on record at its path."""
+    """The image on record at its path."""
     failed: LedgerRecord | None
+    """The ledger entry of its path."""
     relatives: Sequence[ImageRecord] = ()
     """The images that may be the same file, or have the same bytes."""
 
 
 class Reconciler:
-    """Reconciles files one by one, many at a time; for one scan."""
+    """Reconciler of the files of one scan; several may be in progress at a time."""
 
     def __init__(
         self,
@@ -65,9 +66,9 @@ class Reconciler:
         """Images that were found at another path."""
 
     async def reconcile(self, file: Found) -> Decision:
-        """Decide what the record is to say of a file; raises StoreError."""
+        """Decide how the record of a file must change; raises StoreError."""
         try:
-            async with self._same_size[file.stamp.size]:  # twins wait for each other, so that one is hashed
+            async with self._same_size[file.stamp.size]:  # so that equal bytes are hashed once
                 outcome, change = await self._decide(file)
                 if isinstance(change, PutImage):
                     self.pending.add(change.hashes)
@@ -102,7 +103,7 @@ class Reconciler:
     def _known_bytes(
         self, file: Found, stamp: FileStamp, hashes: PhotoHashes, new: FileOutcome
     ) -> tuple[FileOutcome, Change]:
-        """Decide about a file whose bytes were hashed already."""
+        """Decide about a file whose bytes have already been hashed."""
         if file.known and file.known.sha256 == hashes.sha256:
             return FileOutcome.UNCHANGED, PutImage(file.place, stamp, hashes)
         for twin in file.relatives:
@@ -114,7 +115,7 @@ class Reconciler:
         return next((one for one in file.relatives if one.stamp == file.stamp and one.place != file.place), None)
 
     def _has_left(self, image: ImageRecord) -> bool:
-        """Tell whether nothing lies at an image's path, and no other file was taken for it."""
+        """Tell whether an image's path is gone, and no other file was identified as the moved image."""
         return image.image_id not in self.relocated and is_gone(self._path(image.place))
 
     def _relocation(self, image: ImageRecord, place: Place, stamp: FileStamp) -> MoveImage:

@@ -1,7 +1,8 @@
-"""When a missing file is a removed file.
+"""Decide when a missing file counts as removed, and remove its row.
 
-An unmounted disk is not 28,000 deletions, so rows go only after two looks apart, with the root in place, and when less
-than a fifth is going; a handful may go all the same, for in a small dataset one photo is a fifth.
+An unmounted disk is not 28,000 deletions, so rows are removed only after two checks at different times, with the root
+in place, and only if less than a fifth is missing. A handful is removed in any case: in a small dataset one photo is a
+fifth.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ from indexer.scanning.write_batch import BATCH_FILES
 
 SUSPICIOUS_SHARE = 0.2
 HANDFUL = 5
-"""Files that may always go while others are there. Hashing them again, should they come back, takes 20 ms."""
+"""Files that are always removed while others exist. If they come back, hashing them again takes 20 ms."""
 REMEDY = (
     "Check that the disk is mounted; if they are gone for good, stop the daemon and run"
     " `igsearch index --remove-missing`."
@@ -30,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 
 def suspicion(missing: int, *, recorded: int, listed: int) -> str | None:
-    """Say why so many files cannot be believed to be removed, or None."""
+    """Explain why the number of missing files is suspicious; None if it is not."""
     if not missing:
         return None
     if not listed:
@@ -42,29 +43,29 @@ def suspicion(missing: int, *, recorded: int, listed: int) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Absence:
-    """A file on record that was not there."""
+    """A file on record that is missing."""
 
     username: str
     image_id: int | None
-    """None: an entry of the ledger."""
+    """None for an entry of the ledger."""
     since: float
-    """A moment of the daemon's clock, in seconds."""
+    """Time of the daemon's clock in seconds."""
 
 
 class MissingFiles:
-    """The files on record that were not there when their accounts were last scanned."""
+    """The files on record that were missing when their accounts were last scanned."""
 
     def __init__(self) -> None:
         self._absences: dict[bytes, Absence] = {}
         self.doubt: str | None = None
-        """Why it cannot be believed that what is missing was removed, and what to do."""
+        """Sentence about a suspicious number of missing files and its remedy; None if there is no doubt."""
 
     @property
     def images(self) -> int:
         return sum(absence.image_id is not None for absence in self._absences.values())
 
     def note(self, findings: ScanFindings, now: float) -> None:
-        """Take over what a scan found; what is back, or was found elsewhere, is missing no more."""
+        """Update from a scan's findings; files that are back, or were found elsewhere, are no longer missing."""
         seen = {place.path: Absence(place.username, None, now) for place in findings.missing_failures}
         for username, images in findings.missing.items():
             seen |= {image.place.path: Absence(username, image.image_id, now) for image in images}
@@ -77,20 +78,20 @@ class MissingFiles:
         self._absences = kept | known
 
     def judge(self, recorded: int) -> None:
-        """Decide whether what is missing, of so many images on record, can be believed to be removed."""
+        """Decide whether the number of missing files is suspicious, given the number of images on record."""
         doubt = suspicion(self.images, recorded=recorded, listed=recorded - self.images)
         if doubt and not self.doubt:
             logger.warning("dataset suspicious: %s; nothing is removed. %s", doubt, REMEDY)
         elif self.doubt and not doubt:
-            logger.warning("the dataset is whole again: removals are believed")
+            logger.warning("the dataset is complete again: removals resume")
         self.doubt = f"{doubt}; nothing is removed. {REMEDY}" if doubt else None
 
     def since(self, moment: float) -> list[bytes]:
-        """Return the paths that were missing at a moment already."""
+        """Return the paths that have been missing since this time or longer."""
         return [path for path, absence in self._absences.items() if absence.since <= moment]
 
     def believed_removed(self, moment: float) -> list[bytes]:
-        """Return the paths that were missing at a moment already, if that can be believed."""
+        """Return the paths that have been missing since this time or longer; none if there is doubt."""
         return [] if self.doubt else self.since(moment)
 
     def discard(self, paths: Collection[bytes]) -> None:
@@ -106,9 +107,9 @@ async def remove_missing(
     *,
     failures: Sequence[bytes] = (),
 ) -> list[bytes]:
-    """Look a second time, take off the record what is still missing, and return it; raises StoreError.
+    """Check a second time, and remove the records of files that are still missing; raises StoreError.
 
-    Entries of the ledger at the paths `failures` go without a second look.
+    Return the paths of these files. Ledger entries at the paths `failures` are removed without a second check.
     """
     gone = await asyncio.to_thread(still_missing, dataset, identity, paths)
     removals = [RemoveFile(path) for path in (*gone, *failures)]
@@ -118,7 +119,7 @@ async def remove_missing(
 
 
 def still_missing(dataset: Dataset, identity: FolderIdentity | None, paths: Collection[bytes]) -> list[bytes]:
-    """Look a second time: return the paths where no photo file lies; none if the root is another one now."""
+    """Return the paths at which there is no photo file; none if the root is not the same folder any more."""
     try:
         if dataset.identity() != identity:
             return []
@@ -128,7 +129,7 @@ def still_missing(dataset: Dataset, identity: FolderIdentity | None, paths: Coll
 
 
 def _is_photo_file(path: bytes) -> bool:
-    """Tell whether a regular file lies there; in doubt (a disk error) it does."""
+    """Tell whether a path is a regular file; in doubt (a disk error) it is."""
     try:
         return is_regular(os.lstat(path))
     except (FileNotFoundError, NotADirectoryError):

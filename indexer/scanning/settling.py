@@ -1,8 +1,8 @@
-"""When a file lies still: nothing about it changed for a while, so whoever brought it is done.
+"""Decide when a file has settled: nothing about it has changed for a while, so it is complete.
 
-What counts is the time of the last change of its inode (ctime), which no copying program sets back as `cp -p` and rsync
-do with the modification time. Only where that lies ahead of our clock, as on a server with another one, is the file
-watched: it lies still when its stamp stays the same.
+The change time of its inode (ctime) counts, because copying programs cannot set it back, as `cp -p` and rsync do with
+the modification time. Only if the ctime is ahead of the local clock, as on a file server with another clock, is the
+file observed: it has settled when its stamp stays the same.
 """
 
 from collections.abc import Callable
@@ -13,12 +13,12 @@ from core.model.files import FileStamp
 NANOSECONDS = 1_000_000_000
 MOST_WATCHED = 10_000
 FORGET_SECONDS = 600.0
-"""Files with a time ahead of our clock are remembered so long; when there are too many, others count as settled, and
-are read again should they change."""
+"""Time for which files with a ctime ahead of the local clock are remembered; if there are too many, further ones count
+as settled, and are read again if they change."""
 
 
 class Settling:
-    """Says how long files have still to lie still."""
+    """The settling times of files."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class Settling:
         self._watched: dict[bytes, tuple[FileStamp, float]] = {}
 
     def left(self, path: bytes, stamp: FileStamp, changed_at: int) -> float:
-        """Return the seconds until a file counts as settled; `changed_at` is its ctime in nanoseconds since 1970."""
+        """Return the seconds until a file has settled; `changed_at` is its ctime in nanoseconds since 1970."""
         age = (self._wall_clock() - changed_at) / NANOSECONDS
         if age < -self.seconds:
             return self._watch(path, stamp)

@@ -1,4 +1,4 @@
-"""Tasks side by side: as many at a time as keep the workers busy, and an end that waits no longer than it may."""
+"""Run tasks in parallel: enough at a time to keep the workers busy, and with a time limit for stopping."""
 
 import asyncio
 import logging
@@ -9,9 +9,9 @@ from core.errors import IgSearchError
 from core.service.supervision import rest
 
 TASKS_A_WORKER = 4
-"""Files a worker has in work or waiting, so that no worker idles while one file waits for the database."""
+"""Files in progress or waiting per worker, so that no worker idles while a file waits for the database."""
 DRAIN_SECONDS = 7.0
-"""How long a stop waits for the tasks at work; the whole process has 10 s."""
+"""Time for which a stop waits for running tasks; the whole process has 10 s."""
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -19,7 +19,7 @@ R = TypeVar("R")
 
 
 class TaskPool:
-    """The tasks of one job; `stop` lets those at work finish, for a while, and begins no other."""
+    """A pool of tasks; `stop` waits for running tasks, within a time limit, and starts no more."""
 
     def __init__(self, workers: int) -> None:
         self._size = workers * TASKS_A_WORKER
@@ -31,20 +31,20 @@ class TaskPool:
         return self._stopped.is_set()
 
     def stop(self) -> None:
-        """Finish the tasks at work, for a while, and begin no other."""
+        """Finish the running tasks, within a time limit, and start no more."""
         self._stopped.set()
         self._deadline = asyncio.get_running_loop().time() + DRAIN_SECONDS
 
     async def rest(self, seconds: float) -> None:
-        """Wait, or until it is stopped."""
+        """Wait for some seconds, or until stopped."""
         await rest(self._stopped, max(0.0, seconds))
 
     async def map(self, items: AsyncIterator[T], work: Callable[[T], Awaitable[R]]) -> AsyncGenerator[R, None]:
-        """Do the work with each item, side by side, and yield the results as they come.
+        """Run the work on all items in parallel, and yield the results as they are ready.
 
-        Where an item or its work raises IgSearchError, nothing more is begun; what is at work is finished, for to
-        cancel it would kill a worker each, and then the error is raised. So it is where nobody takes the results any
-        more.
+        If an item or its work raises IgSearchError, no more work is started; running work is finished, because each
+        cancellation would kill a worker, and then the error is raised. Running work is also finished if the caller
+        closes the generator early.
         """
         job = _Job(items, work)
         stop = asyncio.create_task(self._stopped.wait())
@@ -52,7 +52,7 @@ class TaskPool:
             while await job.begin(self._size, self._stopped):
                 done = await self._some_done(job.running, stop)
                 if not done:
-                    logger.warning("stopped while files were still being read: the next run takes them")
+                    logger.warning("stopped while files were still being read: the next run reads them")
                     break
                 for task in done:
                     for result in job.results_of(task):
@@ -68,7 +68,7 @@ class TaskPool:
             raise job.failure
 
     async def _some_done(self, running: "set[asyncio.Task[R]]", stop: "asyncio.Task[bool]") -> "set[asyncio.Task[R]]":
-        """Wait until some tasks are done; none when a stop has waited for long enough."""
+        """Wait until some tasks are done, and return them; none if the time limit of a stop has passed."""
         while True:
             left = None if self._deadline is None else self._deadline - asyncio.get_running_loop().time()
             waited_for = running if stop.done() else {*running, stop}
@@ -79,7 +79,7 @@ class TaskPool:
 
 
 class _Job(Generic[T, R]):
-    """Items that are worked on, and the first failure."""
+    """The work on all items of one `map`, and its first failure."""
 
     def __init__(self, items: AsyncIterator[T], work: Callable[[T], Awaitable[R]]) -> None:
         self._items = items
@@ -89,7 +89,7 @@ class _Job(Generic[T, R]):
         self.failure: IgSearchError | None = None
 
     async def begin(self, size: int, stopped: asyncio.Event) -> bool:
-        """Begin with items until so many are at work; return whether any is."""
+        """Start tasks until `size` are running; return whether any is running."""
         while not self._is_at_end and len(self.running) < size:
             item = None if stopped.is_set() or self.failure else await self._next()
             if item is None:
@@ -99,7 +99,7 @@ class _Job(Generic[T, R]):
         return bool(self.running)
 
     def results_of(self, task: "asyncio.Task[R]") -> list[R]:
-        """Return the result of a task that is done; none where it failed."""
+        """Return the result of a finished task; an empty list if it failed."""
         self.running.discard(task)
         try:
             return [task.result()]
@@ -108,7 +108,7 @@ class _Job(Generic[T, R]):
             return []
 
     async def finish(self, seconds: float) -> None:
-        """Wait for what is at work, for a while."""
+        """Wait for the running tasks, at most for some seconds."""
         if self.running:
             await asyncio.wait(self.running, timeout=seconds)
 

@@ -1,4 +1,4 @@
-"""Decisions about files on their way to the store, some hundred a transaction."""
+"""Write decisions about files to the store in batches."""
 
 import time
 from collections.abc import AsyncGenerator, Callable
@@ -11,13 +11,13 @@ from core.model.records import Change
 from indexer.ports import ChangeWriter
 
 BATCH_FILES = 200
-"""A transaction of 200 files takes 25 ms; what a crash can lose is one batch."""
+"""A transaction of 200 files takes 25 ms; a crash loses one batch at most."""
 BATCH_SECONDS = 1.0
-"""After which a batch is written though it is not full, so that photos are found soon, and progress is seen."""
+"""Age at which a batch is written even if it is not full, so that photos can be found soon and progress shows."""
 
 
 class FileOutcome(Enum):
-    """What became of a file; the names are those of the counts in ScanReport, but for the last two."""
+    """The outcome of a file; all but the last two are counts of ScanReport."""
 
     ADDED = "added"
     UPDATED = "updated"
@@ -26,7 +26,7 @@ class FileOutcome(Enum):
     UNREADABLE = "unreadable"
     GONE = "gone"
     CHANGING = "changing"
-    """It did not lie still while it was read: to be looked at again."""
+    """The file changed while it was read: it must be scanned again."""
 
     @property
     def is_reported(self) -> bool:
@@ -35,17 +35,18 @@ class FileOutcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What became of a file, or of several, and what is to be written of it."""
+    """The outcome of one file or several, and the change to be written."""
 
     outcome: FileOutcome
     change: Change | None = None
     files: int = 1
+    """Number of files with this outcome."""
     username: str = ""
-    """Whose file it is, where it is one."""
+    """The file's account, if the decision is about one file."""
 
 
 class PendingHashes:
-    """The hashes of photos that are on their way to the store, so that the same bytes are not hashed twice."""
+    """The hashes that are not written to the store yet, kept so that the same bytes are not hashed twice."""
 
     def __init__(self) -> None:
         self._hashes: dict[bytes, PhotoHashes] = {}
@@ -63,9 +64,9 @@ class PendingHashes:
 async def written(
     decisions: AsyncGenerator[Decision, None], store: ChangeWriter, clock: Callable[[], float] = time.monotonic
 ) -> AsyncGenerator[Decision, None]:
-    """Write the changes of decisions in batches, and yield each decision once it is on record; raises StoreError.
+    """Write the changes of decisions in batches; yield each decision once it is recorded; raises StoreError.
 
-    After a transaction that failed the store is asked no more.
+    After a failed transaction nothing more is written.
     """
     batch: list[Decision] = []
     began = clock()

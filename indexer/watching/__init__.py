@@ -1,1 +1,1 @@
-"""Notice that something changed below the dataset: kernel events, and polling where there are none."""
+"""The detection of changes below the dataset: by kernel events, or by polling if there are none."""

@@ -1,7 +1,7 @@
-"""Detect changes below the dataset: by events where the kernel gives them, by polling its folders where it does not.
+"""Detect changes below the dataset: by kernel events, or by polling its folders if there are no events.
 
-No event tells that the dataset folder was unmounted, or removed and made again, nor that a thread of the watcher died:
-every look asks for that. Each such case ends in a full rescan.
+No event reports that the dataset folder was unmounted, or removed and created again, or that a thread of the watcher
+died, so every `look` checks for these. Each such case leads to a full rescan.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 class ChangeDetector:
-    """Watches one dataset; `look` now and then, `stop` at the end."""
+    """Detector of changes in one dataset; call `look` regularly, and `stop` at the end."""
 
     def __init__(self, dataset: Dataset, wake: Callable[[], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._dataset = dataset
@@ -36,15 +36,15 @@ class ChangeDetector:
         self._folders = FolderPoller(dataset)
         self._next_poll = self._next_try = 0.0
         self.identity: FolderIdentity | None = None
-        """Which folder the dataset is; None while it is not there."""
+        """Identity of the dataset folder; None while it does not exist."""
         self.fault: str | None = None
-        """Why the dataset folder cannot be looked at."""
+        """The reason why the dataset folder cannot be read."""
         self.limits: str | None = None
-        """Why there are no events."""
+        """The reason why there are no events."""
 
     @property
     def emitter(self) -> Emitter:
-        """Name what tells of changes just now."""
+        """The present source of change notifications: "sweeps" means polling."""
         if self.identity is None:
             return "none"
         if self.limits is not None:
@@ -52,11 +52,11 @@ class ChangeDetector:
         return "events" if self._watcher.is_alive else "none"
 
     def take(self) -> Changes:
-        """Return what happened since this was last called."""
+        """Return the changes since the last call."""
         return self._changes.take()
 
     async def look(self) -> None:
-        """Look after all that no event tells."""
+        """Check for everything that no event reports, and poll the folders if it is time."""
         try:
             identity = await asyncio.to_thread(self._dataset.identity)
             if identity != self.identity:
@@ -69,36 +69,36 @@ class ChangeDetector:
                 await asyncio.to_thread(self._poll)
         except PathError:
             self._lose(
-                f"The dataset folder {self._dataset.root} is not there or cannot be listed; nothing is removed. Check"
-                " that its disk is mounted, and its rights."
+                f"The dataset folder {self._dataset.root} does not exist or cannot be listed; nothing is removed. Check"
+                " that its disk is mounted, and its permissions."
             )
 
     async def stop(self) -> None:
         await asyncio.to_thread(self._watcher.stop)
 
     async def _begin(self, identity: FolderIdentity) -> None:
-        """Watch a folder that was not there before, or is another one than before."""
+        """Start to watch a folder that did not exist before, or is not the same as before."""
         is_first = self.identity is None and self.fault is None
         self._folders = FolderPoller(self._dataset)
         await asyncio.to_thread(self._folders.changed)
         if not is_first:
-            logger.warning("the dataset folder %s is back, or another one: looking at everything", self._dataset.root)
+            logger.warning("the dataset folder %s is back or was replaced: rescanning everything", self._dataset.root)
         await self._watch()
         self.identity, self.fault = identity, None
-        self._changes.mark_everything("start" if is_first else "the dataset folder is back, or another one")
+        self._changes.mark_everything("start" if is_first else "the dataset folder is back or was replaced")
 
     async def _restart(self) -> None:
         reason = "the limit of watches was reached" if self._watcher.is_limited else "the watcher died"
-        logger.warning("%s: starting it again, and looking at everything", reason)
+        logger.warning("%s: restarting the watcher and rescanning everything", reason)
         await self._watch()
         self._changes.mark_everything(reason)
 
     async def _watch(self) -> None:
-        """Have events brought, or say why there are none."""
+        """Start the watcher, or log why there are no events."""
         self._next_try = self._clock() + RETRY_EVENTS_SECONDS
         limits = await asyncio.to_thread(self._start_watcher)
         if limits != self.limits:
-            logger.warning("%s", limits or "the kernel's limits suffice now: events bring new photos again")
+            logger.warning("%s", limits or "the kernel's limits suffice now: changes are found by events again")
         self.limits = limits
         self._next_poll = self._clock() + self._pause
 
@@ -111,7 +111,7 @@ class ChangeDetector:
         try:
             self._watcher.start(self._dataset.root)
         except OSError as error:
-            return f"The kernel gives no events ({error}), so changes are found by polling the folders."
+            return f"The kernel reports no events ({error}), so changes are found by polling the folders."
         if self._watcher.is_limited:
             self._watcher.stop()
             return too_few_watches(wanted)

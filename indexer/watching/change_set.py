@@ -1,26 +1,27 @@
-"""What happened below the dataset since somebody last asked."""
+"""Collect the changes below the dataset until they are taken."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
 
 MOST_ACCOUNTS = 10_000
-"""Accounts that are remembered one by one; with more, everything counts as changed."""
+"""Accounts that are remembered individually; with more, everything counts as changed."""
 
 
 @dataclass(slots=True)
 class Changes:
-    """Where something happened."""
+    """Changes below the dataset."""
 
     usernames: set[str] = field(default_factory=set)
+    """Accounts that changed."""
     is_root_changed: bool = False
-    """Whether an entry of the dataset folder came, went or changed."""
+    """True if an entry of the dataset folder was added, removed or changed."""
     everything: str | None = None
-    """Why all of it may have changed, if so."""
+    """The reason why everything may have changed; None if it has not."""
 
 
 class ChangeSet:
-    """Gathers what happened; bounded, for any thread."""
+    """A bounded collection of changes, for any thread; `wake` is called when there are new ones."""
 
     def __init__(self, wake: Callable[[], None]) -> None:
         self._wake = wake
@@ -49,7 +50,7 @@ class ChangeSet:
         self._wake()
 
     def take(self) -> Changes:
-        """Return what happened, and begin anew."""
+        """Return the changes, and start a new collection."""
         with self._lock:
             taken, self._changes = self._changes, Changes()
         return taken

@@ -1,6 +1,6 @@
-"""Poll the folders: which accounts' folders changed since the last look, told from the folders' own times.
+"""Poll the folders of accounts for changes, by the folders' own modification times.
 
-A folder's time changes when an entry comes, goes or is renamed, not when a file is written in place; the full rescan
+A folder's time changes when an entry is added, removed or renamed, not when a file is written in place; the full rescan
 finds that. 500 folders take 10 ms.
 """
 
@@ -12,12 +12,12 @@ from core.errors import PathError
 from indexer.watching.change_set import Changes
 
 RACY_NANOSECONDS = 2_000_000_000
-"""Clocks of file systems tick in up to 2 s (FAT; 4 ms on ext4): a folder that changed just now may change once more
-without showing it, so it counts as changed the next time too."""
+"""File system times have a resolution of up to 2 s (FAT; 4 ms on ext4): a folder that has just changed may change again
+with the same time, so it also counts as changed the next time."""
 
 
 class FolderPoller:
-    """The folders of the dataset with the times they had."""
+    """The folders of the dataset with their last known times."""
 
     def __init__(self, dataset: Dataset) -> None:
         self._dataset = dataset
@@ -27,9 +27,9 @@ class FolderPoller:
         return len(self._known)
 
     def changed(self) -> Changes:
-        """Return where folders changed since the last call; everywhere the first time.
+        """Return the accounts whose folders changed since the last call; the first time, all of them.
 
-        Raises PathError where the root cannot be listed.
+        Raises PathError if the root cannot be listed.
         """
         before, self._known = self._known, {}
         folders, changed = [b""], set()
@@ -42,7 +42,7 @@ class FolderPoller:
         return Changes({username_of(top) for top in tops if top}, is_root_changed=b"" in tops)
 
     def _look(self, folder: bytes, before: tuple[int, list[bytes]] | None, folders: list[bytes]) -> bool:
-        """Note a folder, queue those in it, and tell whether it changed."""
+        """Record a folder, append its subfolders to `folders`, and return whether it changed."""
         path = self._dataset.path_of(folder)
         try:
             changed_at = os.stat(path).st_mtime_ns

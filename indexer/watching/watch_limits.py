@@ -1,4 +1,4 @@
-"""How many folders the kernel lets this user watch, and what to do where that is too few."""
+"""Read the kernel's limits of watched folders, and explain how to raise them."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -6,11 +6,11 @@ from pathlib import Path
 
 WATCH_LIMITS = (Path("/proc/sys/fs/inotify/max_user_watches"), Path("/proc/sys/user/max_inotify_watches"))
 MORE_WATCHES = 524_288
-"""What distributions set today; a watch takes 1 KB of the kernel's memory when it is used."""
+"""The default of current distributions; a watch takes 1 KB of kernel memory when it is used."""
 
 
 def watch_limit(files: Iterable[Path] = WATCH_LIMITS) -> int | None:
-    """Return how many folders this user may watch, or None where the system does not say."""
+    """Return the number of folders that this user may watch, or None if the system does not report it."""
     limits = []
     for file in files:
         with suppress(OSError, ValueError):
@@ -19,11 +19,11 @@ def watch_limit(files: Iterable[Path] = WATCH_LIMITS) -> int | None:
 
 
 def too_few_watches(folders: int, files: Iterable[Path] = WATCH_LIMITS) -> str:
-    """Say that so many folders cannot all be watched, and how to raise the lowest limit."""
+    """Return the sentence that not all folders can be watched, and how to raise the lowest limit."""
     known = {file: limit for file in files if (limit := watch_limit([file])) is not None}
     lowest = min(known, key=lambda file: known[file], default=WATCH_LIMITS[0])
     setting = ".".join(lowest.parts[lowest.parts.index("sys") + 1 :])
-    allowed = f"only {known[lowest]:,} may be, by all programs of this user" if known else "the kernel allows fewer"
+    allowed = f"this user's programs may watch only {known[lowest]:,}" if known else "the kernel allows fewer"
     return (
         f"{folders:,} folder(s) are to be watched, but {allowed}, so changes are found by polling: write"
         f" {setting}={max(MORE_WATCHES, 2 * folders)} to /etc/sysctl.d/60-igsearch.conf and run `sysctl --system` (on"

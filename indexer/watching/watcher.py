@@ -1,8 +1,8 @@
-"""Notice that something happened to an account's files; nothing more. The one module that knows watchdog.
+"""Watch the dataset for kernel events, and mark the accounts that they concern. The only module that uses watchdog.
 
-What the events of the kernel leave out (docs/decisions/0008-events-only-wake.md has the list) is why an event marks its
-account and the disk decides. Told apart are the cases in which events were lost: the kernel's queue overflowed,
-the limit of watches was reached, a thread died, the dataset folder went.
+Kernel events are incomplete (docs/decisions/0008-events-only-wake.md lists the gaps), so an event only marks its
+account, and the scan of the disk decides. Lost events are detected: the kernel's queue overflowed, the limit of watches
+was reached, a thread died, the dataset folder was removed.
 """
 
 import errno
@@ -39,12 +39,12 @@ EVENTS: list[type[FileSystemEvent]] = [
     DirMovedEvent,
     DirDeletedEvent,
 ]
-"""Without the opening and closing of what is only read: that is us."""
+"""Without the opening and closing of files that are only read: igsearch itself does that."""
 STOP_SECONDS = 2.0
 
 
 class Watcher:
-    """Watches one dataset folder from `start` to `stop`; where it cannot, or is limited, folders must be polled."""
+    """Watcher of one dataset folder from `start` to `stop`; if it cannot start, or is limited, poll the folders."""
 
     def __init__(self, changes: ChangeSet) -> None:
         self._changes = changes
@@ -53,7 +53,7 @@ class Watcher:
 
     @property
     def is_alive(self) -> bool:
-        """Tell whether every thread that brings events lives."""
+        """Tell whether every thread that delivers events is alive."""
         if self._observer is None or self._notifier is None:
             return False
         emitters = self._observer.emitters
@@ -61,15 +61,15 @@ class Watcher:
 
     @property
     def is_limited(self) -> bool:
-        """Tell whether some folder is not watched, as the kernel's limit was reached."""
+        """Tell whether some folder is not watched because the kernel's limit was reached."""
         return self._notifier is not None and self._notifier.is_limited
 
     def start(self, root: Path) -> None:
-        """Watch a folder and all below; raises OSError where the kernel does not let us.
+        """Watch a folder and everything below it; raises OSError if the kernel refuses.
 
-        A link is resolved, for watchdog would watch the link itself.
+        A link is resolved, because watchdog would watch the link itself.
         """
-        # watchdog warns of a folder that was moved out and comes back with the watch it had
+        # watchdog warns if a folder that was moved out comes back with its old watch
         warnings.filterwarnings("ignore", "Callback with id", RuntimeWarning)
         path = os.path.realpath(root)
         self._notifier = _Notifier(lambda: self._changes.mark_everything("the kernel's queue of events overflowed"))
@@ -78,12 +78,12 @@ class Watcher:
         try:
             self._observer.schedule(_Handler(path, self._changes), path, recursive=True, event_filter=EVENTS)
             self._observer.start()
-        except (OSError, RuntimeError) as error:  # no watch, or no thread to be had
+        except (OSError, RuntimeError) as error:  # no watch or no thread is available
             self.stop()
             raise OSError(str(error)) from error
 
     def stop(self) -> None:
-        """Watch no more; harmless where nothing was watched."""
+        """Stop watching; do nothing if nothing is watched."""
         for thread in (self._observer, self._notifier):
             if thread is not None:
                 thread.stop()
@@ -93,7 +93,7 @@ class Watcher:
 
 
 class _Notifier(InotifyFD):
-    """Reads the kernel's events, and keeps what watchdog swallows: an overflow, and the limit of watches."""
+    """Reader of kernel events that also reports what watchdog ignores: an overflow, and the limit of watches."""
 
     def __init__(self, on_overflow: Callable[[], None]) -> None:
         super().__init__()
@@ -114,7 +114,9 @@ class _Notifier(InotifyFD):
 
 
 class _Handler(FileSystemEventHandler):
-    """Marks the accounts of an event's paths; it never raises what would end the thread, but marks everything."""
+    """Handler that marks the accounts of an event's paths; instead of an error, which would end its thread, it marks
+    everything.
+    """
 
     def __init__(self, root: str, changes: ChangeSet) -> None:
         self._prefix = os.fsencode(root).rstrip(b"/") + b"/"
@@ -125,8 +127,8 @@ class _Handler(FileSystemEventHandler):
             for path in (event.src_path, event.dest_path):
                 if path:
                     self._mark(os.fsencode(path))
-        except (RuntimeError, TypeError, ValueError) as error:  # a path that is none, an event loop that is closed
-            self._changes.mark_everything(f"an event could not be understood ({error})")
+        except (RuntimeError, TypeError, ValueError) as error:  # an invalid path, or a closed event loop
+            self._changes.mark_everything(f"an event could not be read ({error})")
 
     def _mark(self, path: bytes) -> None:
         if not path.startswith(self._prefix):

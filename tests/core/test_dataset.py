@@ -37,7 +37,7 @@ IGNORED_FOLDERS = [b".trash", b"@eaDir", b"__MACOSX", b"#recycle", b"lost+found"
 
 
 def test_the_first_folder_is_the_username():
-    """A photo belongs to the folder below the dataset, however features it lies."""
+    """A photo belongs to the folder below the dataset, at whatever depth it lies."""
     paths = [b"abc/photo.jpg", b"abc/2024/05/photo.jpg"]
 
     assert [locate(path) for path in paths] == [Place("abc", path) for path in paths]

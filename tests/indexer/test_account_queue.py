@@ -1,4 +1,4 @@
-"""The queue: what is fresh goes when it is due, what waits keeps its place in line, and nothing is lost."""
+"""The queue: fresh accounts come when they are due, waiting ones keep their order, and none is lost."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +10,7 @@ MOMENTS = st.lists(st.floats(0, 1000), min_size=1)
 
 
 def test_a_fresh_account_is_taken_when_it_is_due() -> None:
-    """Before its moment an account is not taken, from then on once."""
+    """An account is not taken before it is due, and from then on once."""
     queue = AccountQueue()
     queue.add_fresh("anna", 5.0)
     queue.add_fresh("bob", 7.0)
@@ -22,7 +22,7 @@ def test_a_fresh_account_is_taken_when_it_is_due() -> None:
 
 @given(MOMENTS)
 def test_of_several_moments_the_earliest_counts(moments: list[float]) -> None:
-    """An account where something goes on happening is due no later for it."""
+    """An account that keeps changing does not become due later."""
     queue = AccountQueue()
     for moment in moments:
         queue.add_fresh("anna", moment)
@@ -50,7 +50,7 @@ def test_the_line_is_served_in_its_order(usernames: list[str], at_a_time: int) -
 
 @given(USERNAMES, USERNAMES)
 def test_who_is_put_first_goes_first(waiting: list[str], first: list[str]) -> None:
-    """What a visit left over goes before all who wait, in its own order."""
+    """The remainder of a scan goes before all waiting accounts, in its own order."""
     queue = AccountQueue()
     queue.add_waiting(waiting, 0.0)
 
@@ -60,7 +60,7 @@ def test_who_is_put_first_goes_first(waiting: list[str], first: list[str]) -> No
 
 
 def test_a_fresh_visit_does_not_cost_the_place_in_line() -> None:
-    """An account may be fresh and wait: it counts once, and each of the two is taken for itself."""
+    """An account may be both fresh and waiting: it counts once, and each of the two is taken separately."""
     queue = AccountQueue()
     queue.add_waiting(["bob", "anna"], 0.0)
     queue.add_fresh("anna", 1.0)
@@ -71,7 +71,7 @@ def test_a_fresh_visit_does_not_cost_the_place_in_line() -> None:
 
 
 def test_who_was_visited_leaves_the_line_but_stays_fresh() -> None:
-    """A visit ends the waiting, not what happened meanwhile."""
+    """A scan ends the waiting, but not changes that happened meanwhile."""
     queue = AccountQueue()
     queue.add_waiting(["anna", "bob"], 0.0)
     queue.add_fresh("anna", 1.0)
@@ -84,7 +84,7 @@ def test_who_was_visited_leaves_the_line_but_stays_fresh() -> None:
 
 @given(MOMENTS, MOMENTS, st.floats(0, 2000))
 def test_the_lag_is_that_of_the_first(fresh: list[float], waiting: list[float], now: float) -> None:
-    """The lag counts from the first moment that has passed; who waits does so since joining the line."""
+    """The lag counts from the earliest due time; a waiting account is due since it joined the queue."""
     queue = AccountQueue()
     for number, moment in enumerate(fresh):
         queue.add_fresh(f"fresh{number}", moment)
@@ -99,5 +99,5 @@ def test_the_lag_is_that_of_the_first(fresh: list[float], waiting: list[float], 
 
 
 def test_an_empty_agenda_has_no_lag() -> None:
-    """With nobody to visit nothing is late."""
+    """An empty queue has no lag."""
     assert AccountQueue().lag(1000.0) == 0.0

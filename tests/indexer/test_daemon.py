@@ -63,7 +63,7 @@ class PhotoReader:
 
 
 class Counts(Meter):
-    """Counts what comes on record."""
+    """A meter that counts recorded files."""
 
     def __init__(self) -> None:
         self.files: Counter[str] = Counter()
@@ -86,7 +86,7 @@ class Bench:
         self.outside.mkdir()
         self.store = store
         self.workers = workers
-        self.eyes = PhotoReader(workers)
+        self.reader = PhotoReader(workers)
         self.states: list[str] = []
         self.meter = Counts()
 
@@ -98,7 +98,7 @@ class Bench:
             options,
             settle_seconds,
             store=self.store,
-            reader=self.eyes,
+            reader=self.reader,
             schedule=Schedule("15m"),
             meter=self.meter,
             notify=self.states.append,
@@ -230,12 +230,12 @@ async def test_a_photo_is_found_however_it_comes(bench: Bench, bring: Callable[[
         bring(source, bench.root / "anna" / "photo.jpg")
         await bench.until_record_is({"anna/photo.jpg": PICTURES[0]})
 
-    assert bench.eyes.fingerprinted == {b"photo.jpg": 1}
+    assert bench.reader.fingerprinted == {b"photo.jpg": 1}
     assert await bench.store.read_ledger() == {}
 
 
 async def test_a_slow_copy_is_read_when_it_is_whole(bench: Bench) -> None:
-    """A file that grows piece by piece, longer than a file must lie still, is not opened before its end."""
+    """A file that grows for longer than the settling time is not opened before it is complete."""
     content = PICTURES[0]
     pieces = [content[start : start + len(content) // 8] for start in range(0, len(content), len(content) // 8)]
     (bench.root / "anna").mkdir()
@@ -246,7 +246,7 @@ async def test_a_slow_copy_is_read_when_it_is_whole(bench: Bench) -> None:
                 await asyncio.sleep(0.3)
         await bench.until_record_is({"anna/slow.jpg": content})
 
-    assert bench.eyes.fingerprinted == {b"slow.jpg": 1}
+    assert bench.reader.fingerprinted == {b"slow.jpg": 1}
 
 
 @pytest.mark.parametrize("depth", ["anna", "anna/2024/summer"])
@@ -263,7 +263,7 @@ async def test_a_folder_is_found_however_it_comes(bench: Bench, depth: str) -> N
 
 
 async def test_an_archive_is_found(bench: Bench) -> None:
-    """What tar unpacks, with the times of long ago, is found."""
+    """Files that tar unpacks, with old modification times, are found."""
     contents = {f"anna/{number}.jpg": PICTURES[number] for number in range(8)}
     for path, content in contents.items():
         file = bench.outside / path
@@ -282,12 +282,12 @@ async def test_a_renamed_folder_moves_its_rows(bench: Bench) -> None:
     contents = bench.put_all("anna")
     async with bench.daemon():
         await bench.until_record_is(contents)
-        bench.eyes.fingerprinted.clear()
+        bench.reader.fingerprinted.clear()
         (bench.root / "anna").rename(bench.root / "bob")
         await bench.until_record_is({path.replace("anna", "bob"): content for path, content in contents.items()})
 
-    assert not bench.eyes.fingerprinted
-    assert not bench.eyes.digested
+    assert not bench.reader.fingerprinted
+    assert not bench.reader.digested
 
 
 async def test_a_photo_that_goes_from_one_account_to_another_moves(bench: Bench) -> None:
@@ -295,13 +295,13 @@ async def test_a_photo_that_goes_from_one_account_to_another_moves(bench: Bench)
     contents = bench.put_all("anna")
     async with bench.daemon():
         await bench.until_record_is(contents)
-        bench.eyes.fingerprinted.clear()
+        bench.reader.fingerprinted.clear()
         (bench.root / "bob").mkdir()
         (bench.root / "anna/0.jpg").rename(bench.root / "bob/new.jpg")
         contents["bob/new.jpg"] = contents.pop("anna/0.jpg")
         await bench.until_record_is(contents)
 
-    assert not bench.eyes.fingerprinted
+    assert not bench.reader.fingerprinted
 
 
 async def test_a_folder_moved_out_leaves_no_ghosts(bench: Bench) -> None:
@@ -334,12 +334,12 @@ async def test_a_deleted_photo_goes(bench: Bench) -> None:
 
 @pytest.mark.parametrize("loss", ["another folder in its place", "no folder in its place", "emptied"])
 async def test_a_dataset_that_goes_and_comes_back_loses_nothing(bench: Bench, loss: str) -> None:
-    """Unmounted, absent or emptied: no row goes, the state is told; when it is back, nothing is read again."""
+    """Unmounted, absent or emptied: no row is removed, the state is reported; later nothing has to be read again."""
     contents = bench.put_all("anna") | bench.put_all("bob")
     aside = bench.outside / "aside"
     async with bench.daemon():
         await bench.until_record_is(contents)
-        bench.eyes.fingerprinted.clear()
+        bench.reader.fingerprinted.clear()
         if loss == "emptied":
             aside.mkdir()
             for name in ("anna", "bob"):
@@ -362,7 +362,7 @@ async def test_a_dataset_that_goes_and_comes_back_loses_nothing(bench: Bench, lo
         await bench.until(lambda: _is_false(bench.is_suspicious()))
 
     assert len(while_away) == len(contents)
-    assert bench.eyes.fingerprinted == {b"new.jpg": 1}
+    assert bench.reader.fingerprinted == {b"new.jpg": 1}
 
 
 async def test_twins_are_fingerprinted_once(bench: Bench) -> None:
@@ -372,11 +372,11 @@ async def test_twins_are_fingerprinted_once(bench: Bench) -> None:
             bench.put(f"{name}/twin.jpg", PICTURES[0])
         await bench.until_record_is({f"{name}/twin.jpg": PICTURES[0] for name in ("anna", "bob", "carl")})
 
-    assert bench.eyes.fingerprinted == {b"twin.jpg": 1}
+    assert bench.reader.fingerprinted == {b"twin.jpg": 1}
 
 
 async def test_an_unreadable_photo_is_in_the_ledger_until_it_changes(bench: Bench) -> None:
-    """A broken file is recorded with its reason, tried once, and indexed when it was mended."""
+    """A broken file is recorded with its reason, tried once, and indexed when it is fixed."""
     async with bench.daemon():
         file = bench.put("anna/broken.jpg", PICTURES[0][:2000])
         bench.put("anna/good.jpg", PICTURES[1])
@@ -384,7 +384,7 @@ async def test_an_unreadable_photo_is_in_the_ledger_until_it_changes(bench: Benc
         await bench.until(lambda: bench.has_failures(1))
         bench.put("anna/other.jpg", PICTURES[2])
         await bench.until_record_is({"anna/good.jpg": PICTURES[1], "anna/other.jpg": PICTURES[2]})
-        tried = bench.eyes.fingerprinted[b"broken.jpg"]
+        tried = bench.reader.fingerprinted[b"broken.jpg"]
         [entry] = (await bench.store.read_ledger()).values()
         file.write_bytes(PICTURES[0])
         await bench.until(lambda: bench.has_failures(0))
@@ -464,7 +464,7 @@ async def test_what_comes_on_record_is_counted_once(bench: Bench) -> None:
 
 
 async def test_the_end_is_told(bench: Bench) -> None:
-    """The service manager hears how the daemon is, `stats` that it stopped."""
+    """The service manager gets the daemon's state, and `stats` shows that it stopped."""
     async with bench.daemon():
         await bench.until(lambda: _is_told_of_events(bench))
         running = (await bench.stats()).daemon

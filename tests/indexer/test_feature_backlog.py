@@ -1,4 +1,4 @@
-"""The backlog is worked off: real files, real workers, a real database."""
+"""The backlog of features: real files, real workers, a real database."""
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -21,17 +21,17 @@ from indexer.scanning.write_batch import FileOutcome
 from tests.pictures import photo_bytes
 
 
-class Ears:
-    """Counts outcomes, and may stop the work at the first."""
+class OutcomeRecorder:
+    """A recorder of outcomes that may stop the work at the first."""
 
     def __init__(self) -> None:
-        self.heard: list[FileOutcome] = []
+        self.outcomes: list[FileOutcome] = []
         self.pool: TaskPool | None = None
 
     def expect(self, files: int) -> None: ...
 
     def advance(self, outcome: FileOutcome, files: int) -> None:
-        self.heard += [outcome] * files
+        self.outcomes += [outcome] * files
         if self.pool:
             self.pool.stop()
 
@@ -56,7 +56,7 @@ class Bench:
         self.root = root
         self.store = store
         self.workers = workers
-        self.ears = Ears()
+        self.recorder = OutcomeRecorder()
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
         self.pool = TaskPool(2)
 
@@ -70,17 +70,19 @@ class Bench:
             (self.root / "anna" / f"{seed}.jpg").write_bytes(photo_bytes(seed))
         async with self.store.hold_lock():
             removal = Removal(pause_seconds=0)
-            await FullScan(self.options, removal, store=self.store, reader=self.workers, progress=Ears()).run()
+            await FullScan(
+                self.options, removal, store=self.store, reader=self.workers, progress=OutcomeRecorder()
+            ).run()
 
     def new_backlog(self, reader=None) -> FeatureBacklog:
         reader, self.pool = reader or self.workers, TaskPool(2)
         return FeatureBacklog(self.options, store=self.store, reader=reader, pool=self.pool)
 
     async def run(self, backlog: FeatureBacklog, is_over=lambda: False) -> int:
-        """Go on with a pass, and return how many got their part by it so far."""
+        """Continue a pass, and return the number of photos that have got their features so far."""
         async with self.store.hold_lock(), aclosing(backlog.run(is_over)) as decisions:
             async for decision in decisions:
-                self.ears.advance(decision.outcome, decision.files)
+                self.recorder.advance(decision.outcome, decision.files)
         return backlog.done
 
     async def backlog(self) -> int:
@@ -97,7 +99,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
 
 
 async def test_every_photo_gets_its_features_once(bench: Bench) -> None:
-    """After one run nothing waits; the next has nothing to do."""
+    """After one run the backlog is empty; the next has nothing to do."""
     await bench.index(5)
 
     first = await bench.run(bench.new_backlog())
@@ -122,7 +124,7 @@ async def test_what_changed_or_vanished_stays_in_the_backlog(bench: Bench) -> No
 
 
 async def test_a_file_that_cannot_be_read_waits_in_the_ledger(bench: Bench) -> None:
-    """Trouble with one file neither ends the run nor makes it a loop: the next try is when the ledger says so."""
+    """A fault of one file neither ends the run nor makes it loop: the next attempt is at the time in the ledger."""
     await bench.index(3)
     disk = SlowDisk()
 
@@ -142,7 +144,7 @@ async def test_a_file_that_cannot_be_read_waits_in_the_ledger(bench: Bench) -> N
 
 
 async def test_a_file_that_can_be_read_again_leaves_the_ledger(bench: Bench) -> None:
-    """Once it has its features, nothing is said against it any more."""
+    """Once a photo has its features, it has no ledger entry any more."""
     await bench.index(1)
     await bench.run(bench.new_backlog(SlowDisk()))
     bench.now += timedelta(hours=1)
@@ -153,11 +155,11 @@ async def test_a_file_that_can_be_read_again_leaves_the_ledger(bench: Bench) -> 
 
 
 async def test_a_pass_goes_on_where_it_was_interrupted(bench: Bench) -> None:
-    """A pass that had to make room for something else takes up where it was, and ends with nothing waiting."""
+    """A pass that was interrupted continues where it was, and ends with an empty backlog."""
     await bench.index(40)
     backlog = bench.new_backlog()
 
-    first = await bench.run(backlog, is_over=lambda: len(bench.ears.heard) > 3)
+    first = await bench.run(backlog, is_over=lambda: len(bench.recorder.outcomes) > 3)
     was_at_end = backlog.is_at_end
     both = await bench.run(backlog)
 
@@ -170,10 +172,10 @@ async def test_a_stopped_run_is_continued_by_the_next(bench: Bench) -> None:
     """Stopped early, what is finished is written; the next run does the rest."""
     await bench.index(40)
     backlog = bench.new_backlog()
-    bench.ears.pool = bench.pool
+    bench.recorder.pool = bench.pool
 
     first = await bench.run(backlog)
-    bench.ears.pool = None
+    bench.recorder.pool = None
     second = await bench.run(bench.new_backlog())
 
     assert 0 < first < 40

@@ -46,7 +46,7 @@ class PhotoReader:
 
 
 class StoppingReader(PhotoReader):
-    """A reader that says when it hashed the first file."""
+    """A reader that signals when it has hashed the first file."""
 
     def __init__(self, workers: PhotoWorkers, at_first_file: Callable[[], None]) -> None:
         super().__init__(workers)
@@ -68,8 +68,8 @@ class SlowDisk(PhotoReader):
         raise TooSlow("It took too long.")
 
 
-class Ears:
-    """Hears what a scan says."""
+class ProgressRecorder:
+    """A recorder of the sentences of a scan."""
 
     def __init__(self) -> None:
         self.sentences: list[str] = []
@@ -89,8 +89,8 @@ class Bench:
         self.root = root
         self.store = store
         self.workers = workers
-        self.eyes = PhotoReader(workers)
-        self.ears = Ears()
+        self.reader = PhotoReader(workers)
+        self.progress = ProgressRecorder()
         self.now = START
         self.is_asked = False
 
@@ -101,13 +101,15 @@ class Bench:
         return file
 
     async def rescan(self, *, remove_missing: bool = False) -> ScanReport:
-        self.eyes.digested.clear()
-        self.eyes.fingerprinted.clear()
-        self.ears.sentences.clear()
+        self.reader.digested.clear()
+        self.reader.fingerprinted.clear()
+        self.progress.sentences.clear()
         options = ScanOptions(Dataset(self.root), workers=2, clock=lambda: self.now, is_asked=self.is_asked)
         removal = Removal(pause_seconds=0, is_meant=remove_missing)
         async with self.store.hold_lock():
-            report = await FullScan(options, removal, store=self.store, reader=self.eyes, progress=self.ears).run()
+            report = await FullScan(
+                options, removal, store=self.store, reader=self.reader, progress=self.progress
+            ).run()
         return replace(report, seconds=0.0)
 
     async def record(self) -> dict[bytes, str]:
@@ -139,12 +141,12 @@ async def test_photos_are_added_once(bench: Bench) -> None:
 
     assert first == ScanReport(added=2)
     assert second == ScanReport(unchanged=2)
-    assert (bench.eyes.digested, bench.eyes.fingerprinted) == ([], [])
+    assert (bench.reader.digested, bench.reader.fingerprinted) == ([], [])
     assert await bench.record() == {b"anna/a.jpg": "anna", b"bob/features/down/b": "bob"}
 
 
 async def test_folders_of_one_name_are_one_account(bench: Bench) -> None:
-    """FolderPoller that differ in case only belong to the same username, each with its own paths."""
+    """Folders that differ only in case belong to the same username, each with its own paths."""
     bench.put("Anna/a.jpg", PICTURES[0])
     bench.put("anna/a.jpg", PICTURES[1])
 
@@ -172,12 +174,12 @@ async def test_a_touched_photo_is_not_fingerprinted(bench: Bench) -> None:
     os.utime(file, ns=(1, 1))
 
     report = await bench.rescan()
-    fingerprinted = list(bench.eyes.fingerprinted)
+    fingerprinted = list(bench.reader.fingerprinted)
     again = await bench.rescan()
 
     assert report == again == ScanReport(unchanged=1)
     assert fingerprinted == []
-    assert bench.eyes.digested == []
+    assert bench.reader.digested == []
 
 
 async def test_a_remounted_disk_is_known_by_its_files(bench: Bench) -> None:
@@ -192,7 +194,7 @@ async def test_a_remounted_disk_is_known_by_its_files(bench: Bench) -> None:
     report = await bench.rescan()
 
     assert report == ScanReport(unchanged=1)
-    assert (bench.eyes.digested, bench.eyes.fingerprinted) == ([], [])
+    assert (bench.reader.digested, bench.reader.fingerprinted) == ([], [])
     assert await bench.store.read_images("anna") == {b"anna/a.jpg": image}
 
 
@@ -206,7 +208,7 @@ async def test_a_renamed_folder_moves_its_rows_unopened(bench: Bench) -> None:
     report = await bench.rescan()
 
     assert report == ScanReport(moved=6)
-    assert (bench.eyes.digested, bench.eyes.fingerprinted) == ([], [])
+    assert (bench.reader.digested, bench.reader.fingerprinted) == ([], [])
     assert set((await bench.record()).values()) == {"bob"}
 
 
@@ -221,7 +223,7 @@ async def test_a_photo_moved_by_copy_is_not_fingerprinted(bench: Bench) -> None:
     report = await bench.rescan()
 
     assert report == ScanReport(moved=1, unchanged=1)
-    assert bench.eyes.fingerprinted == []
+    assert bench.reader.fingerprinted == []
 
 
 async def test_identical_bytes_are_fingerprinted_once(bench: Bench) -> None:
@@ -229,7 +231,7 @@ async def test_identical_bytes_are_fingerprinted_once(bench: Bench) -> None:
     bench.put("anna/a.jpg", PICTURES[0])
     bench.put("bob/b.jpg", PICTURES[0])
     await bench.rescan()
-    first = list(bench.eyes.fingerprinted)
+    first = list(bench.reader.fingerprinted)
     bench.put("carl/c.jpg", PICTURES[0])
     os.link(bench.root / "anna/a.jpg", bench.root / "anna/link.jpg")
 
@@ -237,7 +239,7 @@ async def test_identical_bytes_are_fingerprinted_once(bench: Bench) -> None:
 
     assert len(first) == 1
     assert report == ScanReport(added=2, unchanged=2)
-    assert bench.eyes.fingerprinted == []
+    assert bench.reader.fingerprinted == []
     assert sorted((await bench.record()).values()) == ["anna", "anna", "bob", "carl"]
 
 
@@ -257,7 +259,7 @@ async def test_two_photos_that_change_places_stay_two(bench: Bench) -> None:
     assert report == ScanReport(updated=2)
     assert after[b"anna/1.jpg"].sha256 == before[b"anna/2.jpg"].sha256
     assert after[b"anna/2.jpg"].sha256 == before[b"anna/1.jpg"].sha256
-    assert bench.eyes.fingerprinted == []
+    assert bench.reader.fingerprinted == []
 
 
 async def test_removed_photos_go(bench: Bench) -> None:
@@ -276,7 +278,7 @@ async def test_removed_photos_go(bench: Bench) -> None:
 
 @pytest.mark.parametrize("remains", ["empty", "most gone"])
 async def test_a_suspicious_root_removes_nothing(bench: Bench, remains: str) -> None:
-    """An emptied dataset, or one of which a fifth and more is gone, keeps every row and says why and what to do."""
+    """An emptied dataset, or one that lacks a fifth or more, keeps every row, and the scan says why and what to do."""
     for number in range(8):
         bench.put(f"user{number}/a.jpg", PICTURES[number])
     await bench.rescan()
@@ -284,7 +286,7 @@ async def test_a_suspicious_root_removes_nothing(bench: Bench, remains: str) -> 
         shutil.rmtree(bench.root / f"user{number}")
 
     report = await bench.rescan()
-    [sentence] = bench.ears.sentences
+    [sentence] = bench.progress.sentences
     kept = (await bench.store.statuses.read_stats()).images
     meant = await bench.rescan(remove_missing=True)
 
@@ -310,7 +312,7 @@ async def test_an_absent_root_is_an_error_and_removes_nothing(bench: Bench) -> N
 
 
 async def test_what_the_rule_leaves_out_is_not_indexed(bench: Bench) -> None:
-    """Names that don't fit are reported once each, the usual clutter without a word; none of it is on record."""
+    """Names that don't fit are reported once each, system files are ignored silently; none of these is recorded."""
     bench.put("anna/a.jpg", PICTURES[0])
     for path in ("two words/a.jpg", "two words/b.jpg", "loose.jpg"):
         bench.put(path, PICTURES[1])
@@ -340,13 +342,13 @@ async def test_what_the_rule_leaves_out_is_not_indexed(bench: Bench) -> None:
 
     assert report.added == 1
     assert await bench.record() == {b"anna/a.jpg": "anna"}
-    assert len(bench.ears.sentences) == 2
-    assert any("'two words'" in sentence for sentence in bench.ears.sentences)
-    assert any("loose.jpg" in sentence for sentence in bench.ears.sentences)
+    assert len(bench.progress.sentences) == 2
+    assert any("'two words'" in sentence for sentence in bench.progress.sentences)
+    assert any("loose.jpg" in sentence for sentence in bench.progress.sentences)
 
 
 async def test_nothing_but_regular_files_is_opened(bench: Bench) -> None:
-    """Symbolic links, FIFOs and sockets are left alone, and so is what links point to."""
+    """Symbolic links, FIFOs and sockets are not opened, and neither are the targets of links."""
     target = bench.put("anna/a.jpg", PICTURES[0])
     (bench.root / "anna/link.jpg").symlink_to(target)
     (bench.root / "bob").symlink_to(bench.root / "anna")
@@ -378,7 +380,7 @@ async def test_unreadable_files_are_in_the_ledger_and_left_alone(bench: Bench) -
     bench.put("anna/notes.jpg", b"no picture")
     first = await bench.rescan()
     second = await bench.rescan()
-    opened = bench.eyes.fingerprinted + bench.eyes.digested
+    opened = bench.reader.fingerprinted + bench.reader.digested
     ledger = await bench.store.read_ledger()
     broken.write_bytes(PICTURES[0])
 
@@ -397,7 +399,7 @@ async def test_unreadable_files_are_in_the_ledger_and_left_alone(bench: Bench) -
 async def test_a_passing_fault_is_tried_again_later(bench: Bench) -> None:
     """A file that could not be read for a passing reason is tried again after growing pauses, never in a loop."""
     bench.put("anna/a.jpg", PICTURES[0])
-    bench.eyes = SlowDisk()
+    bench.reader = SlowDisk()
     attempts = []
     for _ in range(7):
         await bench.rescan()
@@ -414,12 +416,12 @@ async def test_a_passing_fault_keeps_what_is_known(bench: Bench) -> None:
     """A photo that cannot be opened just now stays on record, and is read when a person asks again."""
     file = bench.put("anna/a.jpg", PICTURES[0])
     await bench.rescan()
-    workers, bench.eyes = bench.eyes, SlowDisk()
+    workers, bench.reader = bench.reader, SlowDisk()
     file.write_bytes(PICTURES[1])
     failed = await bench.rescan()
     kept = (await bench.store.statuses.read_stats()).images
 
-    bench.eyes = workers
+    bench.reader = workers
     bench.is_asked = True
     asked = await bench.rescan()
 
@@ -449,7 +451,7 @@ async def test_a_stopped_rescan_is_continued_by_the_next(bench: Bench) -> None:
         bench.put(f"bob/{number}.jpg", PICTURES[number % 8] + bytes(number + 1))
     options = ScanOptions(Dataset(bench.root), workers=2, clock=lambda: START)
     reader = StoppingReader(bench.workers, lambda: rescan.stop())  # noqa: PLW0108 - it is made below
-    rescan = FullScan(options, Removal(pause_seconds=0), store=bench.store, reader=reader, progress=Ears())
+    rescan = FullScan(options, Removal(pause_seconds=0), store=bench.store, reader=reader, progress=ProgressRecorder())
     async with bench.store.hold_lock():
         stopped = await rescan.run()
     noted = (await bench.store.statuses.read_stats()).last_scan
@@ -478,7 +480,7 @@ async def test_an_outdated_fingerprint_is_made_again(bench: Bench) -> None:
 
 
 async def test_a_file_that_is_being_written_is_taken_by_the_next_rescan(bench: Bench) -> None:
-    """Bytes read amid a change are never recorded under a stamp that is not theirs."""
+    """Bytes read during a change are never recorded under a stamp that is not theirs."""
     file = bench.put("anna/a.jpg", PICTURES[0])
     reports = []
 
@@ -497,21 +499,21 @@ async def test_a_file_that_is_being_written_is_taken_by_the_next_rescan(bench: B
 
 
 async def test_a_forgotten_account_is_left_alone(bench: Bench) -> None:
-    """Its folder is not opened, and is reported; others are indexed, and it is again once that was taken back."""
+    """A forgotten account's folder is reported and not opened, others are indexed; once undone, it is indexed again."""
     opt_outs = OptOuts(bench.store.database)
     bench.put("Anna/1.jpg", photo_bytes(1))
     bench.put("bob/2.jpg", photo_bytes(2))
     await opt_outs.forget("anna", START)
 
     report = await bench.rescan()
-    kept_out, said = await bench.record(), list(bench.ears.sentences)
+    kept_out, said = await bench.record(), list(bench.progress.sentences)
     await opt_outs.undo("anna", START)
     await bench.rescan()
 
     assert report == ScanReport(added=1, ignored=1)
     assert kept_out == {b"bob/2.jpg": "bob"}
     assert " ".join(said) == (
-        "Folder 'Anna' is left alone: anna was forgotten. Remove the folder, or take that back by `igsearch forget"
+        "Folder 'Anna' is not indexed: anna was forgotten. Remove the folder, or undo this with `igsearch forget"
         " --undo anna`."
     )
     assert await bench.record() == {b"Anna/1.jpg": "anna", b"bob/2.jpg": "bob"}

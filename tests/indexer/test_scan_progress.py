@@ -1,4 +1,4 @@
-"""The progress of scans: a report tells what changed since the one before; a full scan ends when all was scanned."""
+"""The progress of scans: a report counts the changes since the previous one; a rescan ends when all was scanned."""
 
 from collections import Counter
 from collections.abc import Collection
@@ -29,7 +29,7 @@ def begin(progress: ScanProgress, reason: str, usernames: Collection[str], *, no
 
 
 def test_a_report_adds_up_what_scans_did() -> None:
-    """Every change of every scan is told; the other photos on record are unchanged."""
+    """Every change of every scan is counted; the other photos on record are unchanged."""
     progress = ScanProgress()
     begin(progress, "start", ["anna", "bob"], now=10.0, ignored=3)
     progress.scanned(
@@ -48,7 +48,7 @@ def test_a_report_adds_up_what_scans_did() -> None:
 
 
 def test_what_happens_between_two_rescans_is_told_by_the_next() -> None:
-    """A report begins where the one before ended, and no change is told twice."""
+    """A report begins where the previous one ended, and no change is counted twice."""
     progress = ScanProgress()
     begin(progress, "start", [], now=0.0)
     progress.scanned(["anna"], _listing(), _findings(FileOutcome.ADDED), now=1.0)
@@ -64,7 +64,7 @@ def test_what_happens_between_two_rescans_is_told_by_the_next() -> None:
 
 
 def test_left_out_entries_are_counted_once() -> None:
-    """Who is scanned again is not counted twice, and a new rescan counts anew."""
+    """An account that is scanned again is not counted twice, and a new rescan starts at 0."""
     progress = ScanProgress()
     begin(progress, "start", ["anna", "bob"], now=0.0)
     progress.scanned(["anna", "bob"], _listing(anna=2, bob=3), _findings(), now=0.0)

@@ -111,7 +111,7 @@ def test_the_other_fields_are_those_of_cron(rescan: str, first: str, second: str
     ],
 )
 def test_a_wrong_expression_is_a_wrong_setting(rescan: str) -> None:
-    """What is neither an interval nor a cron expression ends with exit code 78 and names the variable and a remedy."""
+    """An invalid interval or cron expression ends with exit code 78, and the error names the variable and a remedy."""
     with pytest.raises(SettingsError, match="IGSEARCH_RESCAN") as fault:
         Schedule(rescan)
 
@@ -139,7 +139,7 @@ async def test_the_first_moment_of_an_interval_is_one_interval_away(rescan: str,
 
 
 def test_day_and_weekday_are_either_or() -> None:
-    """Where both a day of the month and one of the week are given, either will do, as for cron."""
+    """If both a day of the month and one of the week are given, either one matches, as in cron."""
     fires = _fires("0 3 15 * 1", timedelta(days=60))
 
     assert {fire.strftime("%a") for fire in fires} > {"Mon"}

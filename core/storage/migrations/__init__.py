@@ -1,1 +1,1 @@
-"""The schema's history, for Alembic."""
+"""The migrations of the schema, for Alembic."""

@@ -1,4 +1,4 @@
-"""Alembic's entry: run the migrations over the connection that core/storage/schema.py hands in, or print their SQL."""
+"""Run the migrations on the connection passed by core/storage/migrations/running.py, or print their SQL."""
 
 from alembic import context
 

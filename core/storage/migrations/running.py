@@ -1,4 +1,4 @@
-"""Run the migrations over a database, or print them as MySQL's SQL. The one module that knows Alembic's commands."""
+"""Run the migrations on a database, or print them as SQL for MySQL. The only module that uses Alembic's commands."""
 
 import io
 from pathlib import Path
@@ -12,7 +12,7 @@ from core.storage.tables import metadata
 
 MIGRATIONS = Path(__file__).parent
 FORMER_TABLES = ("light_fingerprints", "deep_fingerprints")
-"""Names that tables had before migration 0005."""
+"""Names of tables before migration 0005."""
 PREAMBLE = """\
 -- The whole schema of igsearch for an empty MySQL or MariaDB database, made from the migrations by `make db_init.sql`.
 -- `igsearch init-db` does the same, and upgrades.
@@ -23,8 +23,8 @@ PREAMBLE = """\
 def upgrade(connection: Connection) -> None:
     """Run the migrations that the database lacks; an empty database gets every table.
 
-    MySQL commits each CREATE TABLE by itself, so a process killed amid them leaves some without a version: these are
-    made again. Raises StoreError where tables of our names are somebody else's.
+    MySQL commits each CREATE TABLE separately, so a process killed between them leaves tables without a version: these
+    are made again. Raises StoreError if another program's tables have igsearch's names.
     """
     _clear_half_made(connection)
     config = _config()
@@ -33,7 +33,7 @@ def upgrade(connection: Connection) -> None:
 
 
 def mysql_script() -> str:
-    """Return the SQL that makes the schema in an empty MySQL database: the content of db_init.sql."""
+    """Return the SQL that creates the schema in an empty MySQL database: the content of db_init.sql."""
     script = io.StringIO()
     command.upgrade(_config(script), "head", sql=True)
     return PREAMBLE + script.getvalue().strip() + "\n"

@@ -59,7 +59,7 @@ async def test_a_database_without_tables_is_told_what_makes_them(database_url: s
     assert listing(tmp_path) == {}
 
 
-@pytest.mark.parametrize(("version", "words"), [("0001", "of an older igsearch"), ("9999", "of a newer igsearch")])
+@pytest.mark.parametrize(("version", "words"), [("0001", "from an older igsearch"), ("9999", "from a newer igsearch")])
 async def test_tables_of_another_version_are_told(tmp_path: Path, version: str, words: str) -> None:
     """Older ones are to be upgraded, for newer ones igsearch is."""
     execute = await sqlite(tmp_path / "s.db")
@@ -89,7 +89,7 @@ async def test_a_file_that_is_no_database_is_named(tmp_path: Path, content: byte
     """It is left as it is."""
     (tmp_path / "s.db").write_bytes(content)
 
-    with pytest.raises(StoreError, match=r"s\.db is damaged or no SQLite database"):
+    with pytest.raises(StoreError, match=r"s\.db is damaged or not a SQLite database"):
         await facts_of(tmp_path / "s.db")
     assert (tmp_path / "s.db").read_bytes() == content
 

@@ -68,7 +68,7 @@ def test_a_dataset_that_is_not_there_is_an_error(tmp_path: Path) -> None:
 
     with pytest.raises(PathError, match="There is no dataset folder"):
         take_inventory(Dataset(tmp_path / "images"))
-    with pytest.raises(PathError, match="is no folder"):
+    with pytest.raises(PathError, match="is not a folder"):
         take_inventory(Dataset(tmp_path / "file"))
 
 

@@ -1,4 +1,4 @@
-"""Local features: the same for the same pixels, mirrored without a second look, and small in the store."""
+"""Local features: the same for the same pixels, mirrored without a second detection, and small in the store."""
 
 import hashlib
 
@@ -29,7 +29,7 @@ def pixels(picture):
 
 
 def test_the_same_picture_has_the_same_features():
-    """Made twice, features is equal byte for byte."""
+    """Extracted twice, features are equal byte for byte."""
     first, second = (photo_features(decode(photo_bytes(1))) for _ in range(2))
 
     assert first == second
@@ -93,7 +93,7 @@ def test_features_survive_the_store(count, seed):
 
 
 def test_mirrored_features_are_those_of_the_mirror_image():
-    """What is derived from a picture for its mirror image is what is found in the mirror image."""
+    """The features derived for the mirror image are those found in the mirror image."""
     picture = photo(7, (480, 400))
 
     derived = query_features(pixels(picture), FIRST_PASS).mirrored
@@ -109,7 +109,7 @@ def test_mirrored_features_are_those_of_the_mirror_image():
 
 
 def test_the_rich_pass_sees_more():
-    """The second look at a query finds more features than the first."""
+    """The second pass over a query finds more features than the first."""
     picture = pixels(photo(8, (900, 900)))
 
     assert len(query_features(picture, RICH_PASS).plain) > len(query_features(picture, FIRST_PASS).plain)

@@ -1,4 +1,4 @@
-"""The hashes stay near under what does not change a picture, and tells different pictures apart."""
+"""Hashes stay near under edits that do not change a picture, and tell different pictures apart."""
 
 import hashlib
 from itertools import combinations
@@ -31,7 +31,7 @@ def bits_apart(one: bytes, other: bytes) -> int:
 
 
 def looks(image: Image.Image, kind: str = "BMP", **options: object) -> PhotoHashes:
-    """Make the hashes of a picture by way of a file's bytes."""
+    """Compute the hashes of a picture by way of a file's bytes."""
     return hash_bytes(encode(image, kind, **options))
 
 
@@ -144,7 +144,7 @@ def test_a_picture_without_detail_is_flat(name, kind):
 
 
 def test_a_hidden_picture_is_flat():
-    """What is fully transparent is not seen, whatever colours lie under it."""
+    """Fully transparent areas are not seen, whatever colours lie under them."""
     image = photo(1)
     image.putalpha(0)
 

@@ -68,7 +68,7 @@ def test_each_type_is_read_whatever_its_name(tmp_path, kind):
 
 @pytest.mark.parametrize("kind", [*EXOTIC, "PSD", "SVG"])
 def test_other_types_are_refused_whatever_their_name(tmp_path, kind):
-    """What Pillow or its helpers could open besides is not opened, not even behind a .jpg name."""
+    """Other types that Pillow or its helpers could open are not opened, not even with a .jpg name."""
     written = {"PSD": b"8BPS\0\1" + bytes(200), "SVG": b"<svg xmlns='http://www.w3.org/2000/svg'/>"}
     path = tmp_path / "photo.jpg"
     path.write_bytes(written.get(kind) or encode(photo(1, (64, 64)), kind))
@@ -182,7 +182,7 @@ def test_an_impossible_orientation_is_passed_over(orientation):
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "AVIF", "HEIF", "TIFF"])
 def test_alpha_lies_on_white(kind):
-    """What is transparent shows white, as chats show it, and not the colours that lie hidden below."""
+    """Transparent areas show white, as chats show them, and not the colours hidden below."""
     image = photo(1)
     mask = photo(2).convert("L")
     image.putalpha(mask)
@@ -389,7 +389,7 @@ def test_any_damage_gives_a_photo_or_an_error(kind, changes):
 
 
 def test_a_file_comes_with_its_stamp(tmp_path):
-    """What is read carries the stamp that the disk shows for it."""
+    """A file that is read carries the stamp that the disk shows for it."""
     path = tmp_path / "photo.jpg"
     path.write_bytes(b"some bytes")
 
@@ -409,7 +409,7 @@ def test_an_empty_file_is_read_and_refused(tmp_path):
 
 @pytest.mark.parametrize("name", [b"absent.jpg", b"file/below.jpg"])
 def test_an_absent_file_is_a_wrong_path(tmp_path, name):
-    """What is not there is a fault of the path, not of a picture."""
+    """A missing file is a fault of the path, not of a picture."""
     (tmp_path / "file").touch()
 
     with pytest.raises(PathError):
@@ -425,7 +425,7 @@ def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path):
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "socket.jpg"))
         for path in [*tmp_path.iterdir(), "/dev/zero", "/dev/null"]:
-            with pytest.raises(Unsupported, match="no regular file"):
+            with pytest.raises(Unsupported, match="not a regular file"):
                 read_file(os.fsencode(path))
 
     assert len(os.listdir("/proc/self/fd")) == before

@@ -127,7 +127,7 @@ def test_scans_inside_segments_do_not_count():
 
 
 def test_scans_after_the_end_do_not_count():
-    """What follows the picture, a video or another picture, is not looked at."""
+    """Data after the picture, a video or another picture, is ignored."""
     data = jpeg_with(b"") + jpeg_of_scans(MAX_SCANS + 1)
 
     check_header("JPEG", data)

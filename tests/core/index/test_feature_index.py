@@ -1,4 +1,4 @@
-"""The index of features follows the store, restarts from a snapshot, and is trained anew behind the searches."""
+"""The index of features follows the store, restarts from a snapshot, and is retrained in the background."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -53,7 +53,7 @@ async def first_for(index: FeatureIndex, image: int) -> list[int]:
 
 
 async def test_changes_are_applied_by_revision(tmp_path: Path) -> None:
-    """Following twice reads nothing twice; what was removed is proposed no more, what was added is."""
+    """Following twice reads nothing twice; removed photos are no longer proposed, added ones are."""
     feed, index = Feed(50), FeatureIndex(tmp_path, features_version=1)
     await index.follow(feed)
     await index.follow(feed)
@@ -85,7 +85,7 @@ async def test_a_snapshot_spares_reading(tmp_path: Path) -> None:
 
 
 async def test_a_snapshot_takes_the_place_of_an_older_version_s(tmp_path: Path) -> None:
-    """What an earlier version kept under another name does not stay on the disk beside the new one."""
+    """A snapshot that an earlier version kept under another name does not stay on disk beside the new one."""
     feed = Feed(WORTH_A_SNAPSHOT)
     database_id = (await feed.read_checkpoint()).database_id
     save(tmp_path / f"{database_id}.deep", {"deep_version": 1}, {})
@@ -109,7 +109,7 @@ async def test_a_restored_backup_starts_over(tmp_path: Path) -> None:
 
 
 async def test_an_outgrown_index_is_trained_behind_the_searches(tmp_path: Path) -> None:
-    """The index goes on answering while a copy is trained, and then takes that with all that changed."""
+    """The index goes on answering while a copy is trained, and then switches to the copy, with all later changes."""
     step = 200
     feed, index = Feed(step), FeatureIndex(tmp_path, features_version=1)
     while index._training is None:

@@ -121,7 +121,7 @@ async def test_what_was_forgotten_does_not_stay_on_the_disk(tmp_path: Path, who:
 
 
 async def test_a_snapshot_that_another_process_holds_goes_later(tmp_path: Path) -> None:
-    """While it is being saved nothing is raised, and the next look at the store removes it."""
+    """While it is being saved nothing is raised, and the next `follow` removes it."""
     feed = Feed(WORTH_A_SNAPSHOT)
     index = new_index(tmp_path)
     await index.follow(feed)
@@ -142,7 +142,7 @@ def _kept(cache: Path) -> bytes:
 
 
 async def test_a_small_index_leaves_no_snapshot_for_it(tmp_path: Path) -> None:
-    """Where there was no snapshot none is made; one that lies there of an older index goes."""
+    """If there was no snapshot none is made; a snapshot of an older index is removed."""
     feed = Feed(100)
     (tmp_path / "db").mkdir()
     feed.forget(7)

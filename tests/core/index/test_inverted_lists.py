@@ -1,4 +1,4 @@
-"""The feature index proposes the images that share features with a query, and forgets what it is told to forget."""
+"""The inverted lists propose the images that share features with a query, and drop the images that are discarded."""
 
 import numpy as np
 import pytest

@@ -129,7 +129,7 @@ def test_a_garbage_manifest_gives_none(folder, manifest):
 
 
 def test_another_format_gives_none_and_the_reason(folder, caplog):
-    """A snapshot of a later version is left alone, and the log says why."""
+    """A snapshot of a later version is not loaded, and the log says why."""
     caplog.set_level("INFO")
     snapshot.save(folder, KEY, ARRAYS)
     manifest = json.loads((folder / "manifest.json").read_text())
@@ -137,7 +137,7 @@ def test_another_format_gives_none_and_the_reason(folder, caplog):
     (folder / "manifest.json").write_text(json.dumps(manifest | {"format": snapshot.FORMAT + 1}))
 
     assert snapshot.load(folder) is None
-    assert f"format {snapshot.FORMAT} is wanted" in caplog.text
+    assert f"not of format {snapshot.FORMAT}" in caplog.text
 
 
 def test_an_absent_snapshot_gives_none(folder):

@@ -31,7 +31,7 @@ def improved(start):
     scale=st.floats(0.99, 1.01),
 )
 def test_a_map_that_is_a_little_off_is_corrected(across, down, turn, scale):
-    """A map off by what geometry leaves (1 % of a side) is right to a pixel after two looks."""
+    """A map with the error that geometry leaves (1 % of a side) is right to a pixel after two comparisons."""
     start = np.array([[scale, -turn, across], [turn, scale, down]])
 
     found = projected(improved(start).map(), CORNERS)
@@ -40,7 +40,7 @@ def test_a_map_that_is_a_little_off_is_corrected(across, down, turn, scale):
 
 
 def test_a_perspective_is_corrected():
-    """What an affine map cannot say, as a photo of a screen needs, the blocks' shifts teach."""
+    """The blocks' shifts recover a perspective that no affine map has, as in a photo of a screen."""
     tilted = np.array([[1, 0, 0], [0, 1, 0], [0.04, 0.02, 1.0]])
     height, width = QUERY.shape
     grid = np.stack(np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5), axis=-1).reshape(-1, 2) / width

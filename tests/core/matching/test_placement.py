@@ -1,4 +1,4 @@
-"""Where pictures lie in each other, and the words for it."""
+"""Placement: the place of pictures in each other, and the words for it."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The self-proof tells photos that find themselves from those that do not."""
+"""The audit tells photos that find themselves from those that do not."""
 
 from pathlib import Path
 
@@ -57,14 +57,14 @@ async def test_equally_sure_accounts_are_all_first(tmp_path: Path) -> None:
 
 
 async def test_too_little_detail_is_no_miss(tmp_path: Path) -> None:
-    """What cannot be searched for is said to be so."""
+    """A photo that cannot be searched for is reported as such."""
     outcomes = [trial.outcome for trial in await tried(tmp_path, Engine(verdict="unsearchable"))]
 
     assert outcomes == ["too little detail", "too little detail", "unreadable"]
 
 
 async def test_the_query_is_an_edited_copy(tmp_path: Path) -> None:
-    """What is searched for is not the file: it is cropped and smaller."""
+    """The audit does not search for the file itself, but for a cropped and smaller copy."""
     engine = Engine()
 
     await tried(tmp_path, engine)

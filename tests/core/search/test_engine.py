@@ -222,7 +222,7 @@ async def test_a_part_of_a_photo_is_found(indexed: Bench) -> None:
 
 
 async def test_a_mirrored_and_turned_part_is_explained_as_a_whole_one_is(indexed: Bench) -> None:
-    """What is said of a mirrored, turned crop, found by features, is what is said of the whole, found by hashes."""
+    """A mirrored, turned crop, found by features, gets the same words as the whole, found by hashes."""
     edited = ImageOps.mirror(PHOTOS["bob"]).transpose(Image.Transpose.ROTATE_270)
 
     whole = await indexed.search(edited)
@@ -262,7 +262,7 @@ async def test_other_copies_of_a_match_are_named_with_it(indexed: Bench) -> None
 
 
 async def test_without_features_only_whole_pictures_are_found(bench: Bench) -> None:
-    """What waits in the backlog is findable as a whole and not yet in parts; that is no fault."""
+    """A photo in the backlog can be found as a whole and not yet in parts; that is no fault."""
     await bench.remember("anna", encode(PHOTOS["anna"], "JPEG"))
 
     whole, part = await bench.search(PHOTOS["anna"]), await bench.search(PHOTOS["anna"].crop((0, 0, 400, 400)))

@@ -1,4 +1,4 @@
-"""What counts as well, by what the services said last."""
+"""Health: the conditions of the parts, by the services' last statuses."""
 
 import json
 from collections.abc import Collection
@@ -36,18 +36,18 @@ def judged(
 @pytest.mark.parametrize(
     ("daemon", "fault"),
     [
-        (None, "never heard of"),
-        (replace(DAEMON, state="stopped"), "was stopped at 2026-11-25 11:59:50 UTC: start it by `igsearch watch`"),
-        (replace(DAEMON, seen_at=NOW - timedelta(seconds=61)), "not heard of since"),
+        (None, "never reported"),
+        (replace(DAEMON, state="stopped"), "was stopped at 2026-11-25 11:59:50 UTC: start it with `igsearch watch`"),
+        (replace(DAEMON, seen_at=NOW - timedelta(seconds=61)), "not reported since"),
         (replace(DAEMON, state="dataset suspicious", remark="the dataset is empty"), "the dataset is empty"),
-        (replace(DAEMON, emitter="none"), "nothing tells it of new photos"),
+        (replace(DAEMON, emitter="none"), "it gets no notice of new photos"),
         (replace(DAEMON, has_workers=False), "no process to read pictures in"),
         (replace(DAEMON, lag_seconds=3_600.0), "60 minutes behind"),
-        (replace(DAEMON, next_scan=NOW - HOUR), "the full rescan of 2026-11-25 11:00:00 UTC did not begin"),
+        (replace(DAEMON, next_scan=NOW - HOUR), "the full rescan of 2026-11-25 11:00:00 UTC did not start"),
     ],
 )
 def test_each_thing_that_is_wrong_with_the_daemon_is_named(daemon: DaemonStatus | None, fault: str) -> None:
-    """One fault makes the daemon ill, and a sentence says which."""
+    """One fault makes the daemon unhealthy, and a sentence says which."""
     [database, indexer] = judged(daemon)
 
     assert database.is_well
@@ -66,24 +66,24 @@ def test_each_thing_that_is_wrong_with_the_daemon_is_named(daemon: DaemonStatus 
     ],
 )
 def test_what_only_takes_its_time_is_well(daemon: DaemonStatus) -> None:
-    """Sweeps in the place of events, a long scan, no plan, and a copy of many photos are no illness."""
+    """Polling instead of events, a long scan, no schedule, and a copy of many photos are no faults."""
     assert all(condition.is_well for condition in judged(daemon))
 
 
 @pytest.mark.parametrize(
     ("bots", "fault"),
     [
-        ([], "never heard of: start it by `igsearch telegram`"),
+        ([], "never reported: start it with `igsearch telegram`"),
         ([replace(BOT, state="stopped")], "was stopped at"),
-        ([replace(BOT, seen_at=NOW - HOUR)], "not heard of since"),
+        ([replace(BOT, seen_at=NOW - HOUR)], "not reported since"),
         ([replace(BOT, state="connecting", remark="Telegram cannot be reached (NetworkError)")], "cannot be reached"),
         ([replace(BOT, state="connecting")], "it is logging in"),
         ([replace(BOT, has_workers=False)], "no process to read pictures in"),
-        ([replace(BOT, name="discord")], "never heard of"),
+        ([replace(BOT, name="discord")], "never reported"),
     ],
 )
 def test_each_thing_that_is_wrong_with_a_bot_is_named(bots: list[FrontEndStatus], fault: str) -> None:
-    """One fault makes a bot ill, and a sentence says which; another bot is none of its business."""
+    """One fault makes a bot unhealthy, and a sentence says which; the other bot is not affected."""
     [_, telegram] = judged(DAEMON, *bots, parts=["telegram"])
 
     assert len(telegram.faults) == 1
@@ -91,7 +91,7 @@ def test_each_thing_that_is_wrong_with_a_bot_is_named(bots: list[FrontEndStatus]
 
 
 def test_only_what_is_asked_about_is_judged() -> None:
-    """The health of a bot does not hang on the daemon, nor the other way round."""
+    """The health of a bot does not depend on the daemon, nor the other way round."""
     assert [each.part for each in judged(None, BOT, parts=["telegram"]) if each.is_well] == ["database", "telegram"]
     assert [each.part for each in judged(DAEMON, parts=["indexer"]) if each.is_well] == ["database", "indexer"]
 
@@ -111,14 +111,14 @@ def test_one_object_says_all() -> None:
 
     assert found["healthy"] is False
     assert found["database"] == {"healthy": True, "detail": None, "revision": 9, "images": 1_696}
-    assert found["indexer"]["detail"] == "nothing tells it of new photos: look into its log"
+    assert found["indexer"]["detail"] == "it gets no notice of new photos: read its log"
     assert (found["indexer"]["last_scan_seconds"], found["indexer"]["backlog"]) == (3600.0, 3)
     assert found["telegram"]["healthy"] is True
     assert found["telegram"]["seen_seconds"] == 10.0
 
 
 def test_without_a_database_nobody_is_well() -> None:
-    """The fault of the database is told once, and every part is ill."""
+    """The fault of the database is reported once, and every part is unhealthy."""
     found = unknown(["indexer", "discord"], "The database is unavailable: start it.")
 
     assert [each.is_well for each in found] == [False, False, False]

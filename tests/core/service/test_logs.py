@@ -1,4 +1,4 @@
-"""The log: no line of it holds a secret, whoever writes it and however."""
+"""The log: no line holds a secret, whatever code writes it."""
 
 import json
 import logging

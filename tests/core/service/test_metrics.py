@@ -1,4 +1,4 @@
-"""The figures for Prometheus: complete from the start, right, and told to nobody's harm."""
+"""The figures for Prometheus: complete from the start, right, and served without harm."""
 
 import asyncio
 import socket
@@ -54,7 +54,7 @@ def told(metrics: Metrics) -> dict[str, float]:
 
 
 def test_every_series_is_there_from_the_start(metrics: Metrics) -> None:
-    """What can happen is told as 0 before it did, so that the first time is a rise."""
+    """Every series starts at 0, so that the first event shows as an increase."""
     samples = told(metrics)
 
     names = [name.partition("{")[0] for name in samples]
@@ -71,7 +71,7 @@ def test_every_series_is_there_from_the_start(metrics: Metrics) -> None:
     ],
 )
 def test_a_part_that_does_not_run_here_tells_nothing(one: Metrics, others: tuple[str, ...]) -> None:
-    """No gauge tells 0 of what another process does; what goes wrong in any part is told by all."""
+    """No gauge reports 0 for another process's work; faults of any part are reported by all."""
     samples = told(one)
 
     assert not any(other in name for name in samples for other in others)
@@ -132,7 +132,7 @@ def test_each_fact_is_told(metrics: Metrics) -> None:
     ],
 )
 def test_errors_of_the_database_are_told_by_kind(metrics: Metrics, error: type[StoreError], kind: str) -> None:
-    """Each kind is counted apart, and nothing of its sentence is told."""
+    """Each kind is counted separately, and nothing of its sentence is published."""
     metrics.database_failed(error("user 'anna' at secret.example"))
 
     assert told(metrics)[f'igsearch_database_errors_total{{kind="{kind}"}}'] == 1
@@ -140,7 +140,7 @@ def test_errors_of_the_database_are_told_by_kind(metrics: Metrics, error: type[S
 
 
 async def test_the_store_is_asked_though_it_fails(metrics: Metrics) -> None:
-    """Its figures are told when it answers; where it does not, the last ones stand, and nobody hears of it."""
+    """Its figures are published when it answers; while it does not, the last ones stay, and nothing is logged."""
     figures = Stats(9, 2, 3, 1, 40, NOW, None, None, 0)
     asked = asyncio.Event()
 
@@ -194,11 +194,11 @@ def test_without_a_place_to_listen_the_service_goes_on(
     assert reached
     [record] = caplog.records
     assert record.levelname == "ERROR"
-    assert record.getMessage().startswith(f"IGSEARCH_METRICS_LISTEN: nobody can listen at {address} (")
+    assert record.getMessage().startswith(f"IGSEARCH_METRICS_LISTEN: cannot listen at {address} (")
 
 
 def test_hostile_clients_take_nothing_from_the_service(metrics: Metrics, capfd: pytest.CaptureFixture[str]) -> None:
-    """Who says nothing, too much or nonsense costs no thread and no line, and Prometheus is answered all the same."""
+    """A client that sends nothing, too much or nonsense costs no thread and no log line; Prometheus is still served."""
     port, before = free_port(), threading.active_count()
     with metrics.served(f"127.0.0.1:{port}", client_seconds=0.1), ExitStack() as silent:
         for _ in range(4):

@@ -1,4 +1,4 @@
-"""Supervision: a service that fails is started again, and takes no other along."""
+"""Supervision: a service that fails is restarted, and the others keep running."""
 
 import asyncio
 import logging
@@ -44,7 +44,7 @@ async def _until_all_run_on(parts: dict[str, Service]) -> None:
 
 
 async def test_a_service_that_ends_is_started_again_and_takes_none_along(caplog: pytest.LogCaptureFixture) -> None:
-    """Whether by an error of ours, an unexpected one or none, an end costs a pause, is logged, and is not shared."""
+    """A service that ends, with a known error, an unexpected one or none, is logged and restarted; others run on."""
     parts = {
         "sound": Service(),
         "refused": Service(StoreError("The database refuses us: check its rights.")),
@@ -62,17 +62,17 @@ async def test_a_service_that_ends_is_started_again_and_takes_none_along(caplog:
         "deserting": (2, 1),
     }
     assert sorted(caplog.messages) == [
-        f"{sentence} Starting it again in 1 s"
+        f"{sentence} Restarting it in 1 s"
         for sentence in (
             "broken ended: unexpected ZeroDivisionError: division by zero. This is a fault in igsearch: report it.",
-            "deserting ended: nobody told it to.",
+            "deserting ended: it was not told to stop.",
             "refused ended: The database refuses us: check its rights.",
         )
     ]
 
 
 async def test_one_service_alone_ends_with_the_error_of_its_first_start() -> None:
-    """Where there is but one service, an error with a remedy reaches the person who started it."""
+    """If there is only one service, an error with a remedy reaches the person who started it."""
     part = Service(StoreError("No database."), None)
 
     with pytest.raises(StoreError, match="No database"):
@@ -92,7 +92,7 @@ async def test_one_service_alone_is_started_again_after_a_fault() -> None:
 
 @pytest.mark.parametrize("count", [1, 3])
 async def test_who_is_stopped_starts_nothing(count: int) -> None:
-    """When the stop comes first no service is started."""
+    """If the stop comes first, no service is started."""
     parts = {str(number): Service() for number in range(count)}
     stopped = asyncio.Event()
     stopped.set()
@@ -119,7 +119,7 @@ async def test_an_error_amid_the_end_is_no_failure(error: Exception) -> None:
 
 
 async def test_a_service_that_waits_for_its_next_start_is_not_started_after_the_stop() -> None:
-    """A stop amid the pauses ends them, and everything."""
+    """A stop during the pauses ends them, and everything."""
     loop, stopped = asyncio.get_running_loop(), asyncio.Event()
     starts = []
 

@@ -1,4 +1,4 @@
-"""What is told to a service manager, over a real socket."""
+"""The notifications of a service manager, over a real socket."""
 
 import asyncio
 import os
@@ -35,7 +35,7 @@ def test_states_are_sent_as_they_are(manager: tuple[str, socket.socket]) -> None
 
 @pytest.mark.parametrize("address", ["", "/no/such/socket", "@no-such-socket", "/" + 200 * "x"])
 def test_without_a_manager_nothing_happens(address: str) -> None:
-    """Where nobody listens a state is dropped without an error."""
+    """A state that no process receives is dropped without an error."""
     notify = notifier(address)
 
     notify("READY=1")
@@ -52,7 +52,7 @@ async def test_a_service_is_announced() -> None:
 
 
 def test_a_manager_that_does_not_listen_holds_nobody_up(manager: tuple[str, socket.socket]) -> None:
-    """When the manager's queue is full further states are dropped."""
+    """If the manager's queue is full, further states are dropped."""
     address, listener = manager
     notify = notifier(address)
 

@@ -1,4 +1,4 @@
-"""What goes wrong with a database is a sentence with a remedy, soon, and never shows the password."""
+"""A database error is a sentence with a remedy, comes soon, and never shows the password."""
 
 import asyncio
 import sqlite3
@@ -37,14 +37,14 @@ def test_a_wrong_url_names_its_variable(url: str) -> None:
 
 
 async def test_a_closed_port_is_unavailable() -> None:
-    """Where no server listens the database is unavailable, which is heard once; the sentence holds no password."""
-    heard: list[StoreError] = []
+    """Without a server the database is unavailable, which is reported once; the sentence holds no password."""
+    reported: list[StoreError] = []
 
     with pytest.raises(Unavailable, match="unavailable") as fault:
-        await ask(Database(f"mysql://someone:{PASSWORD}@127.0.0.1:1/x", failed=heard.append))
+        await ask(Database(f"mysql://someone:{PASSWORD}@127.0.0.1:1/x", failed=reported.append))
 
     assert PASSWORD not in str(fault.value)
-    assert heard == [fault.value]
+    assert reported == [fault.value]
 
 
 async def test_a_wrong_password_and_an_unknown_database_are_told_apart(mariadb: MariaDB) -> None:
@@ -69,7 +69,7 @@ async def test_a_password_with_special_characters_works(mariadb: MariaDB) -> Non
 
 
 async def test_a_lost_connection_is_made_again(mariadb: MariaDB) -> None:
-    """When the server cuts every connection the next call works all the same."""
+    """After the server cuts every connection the next call still works."""
     database = Database(mariadb.create_database("lost"))
     store = Store(database, VERSIONS)
     await store.schema.create()
@@ -106,7 +106,7 @@ async def test_a_lost_lock_is_taken_again_or_the_writer_stops(mariadb: MariaDB) 
 
 @pytest.mark.parametrize("is_called_off", [False, True])
 async def test_a_server_that_freezes_amid_a_transaction_is_unavailable(mariadb: MariaDB, is_called_off) -> None:
-    """A commit that is never answered ends with its time limit, or when it is called off; afterwards all is well."""
+    """A commit that is never answered ends with its time limit, or when it is cancelled; later calls work."""
     database = Database(mariadb.create_database("amid"))
     begun = asyncio.Event()
 
@@ -155,7 +155,7 @@ async def test_a_file_that_is_no_database_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     path.write_bytes(b"holiday notes" * 1000)
 
-    with pytest.raises(StoreError, match="no SQLite database"):
+    with pytest.raises(StoreError, match="not a SQLite database"):
         await ask(Database(f"sqlite:///{path}"))
 
     assert path.read_bytes() == b"holiday notes" * 1000
@@ -186,7 +186,7 @@ async def test_a_writer_waits_for_another_program(tmp_path: Path) -> None:
 
 
 async def test_a_full_disk_is_said(tmp_path: Path) -> None:
-    """When SQLite can grow no more the sentence says to free space, and the store is as before."""
+    """If SQLite cannot grow any more, the sentence says to free space, and the store is as before."""
     url = f"sqlite:///{tmp_path / 'store.db'}"
     store = Store(Database(url), VERSIONS)
     await store.schema.create()

@@ -25,7 +25,7 @@ ANNA, BEN = "anna.forgotten", "ben"
 
 @pytest.fixture
 async def opt_outs(store: Store) -> OptOuts:
-    """The list of a store in which anna.forgotten has a photo of her own, one that ben has too, and a broken file."""
+    """The opt-outs of a store in which anna.forgotten has one photo alone, one shared with ben, and a broken file."""
     await write(store, remember(ANNA, 1), remember(ANNA, 2), remember(BEN, 2), remember(BEN, 3), reject(ANNA, 9))
     await write(store, *[put_features(photo_id, ANNA) for photo_id in await photo_ids(store)])
     return OptOuts(store.database)
@@ -86,7 +86,7 @@ async def test_everything_of_an_account_goes_and_nothing_of_others(store: Store,
 
 
 async def test_an_index_that_follows_hears_of_it(store: Store, opt_outs: OptOuts) -> None:
-    """What is gone is told by a tombstone of a newer revision, and the checkpoint tells since when."""
+    """A removed photo leaves a tombstone of a newer revision, and the checkpoint has the revision of the removal."""
     before = await store.changes.read_checkpoint()
     gone = await store.find_photo_id(hashes(1).sha256)
 

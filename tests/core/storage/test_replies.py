@@ -1,4 +1,4 @@
-"""What the bots replied: found again as it was, without accounts that are gone, and not for ever."""
+"""The bots' replies: they are found again as they were, without removed accounts, and for a limited time."""
 
 import asyncio
 from collections.abc import Sequence
@@ -66,7 +66,7 @@ async def test_a_reply_is_found_as_it_was_kept(store: Store, replies: Replies) -
 
 
 async def test_accounts_that_are_gone_are_in_no_old_reply(store: Store, replies: Replies) -> None:
-    """When an account's last image goes, old replies do not name it any more, though it come back."""
+    """Once an account's last image is removed, old replies no longer name it, even if it comes back."""
     await remember(store, "anna", "bob")
     both = await replies.keep(reply_with(QueryOutcome("match", matches=named(["anna", "bob"]), searched=SEARCHED)))
     alone = await replies.keep(reply_with(QueryOutcome("match", matches=named(["anna"]), searched=SEARCHED)))
@@ -119,7 +119,7 @@ async def test_presses_at_once_are_one_report(store: Store, replies: Replies) ->
 
 
 async def test_replies_go_after_their_time(store: Store, replies: Replies) -> None:
-    """A reply is kept for a month, one that was called wrong for a year; its report goes with it."""
+    """A reply is kept for a month, a reported one for a year; its report is removed with it."""
     await remember(store, "anna")
     outcome = QueryOutcome("match", matches=named(["anna"]), searched=SEARCHED)
     plain, reported = [await replies.keep(reply_with(outcome)) for _ in range(2)]

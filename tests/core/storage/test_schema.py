@@ -1,4 +1,4 @@
-"""The schema: one history of migrations, the same tables on every way, and db_init.sql made from it."""
+"""The schema: one history of migrations, the same tables however they are made, and db_init.sql generated from it."""
 
 import subprocess
 from datetime import datetime
@@ -79,7 +79,7 @@ async def test_db_init_sql_makes_the_same_database(mariadb: MariaDB) -> None:
 
 
 async def test_every_table_has_a_primary_key_and_a_named_collation(mariadb: MariaDB) -> None:
-    """No table hangs on the server's defaults."""
+    """No table depends on the server's defaults."""
     mariadb.create_database("collations")
     mariadb.execute("ALTER DATABASE collations CHARACTER SET latin1 COLLATE latin1_general_ci")
     store = Store(Database(mariadb.url("collations")), VERSIONS)
@@ -117,7 +117,7 @@ async def test_another_version_says_what_to_do(store: Store, database_url: str, 
 
 
 async def test_an_empty_database_says_how_to_begin(database_url: str) -> None:
-    """A database without our tables names the command that fills it."""
+    """The error for a database without igsearch's tables names the command that fills it."""
     store = Store(Database(database_url), VERSIONS)
 
     with pytest.raises(SchemaMismatch, match="igsearch index"):
@@ -131,7 +131,7 @@ KILLED_AFTER = [1, 2, 5, 10, -32, -31, -29, -27, -24, -21, -19, -17, -15, -13, -
 
 @pytest.mark.parametrize("statements", KILLED_AFTER)
 async def test_a_killed_creation_is_made_good(mariadb: MariaDB, statements: int) -> None:
-    """What a process left that was killed amid the creation of the tables, or between two migrations, is made good."""
+    """The leftovers of a process that was killed while creating the tables, or between two migrations, are repaired."""
     url = mariadb.create_database("half")
     script = [statement for statement in mysql_script().split(";") if statement.strip()]
     mariadb.execute("USE half", *script[:statements])
@@ -160,7 +160,7 @@ async def test_an_upgrade_keeps_what_is_there(database_url: str) -> None:
 
 
 async def test_the_names_of_0005_keep_every_row(database_url: str) -> None:
-    """Whatever lay in the tables of light and deep fingerprints lies in those of photos and their features."""
+    """Every row of the former fingerprint tables is in the tables of photos and their features."""
     database = Database(database_url)
     await database.write(partial(AsyncConnection.run_sync, fn=partial(_fresh, to="0004")))
     before = await database.write(partial(AsyncConnection.run_sync, fn=_filled))
@@ -238,7 +238,7 @@ def _fresh(connection: Connection, *, to: str) -> None:
 
 
 async def test_tables_of_others_are_left_alone(database_url: str) -> None:
-    """A database that holds somebody else's table of one of our names is refused, again and again, and kept."""
+    """A database with another program's table under one of igsearch's names is refused every time, and kept."""
     database = Database(database_url)
 
     async def settle(connection: AsyncConnection) -> None:

@@ -120,7 +120,7 @@ async def test_identical_bytes_share_a_fingerprint_and_name_every_owner(store: S
 
 
 async def test_a_changed_file_leaves_nothing_of_its_old_content(store: Store) -> None:
-    """When a file changes, its old fingerprint goes with a tombstone if nobody else has it."""
+    """When a file changes, its old photo leaves a tombstone if no other file has it."""
     await write(store, [remember("anna/a.jpg", 1)])
     old = await store.find_photo_id(hashes(1).sha256)
 
@@ -383,10 +383,10 @@ async def _contents(store: Store) -> dict[bytes, bytes]:
 
 async def _counts(connection: AsyncConnection) -> tuple[int, int, int]:
     """Count images, fingerprints without one, and users without one."""
-    images, lights, users = t.images.c, t.photos, t.users
+    images, photos, users = t.images.c, t.photos, t.users
     queries = (
         select(func.count()).select_from(t.images),
-        select(func.count()).select_from(lights).where(lights.c.id.not_in(select(images.photo_id))),
+        select(func.count()).select_from(photos).where(photos.c.id.not_in(select(images.photo_id))),
         select(func.count()).select_from(users).where(users.c.id.not_in(select(images.user_id))),
     )
     one, two, three = [await connection.scalar(query) or 0 for query in queries]
@@ -427,7 +427,7 @@ async def test_the_backlog_is_what_has_no_features(store: Store) -> None:
 
 
 async def test_features_are_told_by_revision(store: Store) -> None:
-    """What was written after a revision is told with its codes; another version counts as none; twice replaces."""
+    """Features written after a revision come with their codes; other versions count as none; a rewrite replaces."""
     await write(store, [remember(f"anna/{number}.jpg", number) for number in (1, 2)])
     ids = [one.photo_id for one in await store.list_backlog(after=0, limit=9)]
     before = (await store.changes.read_checkpoint()).revision
@@ -447,7 +447,7 @@ async def test_features_are_told_by_revision(store: Store) -> None:
 
 
 async def test_features_go_with_their_image(store: Store) -> None:
-    """When the last image of some bytes is forgotten, nothing of them is left; one that comes too late is dropped."""
+    """When the last image of some bytes is removed, nothing of them is left; features that come later are dropped."""
     await write(store, [remember("anna/1.jpg", 1)])
     photo_id = (await store.list_backlog(after=0, limit=1))[0].photo_id
     await write(store, [put_features(photo_id, 3)])

@@ -1,4 +1,4 @@
-"""A picture may crash, hang or kill the process that reads it: that costs it an error, and nobody else anything."""
+"""A picture may crash, hang or kill the process that reads it: it gets an error, and no other picture is affected."""
 
 import asyncio
 import ctypes
@@ -44,12 +44,12 @@ def allocate(_: bytes) -> int:
 
 
 def fail(_: bytes) -> None:
-    """Raise what nobody foresaw."""
+    """Raise an unexpected exception."""
     raise ZeroDivisionError
 
 
 def hang(fifo: bytes) -> None:
-    """Say who hangs, then never give up the interpreter."""
+    """Write this process's id to the file, if there is one, then never release the interpreter."""
     if fifo:
         Path(os.fsdecode(fifo)).write_text(str(os.getpid()), encoding="ascii")
     sum(range(10**12))
@@ -77,7 +77,7 @@ def write_a_file(path: bytes) -> None:
 
 @pytest.fixture
 def restarts() -> list[None]:
-    """One for each time that workers died and others took their place."""
+    """A list with one entry per replacement of workers."""
     return []
 
 
@@ -115,7 +115,7 @@ async def test_a_worker_gives_what_the_process_itself_would(tmp_path, workers):
 
 
 async def test_errors_come_through(tmp_path, workers, restarts):
-    """What a worker finds wrong with a picture is said as it said it, and the worker lives."""
+    """A worker's error about a picture arrives unchanged, and the worker lives on."""
     with pytest.raises(Unreadable, match="damaged"):
         await workers.hash_bytes(photo_bytes(1)[:2000])
     with pytest.raises(PathError):
@@ -145,7 +145,7 @@ async def test_a_deadly_picture_costs_only_itself(workers, deed, error):
 
 
 async def test_released_workers_come_back(workers):
-    """Workers that were given up when nothing was to be done are there again for the next picture."""
+    """Workers that were stopped while idle are started again for the next picture."""
     before = await workers._run(name_yourself, b"")
     await workers.release()
 
@@ -156,7 +156,7 @@ async def test_released_workers_come_back(workers):
 
 
 async def test_busy_workers_are_not_released(tmp_path, workers):
-    """A picture in work is finished, whoever wants the memory."""
+    """A picture in progress is finished even if the workers are to be released."""
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     working = asyncio.create_task(workers._run(read_it, bytes(fifo)))
@@ -170,7 +170,7 @@ async def test_busy_workers_are_not_released(tmp_path, workers):
 
 
 async def test_a_picture_that_takes_too_long_is_stopped(restarts):
-    """The time limit kills a worker that never gives up the interpreter, and the next picture is fine."""
+    """The time limit kills a worker that never releases the interpreter, and the next picture is fine."""
     async with PhotoWorkers(2, seconds=0.5, restarted=lambda: restarts.append(None)) as workers:
         with pytest.raises(TooSlow, match=r"0\.5 s"):
             await workers._run(hang, b"")
@@ -191,7 +191,7 @@ async def test_each_of_many_gets_its_own_answer(workers):
 
 
 async def test_a_worker_killed_at_work_is_a_crash(tmp_path, workers, restarts):
-    """The system may kill a worker for its memory: that picture is told, the next one is fine, and it is counted."""
+    """If the system kills a worker for its memory, its picture gets an error and is counted; the next one is fine."""
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     picture = asyncio.ensure_future(workers._run(hang, bytes(fifo)))
@@ -247,7 +247,7 @@ async def test_a_worker_writes_no_files(tmp_path, workers):
 
 
 async def test_the_largest_picture_fits_into_a_worker():
-    """50 megapixels with transparency, the most hungry of all types, are read."""
+    """50 megapixels with transparency, which need the most memory of all types, are read."""
     data = encode(Image.new("RGBA", (8_000, 6_250), (9, 200, 3, 77)), "WEBP", quality=1, method=0)
 
     async with PhotoWorkers(1) as workers:
@@ -306,7 +306,7 @@ if __name__ == "__main__":
 
 @pytest.fixture
 def program(tmp_path):
-    """A program of ours with secrets in its environment and two workers that hang; with the ids of its processes."""
+    """A program with igsearch's secrets in its environment and two hanging workers, and the ids of its processes."""
     script = tmp_path / "program.py"
     script.write_text(PROGRAM, encoding="utf-8")
     secrets = {"IGSEARCH_TELEGRAM_TOKEN": "1:hunter2", "IGSEARCH_DATABASE_URL": "mysql://u:hunter2@h/d"}
@@ -336,7 +336,7 @@ def test_workers_know_no_secrets(program):
 
 
 async def test_no_worker_outlives_its_parent(program):
-    """When the parent is killed its workers end at once, even amid a decoder's endless loop."""
+    """When the parent is killed its workers end at once, even during a decoder's endless loop."""
     process, pids = program
 
     process.kill()

@@ -1,4 +1,4 @@
-"""Removal: missing files are believed to be gone after two looks, and never all of them."""
+"""Removal: missing files count as removed after two checks, and never all of them."""
 
 import os
 from pathlib import Path
@@ -46,13 +46,13 @@ def test_too_many_missing_files_are_not_believed(missing: int, recorded: int, li
 
 @given(st.integers(0, HANDFUL), st.integers(1, 100_000))
 def test_a_handful_may_always_go(missing: int, listed: int) -> None:
-    """A few files are believed to be gone from a dataset of any size while others are there."""
+    """A few missing files count as removed from a dataset of any size while others exist."""
     assert suspicion(missing, recorded=missing + listed, listed=listed) is None
 
 
 @given(MANY, MANY, MANY)
 def test_more_missing_is_never_less_suspicious(missing: int, more: int, recorded: int) -> None:
-    """Where so many are not believed to be gone, more are not either."""
+    """If a number of missing files is suspicious, so is any larger number."""
     recorded += missing + more
 
     few = suspicion(missing, recorded=recorded, listed=recorded - missing)
@@ -62,7 +62,7 @@ def test_more_missing_is_never_less_suspicious(missing: int, more: int, recorded
 
 
 def test_a_file_is_missing_since_it_was_first_noted() -> None:
-    """Each further visit that misses a file leaves the moment at which that began."""
+    """Further scans that miss a file keep the time since which it has been missing."""
     missing = MissingFiles()
     missing.note(ScanFindings(missing={"anna": [ANNA]}), now=1.0)
     missing.note(ScanFindings(missing={"anna": [ANNA], "bob": [BOB]}), now=5.0)
@@ -85,7 +85,7 @@ def test_a_file_is_missing_since_it_was_first_noted() -> None:
     ],
 )
 def test_what_is_back_or_elsewhere_is_missing_no_more(findings: ScanFindings, images: set[ImageRecord]) -> None:
-    """A visit decides about its own accounts, and about files that it found at another path; the others stay."""
+    """A scan decides about its own accounts, and about files that it found at another path; the others stay."""
     missing = MissingFiles()
     missing.note(ScanFindings(missing={"anna": [ANNA], "bob": [BOB]}), now=1.0)
 
@@ -106,7 +106,7 @@ def test_a_file_that_was_back_is_missing_anew() -> None:
 
 
 def test_an_entry_of_the_ledger_is_missing_but_no_image() -> None:
-    """Unreadable files that are gone are forgotten too, and make no dataset suspicious."""
+    """Missing unreadable files are removed too, and make no dataset suspicious."""
     missing = MissingFiles()
 
     missing.note(ScanFindings(missing={"anna": []}, missing_failures=[Place("anna", b"anna/broken.jpg")]), now=1.0)
@@ -154,7 +154,7 @@ def root(tmp_path: Path) -> Path:
     ],
 )
 def test_a_second_look_believes_what_it_sees(root: Path, path: bytes, is_missing: bool) -> None:  # noqa: FBT001
-    """A path is still missing where the disk surely has no photo file; in doubt it has."""
+    """A path is still missing if the disk certainly has no photo file there; in doubt it has one."""
     missing = still_missing(Dataset(root), Dataset(root).identity(), [path])
 
     assert missing == ([path] if is_missing else [])

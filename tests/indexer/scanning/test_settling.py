@@ -1,4 +1,4 @@
-"""Settling: how long a file has still to lie still, whatever the clocks say."""
+"""Settling: the time until a file has settled, whatever the clocks say."""
 
 import os
 from pathlib import Path
@@ -39,7 +39,7 @@ def _settling(clocks: Clocks) -> Settling:
 
 
 def test_a_file_has_to_lie_still_for_the_whole_time() -> None:
-    """What is left is what its last change lacks of the settling time."""
+    """The time left is the settling time minus the time since the last change."""
     clocks = Clocks()
     settling = _settling(clocks)
 
@@ -50,7 +50,7 @@ def test_a_file_has_to_lie_still_for_the_whole_time() -> None:
 
 @given(st.floats(-HOUR, HOUR))
 def test_no_file_waits_for_long(ahead: float) -> None:
-    """However far a server's clock is from ours, an unchanged file is settled after three waits at most."""
+    """However far a server's clock is from the local one, an unchanged file has settled after three waits at most."""
     clocks = Clocks()
     settling = _settling(clocks)
     changed_at = clocks.after(ahead)
@@ -65,7 +65,7 @@ def test_no_file_waits_for_long(ahead: float) -> None:
 
 
 def test_a_file_ahead_of_our_clock_settles_when_its_stamp_stays() -> None:
-    """Where a server's clock is ahead, each change of the stamp begins the wait anew, for this file only."""
+    """If a server's clock is ahead, each change of the stamp restarts the wait, for this file only."""
     clocks = Clocks()
     settling = _settling(clocks)
     grown = FileStamp(size=2, mtime_ns=1, inode=1, device=1)
@@ -92,7 +92,7 @@ def test_a_copy_with_an_old_date_has_just_changed(tmp_path: Path) -> None:
 
 
 def test_what_settled_stays_settled() -> None:
-    """A file ahead of our clock that lay still is not watched anew when it is asked about once more."""
+    """A settled file with a time ahead of the local clock is not observed again when it is asked about once more."""
     clocks = Clocks()
     settling, ahead = _settling(clocks), clocks.after(HOUR)
     settling.left(b"a", STAMP, ahead)
@@ -104,7 +104,7 @@ def test_what_settled_stays_settled() -> None:
 
 
 def test_any_number_of_files_settles() -> None:
-    """More files ahead of our clock than are remembered settle all the same."""
+    """Files ahead of the local clock settle even if there are more than are remembered."""
     clocks = Clocks()
     settling, ahead = _settling(clocks), clocks.after(HOUR)
     paths = [b"%d" % number for number in range(MOST_WATCHED + 1)]

@@ -1,4 +1,4 @@
-"""The tasks of a job: side by side, and none is cancelled in the middle."""
+"""The task pool: tasks run in parallel, and none is cancelled midway."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -21,7 +21,7 @@ async def _numbers(count: int) -> AsyncIterator[int]:
 
 
 async def test_every_item_is_done_once() -> None:
-    """However many are at work, each item is done by one of them."""
+    """However many tasks are running, each item is done by one of them."""
     done: list[int] = []
 
     async def task(number: int) -> None:
@@ -34,7 +34,7 @@ async def test_every_item_is_done_once() -> None:
 
 
 async def test_a_failure_lets_the_others_finish() -> None:
-    """When the store fails, what others have in hand is finished and nothing more begun; the failure is raised."""
+    """When the store fails, running tasks are finished and no more are started; the failure is raised."""
     begun: list[int] = []
     finished: list[int] = []
     failed = asyncio.Event()
@@ -56,7 +56,7 @@ async def test_a_failure_lets_the_others_finish() -> None:
 
 
 async def test_a_source_that_fails_lets_the_others_finish() -> None:
-    """The same when the store fails while more work is asked for; the pool can work again later."""
+    """The same holds if the store fails while more items are read; the pool can be used again later."""
     finished: list[int] = []
     begun = asyncio.Event()
 
@@ -79,7 +79,7 @@ async def test_a_source_that_fails_lets_the_others_finish() -> None:
 
 
 async def test_a_fault_of_ours_is_raised_as_it_is() -> None:
-    """What nobody foresaw ends the work, and is not hidden in a group."""
+    """An unexpected exception ends the work, and is not hidden in an exception group."""
 
     async def task(_number: int) -> None:
         raise ZeroDivisionError
@@ -89,7 +89,7 @@ async def test_a_fault_of_ours_is_raised_as_it_is() -> None:
 
 
 async def test_what_nobody_waits_for_is_finished() -> None:
-    """Where the results are taken no more, as when the store fails, nothing at work is cancelled."""
+    """If the caller stops taking results, as when the store fails, no running task is cancelled."""
     finished: list[int] = []
     gate = asyncio.Event()
 
@@ -108,7 +108,7 @@ async def test_what_nobody_waits_for_is_finished() -> None:
 
 
 async def test_a_stop_begins_no_other_item() -> None:
-    """What is at work when the pool is stopped still has its result."""
+    """Tasks that are running when the pool is stopped still yield their results."""
     pool, done = TaskPool(1), list[int]()
 
     async def task(number: int) -> int:

@@ -1,4 +1,4 @@
-"""Decisions on their way to the store: each is passed on once it is on record, and not before."""
+"""The batches of decisions: each decision is passed on once it is recorded, and not before."""
 
 from collections.abc import AsyncGenerator, Sequence
 
@@ -12,7 +12,7 @@ CHANGES = [RemoveFile(b"%d" % number) for number in range(BATCH_FILES + 5)]
 
 
 class Records:
-    """A store that keeps so many batches, and then no more."""
+    """A store that accepts a number of batches, and then fails."""
 
     def __init__(self, batches: int) -> None:
         self.kept: list[Sequence[Change]] = []
@@ -32,7 +32,7 @@ async def decisions(changes: Sequence[Change | None]) -> AsyncGenerator[Decision
 
 
 async def test_a_decision_is_passed_on_once_it_is_on_record() -> None:
-    """None before it is written, each once, of a batch that fails none; and the store is asked no more."""
+    """Decisions come once each after they are written, those of a failed batch never; after that nothing is written."""
     store, passed = Records(batches=1), list[Change | None]()
 
     async def take() -> None:
@@ -58,7 +58,7 @@ async def test_what_changes_nothing_waits_for_nobody() -> None:
 
 
 async def test_a_batch_does_not_wait_until_it_is_full() -> None:
-    """What was decided some time ago is written with the next decision, though more would fit."""
+    """An old decision is written with the next one, though more would fit into the batch."""
     store, now = Records(batches=9), iter([0.0, 0.0, 0.0, BATCH_SECONDS, BATCH_SECONDS, BATCH_SECONDS])
 
     passed = [one.change async for one in written(decisions(CHANGES[:3]), store, clock=lambda: next(now))]

@@ -1,4 +1,4 @@
-"""The detector notices what no event tells: a dataset that went or is another one, dead threads, too few watches."""
+"""The detector notices what no event reports: a missing or replaced dataset, dead threads, too few watches."""
 
 import asyncio
 import json
@@ -40,7 +40,7 @@ class Bench:
         (self.root / path).write_bytes(b"photo")
 
     async def reason(self) -> str | None:
-        """Look once; return why everything is dirty."""
+        """Check once; return the reason to rescan everything."""
         await self.detector.look()
         return self.detector.take().everything
 
@@ -61,7 +61,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
 
 
 async def test_the_first_look_makes_everything_dirty_and_brings_events(bench: Bench) -> None:
-    """At the start there is a reason to look at everything, later there is none, and what happens is heard of."""
+    """At the start there is a reason to rescan everything, later there is none, and changes are detected."""
     reasons = [await bench.reason(), await bench.reason()]
     bench.put("anna/b.jpg")
 
@@ -73,7 +73,7 @@ async def test_the_first_look_makes_everything_dirty_and_brings_events(bench: Be
 
 
 async def test_another_dataset_makes_everything_dirty(bench: Bench) -> None:
-    """When the dataset folder was replaced between two looks its identity changes, and the new one is watched."""
+    """If the dataset folder is replaced between two checks, its identity changes, and the new one is watched."""
     await bench.reason()
     before = bench.detector.identity
     bench.root.rename(bench.root.with_name("aside"))
@@ -103,7 +103,7 @@ async def test_a_dataset_made_again_makes_everything_dirty(bench: Bench) -> None
 
 
 async def test_an_absent_dataset_is_a_fault_that_heals(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
-    """While the dataset is not there that is said once and nothing is known of it; when it is back all is well."""
+    """While the dataset is missing that is logged once and its state is unknown; when it is back everything works."""
     await bench.reason()
     aside = bench.root.rename(bench.root.with_name("aside"))
     await bench.reason()
@@ -127,7 +127,7 @@ async def test_an_absent_dataset_is_a_fault_that_heals(bench: Bench, caplog: pyt
 
 @pytest.mark.parametrize("kind", ["BaseObserver", "InotifyEmitter", "_Notifier"])
 async def test_a_dead_thread_makes_everything_dirty_and_lives_again(bench: Bench, kind: str) -> None:
-    """Whichever thread of the watcher ended, the next look starts it again, as events were lost."""
+    """Whichever thread of the watcher died, the next check restarts it and rescans, because events were lost."""
     await bench.reason()
     ended = [
         thread for thread in threading.enumerate() if isinstance(thread, BaseThread) and type(thread).__name__ == kind
@@ -135,10 +135,10 @@ async def test_a_dead_thread_makes_everything_dirty_and_lives_again(bench: Bench
     for thread in ended:
         thread.stop()
         await asyncio.to_thread(thread.join)
-    bench.put("anna/unheard.jpg")
+    bench.put("anna/unnoticed.jpg")
 
     reasons = [await bench.reason(), await bench.reason()]
-    bench.put("anna/heard.jpg")
+    bench.put("anna/noticed.jpg")
     await bench.until_dirty("anna")
 
     assert len(ended) == 1
@@ -146,7 +146,7 @@ async def test_a_dead_thread_makes_everything_dirty_and_lives_again(bench: Bench
 
 
 async def test_to_stop_is_always_allowed(bench: Bench) -> None:
-    """A detector that never looked, or was stopped already, may be stopped, and leaves no thread that listens."""
+    """A detector that never ran, or was already stopped, may be stopped, and leaves no thread behind."""
     await bench.detector.stop()
     await bench.reason()
     await bench.detector.stop()
@@ -167,7 +167,7 @@ async def _look_with_few_watches(root: Path) -> dict[str, object]:
     bench.now += RETRY_EVENTS_SECONDS
     await bench.detector.look()
     enough = bench.detector.limits
-    bench.put("bob/heard.jpg")
+    bench.put("bob/noticed.jpg")
     await bench.until_dirty("bob")
     await bench.detector.stop()
     return {"began": began, "few": few, "swept": sorted(swept), "enough": enough}

@@ -1,4 +1,4 @@
-"""Polling: folders whose own time changed since the last look, on real files."""
+"""Polling: folders whose own time changed since the last poll, on real files."""
 
 import os
 import shutil
@@ -35,7 +35,7 @@ def changed(folders: FolderPoller) -> set[str]:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A dataset that was made long ago."""
+    """A dataset with old folders."""
     root = tmp_path / "images"
     for folder in ("anna", "bob/deep/down", "carl", os.fsdecode(b"carl/\xff\n")):
         (root / folder).mkdir(parents=True)
@@ -46,7 +46,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_the_first_look_names_every_account_and_the_second_none(root: Path) -> None:
-    """What did not change since the last look is not named again; the folders are counted, with the dataset's own."""
+    """Accounts unchanged since the last poll are not named again; all folders are counted, the root included."""
     folders = new_poller(root)
 
     looks = [changed(folders) for _ in range(3)]
@@ -130,7 +130,7 @@ def test_folders_of_one_name_are_one_account(root: Path) -> None:
 
 
 def test_an_absent_dataset_is_an_error(root: Path) -> None:
-    """A dataset folder that is not there ends the look with exit code 66; when it is back every account is named."""
+    """A missing dataset folder ends the poll with exit code 66; when it is back every account is named."""
     folders = new_poller(root)
     changed(folders)
     aside = root.rename(root.with_name("aside"))

@@ -1,4 +1,4 @@
-"""The watcher marks the accounts where something happened: real folders, the kernel's real events."""
+"""The watcher marks the accounts that changed: real folders, the kernel's real events."""
 
 import os
 import shutil
@@ -26,8 +26,8 @@ FEW_WATCHES = 'echo 6 > /proc/sys/user/max_inotify_watches && exec "$@"'
 LIMITED = ("unshare", "--user", "--map-root-user", "sh", "-c", FEW_WATCHES, "sh")
 
 
-class Ears:
-    """Hears of changes, on whatever thread."""
+class ChangeRecorder:
+    """A recorder of changes, for any thread."""
 
     def __init__(self) -> None:
         self._woken = threading.Event()
@@ -37,7 +37,7 @@ class Ears:
 
     def until(self, is_enough: Callable[[], bool]) -> None:
         while not is_enough():
-            assert self._woken.wait(PATIENCE_SECONDS), f"heard of no more than {self.usernames} and {self.reasons}"
+            assert self._woken.wait(PATIENCE_SECONDS), f"got no more than {self.usernames} and {self.reasons}"
             self._woken.clear()
             changes = self.changes.take()
             self.usernames |= changes.usernames | ({ROOT} if changes.is_root_changed else set())
@@ -46,8 +46,8 @@ class Ears:
     def until_dirty(self, *usernames: str) -> set[str]:
         """Wait until accounts are dirty; return all that became so."""
         self.until(lambda: self.usernames.issuperset(usernames))
-        heard, self.usernames = self.usernames, set()
-        return heard
+        changed, self.usernames = self.usernames, set()
+        return changed
 
 
 @pytest.fixture
@@ -60,12 +60,12 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def ears(root: Path) -> Iterator[Ears]:
-    """Ears that hear of what happens below the root."""
-    ears = Ears()
-    watcher = Watcher(ears.changes)
+def recorder(root: Path) -> Iterator[ChangeRecorder]:
+    """A recorder of the changes below the root."""
+    recorder = ChangeRecorder()
+    watcher = Watcher(recorder.changes)
     watcher.start(root)
-    yield ears
+    yield recorder
     is_alive = watcher.is_alive
     watcher.stop()
     assert is_alive or not root.is_dir()
@@ -108,41 +108,41 @@ HAPPENINGS: dict[str, tuple[Callable[[Path], object], set[str]]] = {
 
 
 @pytest.mark.parametrize("happening", HAPPENINGS)
-def test_what_happens_marks_its_accounts(root: Path, ears: Ears, happening: str) -> None:
-    """Whatever changes an account's files marks that account and no other; to read them marks none."""
+def test_what_happens_marks_its_accounts(root: Path, recorder: ChangeRecorder, happening: str) -> None:
+    """Every change of an account's files marks that account and no other; reading them marks none."""
     act, accounts = HAPPENINGS[happening]
 
     act(root)
     (root / "zoe/z.jpg").write_bytes(b"the end")
 
-    assert ears.until_dirty("zoe", *accounts) == {"zoe", *accounts}
-    assert ears.reasons == []
+    assert recorder.until_dirty("zoe", *accounts) == {"zoe", *accounts}
+    assert recorder.reasons == []
 
 
 @pytest.mark.parametrize("way", ["renamed", "moved out and back", "removed and made again", "deep"])
-def test_a_folder_that_came_is_watched(root: Path, ears: Ears, way: str) -> None:
-    """New files are heard of in a folder however it came, with what is in it."""
+def test_a_folder_that_came_is_watched(root: Path, recorder: ChangeRecorder, way: str) -> None:
+    """New files are noticed in a folder however it came, with its content."""
     folder, outside = root / "bob", root.parent / "bob"
     if way == "renamed":
         folder = folder.rename(root / "carl")
     elif way == "moved out and back":
         folder.rename(outside)
-        ears.until_dirty("bob")
+        recorder.until_dirty("bob")
         outside.rename(folder)
     elif way == "removed and made again":
         shutil.rmtree(folder)
     (folder / "deep/down").mkdir(parents=True, exist_ok=True)
-    ears.until_dirty(folder.name)
-    (root / "zoe/z.jpg").write_bytes(b"all until here is heard")
-    ears.until_dirty("zoe")
+    recorder.until_dirty(folder.name)
+    (root / "zoe/z.jpg").write_bytes(b"the last change")
+    recorder.until_dirty("zoe")
 
     (folder / "deep/down/new.jpg").touch()
 
-    assert ears.until_dirty(folder.name) == {folder.name}
+    assert recorder.until_dirty(folder.name) == {folder.name}
 
 
-def test_no_name_is_too_odd(root: Path, ears: Ears) -> None:
-    """Files and folders of any bytes are heard of or passed over, and the watcher lives on."""
+def test_no_name_is_too_odd(root: Path, recorder: ChangeRecorder) -> None:
+    """Files and folders with any bytes as names are noticed or ignored, and the watcher lives on."""
     names = [b"\xff\xfe", b"new\nline", b"quote'\"", "é".encode(), "\U0001f600".encode(), b"x" * 255, b"%s{0}"]
     for name in names:
         Path(os.fsdecode(os.fsencode(root) + b"/anna/" + name)).touch()
@@ -150,35 +150,35 @@ def test_no_name_is_too_odd(root: Path, ears: Ears) -> None:
 
     (root / "zoe/z.jpg").unlink()
 
-    assert ears.until_dirty("anna", "zoe") == {ROOT, "anna", "zoe"}
-    assert ears.reasons == []
+    assert recorder.until_dirty("anna", "zoe") == {ROOT, "anna", "zoe"}
+    assert recorder.reasons == []
 
 
-def test_a_dataset_folder_that_goes_makes_everything_dirty(root: Path, ears: Ears) -> None:
-    """No account's event tells that the dataset itself was removed, so that is a reason to look at everything."""
+def test_a_dataset_folder_that_goes_makes_everything_dirty(root: Path, recorder: ChangeRecorder) -> None:
+    """No event of an account reports that the dataset itself was removed, so that is a reason to rescan everything."""
     shutil.rmtree(root)
 
-    ears.until(lambda: bool(ears.reasons))
+    recorder.until(lambda: bool(recorder.reasons))
 
-    assert "dataset folder" in ears.reasons[0]
+    assert "dataset folder" in recorder.reasons[0]
 
 
 def test_a_link_to_the_dataset_is_followed(root: Path) -> None:
     """A dataset that is named by a link is watched where it lies."""
     link = root.with_name("link")
     link.symlink_to(root)
-    ears = Ears()
-    watcher = Watcher(ears.changes)
+    recorder = ChangeRecorder()
+    watcher = Watcher(recorder.changes)
 
     watcher.start(link)
     (link / "anna/new.jpg").touch()
 
-    assert ears.until_dirty("anna") == {"anna"}
+    assert recorder.until_dirty("anna") == {"anna"}
     watcher.stop()
 
 
 def test_an_event_that_cannot_be_told_makes_everything_dirty(root: Path) -> None:
-    """When who is to be woken fails, nothing is lost and the watcher lives on."""
+    """If the wake-up call fails, nothing is lost and the watcher lives on."""
     woken = threading.Event()
     failures = [RuntimeError("not now")]
 
@@ -238,7 +238,7 @@ def test_what_cannot_be_watched_leaves_nothing_open(tmp_path: Path) -> None:
 
 
 def watch_and_tell(root: str) -> None:
-    """Watch a folder in a process of its own; print how that began, and then why everything is dirty."""
+    """Watch a folder in a separate process; print whether it is limited, and then the reason to rescan everything."""
     woken = threading.Event()
     changes = ChangeSet(woken.set)
     watcher = Watcher(changes)
@@ -256,18 +256,18 @@ def _watch_beside(root: Path, *prefix: str) -> Iterator[tuple[subprocess.Popen[s
     program = "import sys; from tests.indexer.watching.test_watcher import watch_and_tell; watch_and_tell(sys.argv[1])"
     command = [*prefix, sys.executable, "-c", program, str(root)]
     with subprocess.Popen(command, cwd=HERE, stdout=subprocess.PIPE, text=True) as process:
-        patience = threading.Timer(PATIENCE_SECONDS, process.kill)
-        patience.start()
+        killer = threading.Timer(PATIENCE_SECONDS, process.kill)
+        killer.start()
         assert process.stdout
         try:
             yield process, process.stdout
         finally:
-            patience.cancel()
+            killer.cancel()
             process.kill()
 
 
 def test_an_overflow_makes_everything_dirty(root: Path) -> None:
-    """When more happens than the kernel keeps for us, everything is to be looked at."""
+    """If the kernel's queue of events overflows, everything must be rescanned."""
     many = int(QUEUE.read_text())
     if many > 100_000:
         pytest.skip(f"the kernel keeps {many:,} events here")
@@ -285,7 +285,7 @@ def test_an_overflow_makes_everything_dirty(root: Path) -> None:
 
 
 def test_too_many_folders_are_a_limit_and_no_error(root: Path) -> None:
-    """Where the kernel allows fewer watches than there are folders the watcher says so, and knows the limit."""
+    """If the kernel allows fewer watches than there are folders, the watcher says so, and knows the limit."""
     if subprocess.run([*LIMITED, "true"], check=False, capture_output=True).returncode:
         pytest.skip("no limit can be set here")
     for number in range(10):
@@ -298,7 +298,7 @@ def test_too_many_folders_are_a_limit_and_no_error(root: Path) -> None:
 
 
 def test_dirt_wakes_once_until_it_is_taken() -> None:
-    """The first account wakes, those after it don't until all are taken; a reason to look at everything always does."""
+    """The first account wakes, later ones do not until all are taken; a reason to rescan everything always does."""
     wakes: list[str] = []
     changes = ChangeSet(lambda: wakes.append("wake"))
 

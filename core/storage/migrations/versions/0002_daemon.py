@@ -1,4 +1,4 @@
-"""What the daemon says of itself.
+"""The status of the daemon.
 
 MySQL commits the table by itself, so after a kill it may be there before the version is written.
 """

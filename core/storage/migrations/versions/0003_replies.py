@@ -1,4 +1,4 @@
-"""What the bots replied, what people called wrong of it, and when the last image was added.
+"""The bots' replies, the reports of wrong ones, and the time at which the last image was added.
 
 MySQL commits each statement by itself, so after a kill some of this may be there before the version is written: nobody
 has used it yet, and it is made again.

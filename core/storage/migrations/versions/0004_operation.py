@@ -1,4 +1,4 @@
-"""Whom not to index, how every service is, and an index by which the backlog is counted without reading features.
+"""The opt-outs, the status of every service, and an index for counting the backlog without reading features.
 
 What the daemon says of itself is said anew every 15 s, so its table is made again. MySQL commits each statement by
 itself: after a kill some of this may be there before the version is written, and is made again, too.
