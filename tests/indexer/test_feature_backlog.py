@@ -1,6 +1,6 @@
 """The backlog of features: real files, real workers, a real database."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,20 +22,33 @@ from tests.pictures import photo_bytes
 
 
 class OutcomeRecorder:
-    """A recorder of outcomes that may stop the work at the first."""
+    """A recorder of outcomes."""
 
     def __init__(self) -> None:
         self.outcomes: list[FileOutcome] = []
-        self.pool: TaskPool | None = None
 
     def expect(self, files: int) -> None: ...
 
     def advance(self, outcome: FileOutcome, files: int) -> None:
         self.outcomes += [outcome] * files
-        if self.pool:
-            self.pool.stop()
 
     def say(self, sentence: str) -> None: ...
+
+
+class CountingReader:
+    """Workers that count the files they read, and may do something after the first."""
+
+    def __init__(self, workers: PhotoWorkers, after_first: Callable[[], None] = lambda: None) -> None:
+        self._workers = workers
+        self._after_first = after_first
+        self.read = 0
+
+    async def extract_features(self, path: bytes) -> FileFeatures:
+        features = await self._workers.extract_features(path)
+        self.read += 1
+        if self.read == 1:
+            self._after_first()
+        return features
 
 
 class SlowDisk:
@@ -157,9 +170,10 @@ async def test_a_file_that_can_be_read_again_leaves_the_ledger(bench: Bench) -> 
 async def test_a_pass_goes_on_where_it_was_interrupted(bench: Bench) -> None:
     """A pass that was interrupted continues where it was, and ends with an empty backlog."""
     await bench.index(40)
-    backlog = bench.new_backlog()
+    reader = CountingReader(bench.workers)
+    backlog = bench.new_backlog(reader)
 
-    first = await bench.run(backlog, is_over=lambda: len(bench.recorder.outcomes) > 3)
+    first = await bench.run(backlog, is_over=lambda: reader.read > 3)
     was_at_end = backlog.is_at_end
     both = await bench.run(backlog)
 
@@ -171,11 +185,9 @@ async def test_a_pass_goes_on_where_it_was_interrupted(bench: Bench) -> None:
 async def test_a_stopped_run_is_continued_by_the_next(bench: Bench) -> None:
     """Stopped early, what is finished is written; the next run does the rest."""
     await bench.index(40)
-    backlog = bench.new_backlog()
-    bench.recorder.pool = bench.pool
+    backlog = bench.new_backlog(CountingReader(bench.workers, lambda: bench.pool.stop()))  # noqa: PLW0108 - made here
 
     first = await bench.run(backlog)
-    bench.recorder.pool = None
     second = await bench.run(bench.new_backlog())
 
     assert 0 < first < 40
