@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from tests.mariadb import MariaDB
+from tests.once import once
 from tests.pictures import encode, photo, photo_bytes
 from tests.shell import PROGRAM, Shell
 
@@ -30,20 +31,17 @@ def shell(tmp_path: Path) -> Shell:
     return shell
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Shell:
-    """A dataset of two photos, indexed once for all tests of this file."""
-    shell = Shell(tmp_path_factory.mktemp("template"))
+def index_two_photos(folder: Path) -> None:
+    shell = Shell(folder)
     shell.put("images/anna/a.jpg", FIRST)
     shell.put("images/bob/b.jpg", SECOND)
     assert shell.igsearch("index").code == 0
-    return shell
 
 
 @pytest.fixture
-def indexed(template: Shell, tmp_path: Path) -> Shell:
-    """A copy of the indexed dataset and its database."""
-    shutil.copytree(template.folder, tmp_path, dirs_exist_ok=True)
+def indexed(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Shell:
+    """A copy of a dataset of two photos and its database."""
+    shutil.copytree(once(tmp_path_factory, "two-photos", index_two_photos), tmp_path, dirs_exist_ok=True)
     return Shell(tmp_path)
 
 

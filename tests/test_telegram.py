@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from PIL import Image
 
-from tests.accounts import DOTTED, DUNDER, OWNERS, SHARED, STRANGER, cropped, indexed_dataset, jpeg, sent, small
+from tests.accounts import DOTTED, DUNDER, OWNERS, SHARED, STRANGER, copied_dataset, cropped, jpeg, sent, small
 from tests.fakes.telegram.bot_api import BotApi, bot_api
 from tests.fakes.telegram.chats import BotMessage
 from tests.fakes.telegram.people import Person
@@ -33,7 +33,7 @@ HUGE = 20_000_001
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """One bot for the whole module; each test brings people of its own."""
-    shell: Shell = indexed_dataset(tmp_path_factory.mktemp("telegram"))
+    shell: Shell = copied_dataset(tmp_path_factory, tmp_path_factory.mktemp("telegram"))
     with bot_api() as api:
         stage = Stage(shell, api)
         with stage.bot(IGSEARCH_ADMINS="telegram:7000000001", IGSEARCH_LOG_LEVEL="DEBUG"):

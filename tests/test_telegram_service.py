@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.accounts import DOTTED, DUNDER, SHARED, STRANGER, cropped, indexed_dataset, jpeg, sent
+from tests.accounts import DOTTED, DUNDER, SHARED, STRANGER, copied_dataset, cropped, indexed_dataset, jpeg, sent
 from tests.fakes.telegram.bot_api import BotApi, bot_api
 from tests.fakes.telegram.chats import BotMessage
 from tests.fakes.telegram.stage import Stage
@@ -39,7 +39,7 @@ def api() -> Iterator[BotApi]:
 @pytest.fixture(scope="module")
 def indexed(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     """Return a shell with an indexed dataset, for bots that only read it."""
-    return indexed_dataset(tmp_path_factory.mktemp("service"))
+    return copied_dataset(tmp_path_factory, tmp_path_factory.mktemp("service"))
 
 
 @pytest.fixture
@@ -199,9 +199,11 @@ def test_answers_that_are_not_telegrams_are_lived_through(stage: Stage, body: st
     assert usernames(answer) == ["__dunder__"]
 
 
-def test_a_button_of_an_older_database_hits_no_other_reply(tmp_path: Path, api: BotApi) -> None:
+def test_a_button_of_an_older_database_hits_no_other_reply(
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, api: BotApi
+) -> None:
     """When the database was made anew, old buttons get a hint, however many replies there are by then."""
-    stage = Stage(indexed_dataset(tmp_path), api)
+    stage = Stage(copied_dataset(tmp_path_factory, tmp_path), api)
     anna = api.person()
     with stage.bot():
         old = anna.answer_to(anna.sends_photo(jpeg(SHARED)))
