@@ -81,6 +81,10 @@ class Shell:
         [figures] = self.igsearch("stats", "--json", variables=variables).objects
         return dict(figures)
 
+    def images(self) -> int:
+        """Return how many photos `igsearch stats` counts: none while a service that began just now makes the tables."""
+        return sum(figures["images"] for figures in self.igsearch("stats", "--json").objects)
+
     @contextmanager
     def service(
         self,

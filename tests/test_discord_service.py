@@ -208,7 +208,7 @@ def test_run_answers_on_both_chats_beside_the_indexer(tmp_path: Path, api: Disco
     page = Page(free_port())
 
     with stage.bot("run", "--dataset", "images", **more, IGSEARCH_METRICS_LISTEN=str(page.port)) as service:
-        service.until(lambda: stage.shell.figures()["images"] == 1)
+        service.until(lambda: stage.shell.images() == 1)
         service.until_said("Telegram cannot be reached")
         if "the index cannot be reached" in service.log:  # the bot was there before the tables
             service.until_said("the index can be reached again")

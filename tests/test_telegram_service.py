@@ -311,9 +311,9 @@ def test_run_watches_and_answers_in_one_process(tmp_path: Path, api: BotApi) -> 
     person = api.person()
 
     with stage.bot("run", "--dataset", "images") as service:
-        service.until(lambda: stage.shell.figures()["images"] == 1)
+        service.until(lambda: stage.shell.images() == 1)
         stage.shell.put("images/bob/2.jpg", jpeg(DUNDER))
-        service.until(lambda: stage.shell.figures()["images"] == 2)
+        service.until(lambda: stage.shell.images() == 2)
         answer = person.answer_to(person.sends_photo(sent(DUNDER)))
         service.until(lambda: stage.shell.igsearch("health", "indexer", "telegram").code == 0)
         stage.shell.igsearch("forget", "bob")
@@ -334,7 +334,7 @@ def test_a_bot_that_fails_does_not_stop_the_indexer(tmp_path: Path, api: BotApi)
 
     with stage.starting_bot("run", "--dataset", "images", **wrong) as service:
         service.until_said("the Telegram bot ended: IGSEARCH_TELEGRAM_TOKEN: Telegram refuses it")
-        service.until(lambda: stage.shell.figures()["images"] == 1)
+        service.until(lambda: stage.shell.images() == 1)
         assert service.end() == 0
 
 
