@@ -634,7 +634,8 @@ def test_a_deleted_message_and_a_blocked_bot_are_no_errors(stage: Stage, anna: P
 def test_forty_photos_at_once_are_all_answered_while_one_hangs(api: BotApi, anna: Person) -> None:
     """A download that takes 9 s delays nobody: the others are answered before it, each right.
 
-    Where the machine has other things to do 9 s may not do for the last of them, but do for most.
+    On a busy machine 9 s do not do for all of them; if they waited for it, no more would come before it than the seven
+    that are downloaded beside it.
     """
     slow = anna.sends_photo(sent(DOTTED))
     api.hang("file", seconds=9, file_of=slow)
@@ -647,7 +648,7 @@ def test_forty_photos_at_once_are_all_answered_while_one_hangs(api: BotApi, anna
     names = {DUNDER: ["__dunder__"], DOTTED: ["a.b_c"], STRANGER: []}
     assert answers == [names[seed] for seed in seeds]
     assert usernames(late) == ["a.b_c"]
-    assert sum(anna.answers_to(question)[0].message_id < late.message_id for question in questions) > 30
+    assert sum(anna.answers_to(question)[0].message_id < late.message_id for question in questions) > 10
 
 
 def test_who_is_too_fast_is_told_once(api: BotApi, anna: Person) -> None:
