@@ -1,11 +1,15 @@
 """A dataset of accounts with odd names, for the tests of the bots, and copies of its photos as people send them."""
 
 import io
+import shutil
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
+from tests.once import once
 from tests.pictures import encode, photo
 from tests.shell import Shell
 
@@ -26,6 +30,13 @@ def indexed_dataset(folder: Path, variables: Mapping[str, str] = {}, more: Mappi
     indexed = shell.igsearch("index", "--dataset", "images", variables=dict(variables))
     assert indexed.code == 0, indexed.err
     return shell
+
+
+def copied_dataset(factory: pytest.TempPathFactory, folder: Path, more: Mapping[str, int] = {}) -> Shell:
+    """Fill a folder with a copy of the dataset and its SQLite database, which is indexed once for the whole run."""
+    name = "-".join(["accounts", *more])
+    shutil.copytree(once(factory, name, partial(indexed_dataset, more=more)), folder, dirs_exist_ok=True)
+    return Shell(folder)
 
 
 def jpeg(seed: int, **options: object) -> bytes:

@@ -12,8 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests import fork_server
+
 PATIENCE_SECONDS = 60.0
 POLL_SECONDS = 0.05
+PROGRAM = ("-m", "igsearch")
+"""What an interpreter is told, to be igsearch as a person types it."""
 
 
 @dataclass(frozen=True)
@@ -46,17 +50,23 @@ class Shell:
         stdin: bytes = b"",
         variables: dict[str, str] | None = None,
         prefix: tuple[str, ...] = (),
-        program: tuple[str, ...] = ("-m", "igsearch"),
+        program: tuple[str, ...] = (),
     ) -> Ended:
-        ended = subprocess.run(
-            [*prefix, sys.executable, *program, *arguments],
-            cwd=self.folder,
-            env=self.environment(variables or {}),
-            input=stdin,
-            capture_output=True,
-            timeout=60,
-            check=False,
-        )
+        """Run a command to its end: forked from one that has its imports, unless a prefix or a program is given."""
+        environment = self.environment(variables or {})
+        if prefix or program:
+            command = [*prefix, sys.executable, *(program or PROGRAM), *arguments]
+            ended = subprocess.run(
+                command,
+                cwd=self.folder,
+                env=environment,
+                input=stdin,
+                capture_output=True,
+                timeout=PATIENCE_SECONDS,
+                check=False,
+            )
+        else:
+            ended = fork_server.run(arguments, self.folder, environment, stdin=stdin, seconds=PATIENCE_SECONDS)
         assert b"Traceback" not in ended.stderr, ended.stderr.decode()
         return Ended(ended.returncode, ended.stdout.decode(), ended.stderr.decode())
 
@@ -71,13 +81,17 @@ class Shell:
         [figures] = self.igsearch("stats", "--json", variables=variables).objects
         return dict(figures)
 
+    def images(self) -> int:
+        """Return how many photos `igsearch stats` counts: none while a service that began just now makes the tables."""
+        return sum(figures["images"] for figures in self.igsearch("stats", "--json").objects)
+
     @contextmanager
     def service(
         self,
         *arguments: str,
         variables: Mapping[str, str] = {},
         prefix: tuple[str, ...] = (),
-        program: tuple[str, ...] = ("-m", "igsearch"),
+        program: tuple[str, ...] = PROGRAM,
     ) -> Iterator["Service"]:
         """Run a service; at the end it is asked to end, and must, without a traceback."""
         log = self.folder / f"{arguments[0]}-{time.monotonic_ns()}.log"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from PIL import Image
 
-from tests.accounts import DOTTED, DUNDER, OWNERS, SHARED, STRANGER, cropped, indexed_dataset, jpeg, sent
+from tests.accounts import DOTTED, DUNDER, OWNERS, SHARED, STRANGER, copied_dataset, cropped, jpeg, sent
 from tests.fakes.discord.api import DiscordApi, discord_api
 from tests.fakes.discord.channels import BotMessage, Guild
 from tests.fakes.discord.content import Pings
@@ -25,7 +25,7 @@ HOSTILE = {"everyone": 11, "here": 12, "_.dot._": 13}
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """One bot for the whole module; each test brings people of its own."""
-    shell = indexed_dataset(tmp_path_factory.mktemp("discord"), more=HOSTILE)
+    shell = copied_dataset(tmp_path_factory, tmp_path_factory.mktemp("discord"), more=HOSTILE)
     with discord_api() as api:
         stage = Stage(shell, api)
         with stage.bot(IGSEARCH_LOG_LEVEL="DEBUG"):

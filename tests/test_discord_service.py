@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.accounts import DOTTED, DUNDER, SHARED, indexed_dataset, jpeg, sent
+from tests.accounts import DOTTED, DUNDER, SHARED, copied_dataset, indexed_dataset, jpeg, sent
 from tests.fakes.discord.api import DiscordApi, discord_api
 from tests.fakes.discord.channels import BotMessage
 from tests.fakes.discord.stage import Stage
@@ -30,7 +30,7 @@ def api() -> Iterator[DiscordApi]:
 @pytest.fixture(scope="module")
 def indexed(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     """Return a shell with an indexed dataset, for bots that only read it."""
-    return indexed_dataset(tmp_path_factory.mktemp("service"))
+    return copied_dataset(tmp_path_factory, tmp_path_factory.mktemp("service"))
 
 
 @pytest.fixture
@@ -208,7 +208,7 @@ def test_run_answers_on_both_chats_beside_the_indexer(tmp_path: Path, api: Disco
     page = Page(free_port())
 
     with stage.bot("run", "--dataset", "images", **more, IGSEARCH_METRICS_LISTEN=str(page.port)) as service:
-        service.until(lambda: stage.shell.figures()["images"] == 1)
+        service.until(lambda: stage.shell.images() == 1)
         service.until_said("Telegram cannot be reached")
         if "the index cannot be reached" in service.log:  # the bot was there before the tables
             service.until_said("the index can be reached again")

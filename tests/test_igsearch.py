@@ -15,8 +15,9 @@ import pytest
 from PIL import Image
 
 from tests.mariadb import MariaDB
+from tests.once import once
 from tests.pictures import encode, photo, photo_bytes
-from tests.shell import Shell
+from tests.shell import PROGRAM, Shell
 
 COUNTS = ["added", "updated", "moved", "removed", "unchanged", "unreadable", "ignored", "seconds"]
 FIRST, SECOND, UNKNOWN = (photo_bytes(seed) for seed in (1, 2, 3))
@@ -30,20 +31,17 @@ def shell(tmp_path: Path) -> Shell:
     return shell
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Shell:
-    """A dataset of two photos, indexed once for all tests of this file."""
-    shell = Shell(tmp_path_factory.mktemp("template"))
+def index_two_photos(folder: Path) -> None:
+    shell = Shell(folder)
     shell.put("images/anna/a.jpg", FIRST)
     shell.put("images/bob/b.jpg", SECOND)
     assert shell.igsearch("index").code == 0
-    return shell
 
 
 @pytest.fixture
-def indexed(template: Shell, tmp_path: Path) -> Shell:
-    """A copy of the indexed dataset and its database."""
-    shutil.copytree(template.folder, tmp_path, dirs_exist_ok=True)
+def indexed(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Shell:
+    """A copy of a dataset of two photos and its database."""
+    shutil.copytree(once(tmp_path_factory, "two-photos", index_two_photos), tmp_path, dirs_exist_ok=True)
     return Shell(tmp_path)
 
 
@@ -51,8 +49,8 @@ def test_index_then_search_names_the_account(shell: Shell) -> None:
     """The README's two commands: index a dataset, search a photo, read the username."""
     shell.put("query.jpg", FIRST)
 
-    index = shell.igsearch("index", "--dataset", "images")
-    search = shell.igsearch("search", "--dataset", "images", "--query", "query.jpg")
+    index = shell.igsearch("index", "--dataset", "images", program=PROGRAM)
+    search = shell.igsearch("search", "--dataset", "images", "--query", "query.jpg", program=PROGRAM)
 
     assert (index.code, search.code) == (0, 0)
     assert index.lines[-1].startswith("2 added, 0 updated, 0 moved, 0 removed, 0 unchanged, 0 unreadable, 0 ignored")
@@ -103,7 +101,7 @@ def test_search_json_is_the_contract(indexed: Shell) -> None:
 
 def test_standard_input_is_a_query(indexed: Shell) -> None:
     """`-` reads the photo from standard input."""
-    assert indexed.igsearch("search", "--query", "-", stdin=SECOND).out == "bob\n"
+    assert indexed.igsearch("search", "--query", "-", stdin=SECOND, program=PROGRAM).out == "bob\n"
 
 
 def test_verbose_tells_how(indexed: Shell) -> None:
@@ -334,7 +332,7 @@ def test_another_core_folder_in_the_way_is_harmless(indexed: Shell) -> None:
     indexed.put("core/__init__.py", b"raise SystemExit('the wrong core')")
     indexed.put("core/errors.py", b"raise SystemExit('the wrong core')")
 
-    assert indexed.igsearch("search", "--query", "images/anna/a.jpg").out == "anna\n"
+    assert indexed.igsearch("search", "--query", "images/anna/a.jpg", program=PROGRAM).out == "anna\n"
 
 
 @pytest.mark.parametrize("name", ["with a space", "p?#%41 odd", "ü😀"])
@@ -352,7 +350,7 @@ def test_odd_folders_work(shell: Shell, name: str) -> None:
 def test_plain_lines_carry_no_colour(indexed: Shell) -> None:
     """What goes to a pipe or file has no terminal codes, also under FORCE_COLOR with NO_COLOR."""
     for command in (["index"], ["stats"], ["--help"]):
-        ended = indexed.igsearch(*command, variables={"NO_COLOR": "1"})
+        ended = indexed.igsearch(*command, variables={"NO_COLOR": "1"}, program=PROGRAM)
 
         assert "\x1b" not in ended.out + ended.err
 

@@ -1,6 +1,7 @@
 """The benchmark of quality: its plan and its figures, and a small run of it as a guard of the whole search."""
 
 import asyncio
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from benchmarks.quality import (
     tradeoffs,
 )
 from core.matching.ranking import SAME_SCENE_INLIERS
+from tests.once import once
 from tests.pictures import photo
 
 ACCOUNTS = ("anna", "bob", "carla", "dmitri", "elif", "farid")
@@ -64,12 +66,19 @@ SMALL = Scope(
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> list[Outcome]:
     """What the real engine answers about 24 known and 8 unknown made-up photos, and about cards."""
-    photos = tmp_path_factory.mktemp("photos")
+    measurement = once(tmp_path_factory, "quality", measure) / "outcomes"
+    return list(pickle.loads(measurement.read_bytes()))  # noqa: S301 - our own
+
+
+def measure(folder: Path) -> None:
+    """Run the benchmark in a folder, and leave its outcomes there."""
+    photos, work = folder / "photos", folder / "work"
     for number in range(32):
         file = photos / ACCOUNTS[number % len(ACCOUNTS)] / f"{number}.jpg"
-        file.parent.mkdir(exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         photo(number, SIZES[number % len(SIZES)]).save(file)
-    return asyncio.run(measured(photos, tmp_path_factory.mktemp("quality"), SMALL, say=print))
+    work.mkdir()
+    (folder / "outcomes").write_bytes(pickle.dumps(asyncio.run(measured(photos, work, SMALL, say=print))))
 
 
 @pytest.fixture(scope="module")

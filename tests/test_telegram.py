@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from PIL import Image
 
-from tests.accounts import DOTTED, DUNDER, OWNERS, SHARED, STRANGER, cropped, indexed_dataset, jpeg, sent, small
+from tests.accounts import DOTTED, DUNDER, OWNERS, SHARED, STRANGER, copied_dataset, cropped, jpeg, sent, small
 from tests.fakes.telegram.bot_api import BotApi, bot_api
 from tests.fakes.telegram.chats import BotMessage
 from tests.fakes.telegram.people import Person
@@ -33,7 +33,7 @@ HUGE = 20_000_001
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """One bot for the whole module; each test brings people of its own."""
-    shell: Shell = indexed_dataset(tmp_path_factory.mktemp("telegram"))
+    shell: Shell = copied_dataset(tmp_path_factory, tmp_path_factory.mktemp("telegram"))
     with bot_api() as api:
         stage = Stage(shell, api)
         with stage.bot(IGSEARCH_ADMINS="telegram:7000000001", IGSEARCH_LOG_LEVEL="DEBUG"):
@@ -632,7 +632,11 @@ def test_a_deleted_message_and_a_blocked_bot_are_no_errors(stage: Stage, anna: P
 
 
 def test_forty_photos_at_once_are_all_answered_while_one_hangs(api: BotApi, anna: Person) -> None:
-    """A download that takes 9 s delays nobody: the others are answered before it, each right."""
+    """A download that takes 9 s delays nobody: the others are answered before it, each right.
+
+    On a busy machine 9 s do not do for all of them; if they waited for it, no more would come before it than the seven
+    that are downloaded beside it.
+    """
     slow = anna.sends_photo(sent(DOTTED))
     api.hang("file", seconds=9, file_of=slow)
     seeds = [DUNDER, DOTTED, STRANGER] * 13
@@ -644,7 +648,7 @@ def test_forty_photos_at_once_are_all_answered_while_one_hangs(api: BotApi, anna
     names = {DUNDER: ["__dunder__"], DOTTED: ["a.b_c"], STRANGER: []}
     assert answers == [names[seed] for seed in seeds]
     assert usernames(late) == ["a.b_c"]
-    assert late.message_id > max(anna.answers_to(question)[0].message_id for question in questions)
+    assert sum(anna.answers_to(question)[0].message_id < late.message_id for question in questions) > 10
 
 
 def test_who_is_too_fast_is_told_once(api: BotApi, anna: Person) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.accounts import DOTTED, DUNDER, SHARED, STRANGER, cropped, indexed_dataset, jpeg, sent
+from tests.accounts import DOTTED, DUNDER, SHARED, STRANGER, copied_dataset, cropped, indexed_dataset, jpeg, sent
 from tests.fakes.telegram.bot_api import BotApi, bot_api
 from tests.fakes.telegram.chats import BotMessage
 from tests.fakes.telegram.stage import Stage
@@ -39,7 +39,7 @@ def api() -> Iterator[BotApi]:
 @pytest.fixture(scope="module")
 def indexed(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     """Return a shell with an indexed dataset, for bots that only read it."""
-    return indexed_dataset(tmp_path_factory.mktemp("service"))
+    return copied_dataset(tmp_path_factory, tmp_path_factory.mktemp("service"))
 
 
 @pytest.fixture
@@ -199,9 +199,11 @@ def test_answers_that_are_not_telegrams_are_lived_through(stage: Stage, body: st
     assert usernames(answer) == ["__dunder__"]
 
 
-def test_a_button_of_an_older_database_hits_no_other_reply(tmp_path: Path, api: BotApi) -> None:
+def test_a_button_of_an_older_database_hits_no_other_reply(
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, api: BotApi
+) -> None:
     """When the database was made anew, old buttons get a hint, however many replies there are by then."""
-    stage = Stage(indexed_dataset(tmp_path), api)
+    stage = Stage(copied_dataset(tmp_path_factory, tmp_path), api)
     anna = api.person()
     with stage.bot():
         old = anna.answer_to(anna.sends_photo(jpeg(SHARED)))
@@ -309,9 +311,9 @@ def test_run_watches_and_answers_in_one_process(tmp_path: Path, api: BotApi) -> 
     person = api.person()
 
     with stage.bot("run", "--dataset", "images") as service:
-        service.until(lambda: stage.shell.figures()["images"] == 1)
+        service.until(lambda: stage.shell.images() == 1)
         stage.shell.put("images/bob/2.jpg", jpeg(DUNDER))
-        service.until(lambda: stage.shell.figures()["images"] == 2)
+        service.until(lambda: stage.shell.images() == 2)
         answer = person.answer_to(person.sends_photo(sent(DUNDER)))
         service.until(lambda: stage.shell.igsearch("health", "indexer", "telegram").code == 0)
         stage.shell.igsearch("forget", "bob")
@@ -332,7 +334,7 @@ def test_a_bot_that_fails_does_not_stop_the_indexer(tmp_path: Path, api: BotApi)
 
     with stage.starting_bot("run", "--dataset", "images", **wrong) as service:
         service.until_said("the Telegram bot ended: IGSEARCH_TELEGRAM_TOKEN: Telegram refuses it")
-        service.until(lambda: stage.shell.figures()["images"] == 1)
+        service.until(lambda: stage.shell.images() == 1)
         assert service.end() == 0
 
 

@@ -28,6 +28,7 @@ class Bench:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.now = 0.0
+        self._others = set(threading.enumerate())
         self._loop = asyncio.get_running_loop()
         self._woken = asyncio.Event()
         self.detector = ChangeDetector(Dataset(root), self._wake, lambda: self.now)
@@ -38,6 +39,12 @@ class Bench:
     def put(self, path: str) -> None:
         (self.root / path).parent.mkdir(parents=True, exist_ok=True)
         (self.root / path).write_bytes(b"photo")
+
+    @property
+    def threads(self) -> list[BaseThread]:
+        """Return the threads of watchers that began since; one that an earlier test left to end does not count."""
+        began = set(threading.enumerate()) - self._others
+        return [thread for thread in began if isinstance(thread, BaseThread)]
 
     async def reason(self) -> str | None:
         """Check once; return the reason to rescan everything."""
@@ -129,9 +136,7 @@ async def test_an_absent_dataset_is_a_fault_that_heals(bench: Bench, caplog: pyt
 async def test_a_dead_thread_makes_everything_dirty_and_lives_again(bench: Bench, kind: str) -> None:
     """Whichever thread of the watcher died, the next check restarts it and rescans, because events were lost."""
     await bench.reason()
-    ended = [
-        thread for thread in threading.enumerate() if isinstance(thread, BaseThread) and type(thread).__name__ == kind
-    ]
+    ended = [thread for thread in bench.threads if type(thread).__name__ == kind]
     for thread in ended:
         thread.stop()
         await asyncio.to_thread(thread.join)
@@ -152,7 +157,9 @@ async def test_to_stop_is_always_allowed(bench: Bench) -> None:
     await bench.detector.stop()
     await bench.detector.stop()
 
-    assert not [thread for thread in threading.enumerate() if isinstance(thread, BaseThread)]
+    for thread in bench.threads:
+        await asyncio.to_thread(thread.join, PATIENCE_SECONDS)
+    assert not bench.threads
 
 
 async def _look_with_few_watches(root: Path) -> dict[str, object]:

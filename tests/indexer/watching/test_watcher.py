@@ -202,16 +202,30 @@ def test_an_event_that_cannot_be_told_makes_everything_dirty(root: Path) -> None
     assert is_alive
 
 
-def _listening() -> tuple[int, int]:
-    """Count the threads and the file descriptors that wait for events."""
-    threads = sum(isinstance(thread, BaseThread) for thread in threading.enumerate())
+class Listening:
+    """What began to wait for events since; what an earlier test left to end does not count."""
+
+    def __init__(self) -> None:
+        self._threads, self._descriptors = set(threading.enumerate()), _descriptors()
+
+    @property
+    def is_over(self) -> bool:
+        began = [thread for thread in threading.enumerate() if thread not in self._threads]
+        listeners = [thread for thread in began if isinstance(thread, BaseThread)]
+        for thread in listeners:
+            thread.join(PATIENCE_SECONDS)
+        return not any(thread.is_alive() for thread in listeners) and _descriptors() <= self._descriptors
+
+
+def _descriptors() -> int:
+    """Count the file descriptors that wait for events."""
     files = [os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")]
-    return threads, sum(file.endswith("anon_inode:inotify") for file in files)
+    return sum(file.endswith("anon_inode:inotify") for file in files)
 
 
 def test_the_end_leaves_nothing_open(root: Path) -> None:
     """Started and stopped again and again, a watcher leaves no thread and no descriptor; one stop more is fine."""
-    watcher = Watcher(ChangeSet(lambda: None))
+    listening, watcher = Listening(), Watcher(ChangeSet(lambda: None))
     alive = [watcher.is_alive]
 
     watcher.stop()
@@ -223,18 +237,18 @@ def test_the_end_leaves_nothing_open(root: Path) -> None:
         alive.append(watcher.is_alive)
 
     assert alive == [False, True, False, True, False, True, False]
-    assert _listening() == (0, 0)
+    assert listening.is_over
 
 
 def test_what_cannot_be_watched_leaves_nothing_open(tmp_path: Path) -> None:
     """A folder that is not there is an OSError, after which nothing is alive."""
-    watcher = Watcher(ChangeSet(lambda: None))
+    listening, watcher = Listening(), Watcher(ChangeSet(lambda: None))
 
     with pytest.raises(OSError, match="No such file"):
         watcher.start(tmp_path / "absent")
 
     assert not watcher.is_alive
-    assert _listening() == (0, 0)
+    assert listening.is_over
 
 
 def watch_and_tell(root: str) -> None:
