@@ -118,7 +118,7 @@ class WorkLoop:
         now = time.monotonic()
         if self._take_changes():
             await self._report_root()
-        await self._update_opt_outs()
+        await self._heed_opt_outs()
         if self._progress.requested and not self._progress.is_scanning:
             await self._begin_scan(now)
         elif due := self._queue.take_due(now):
@@ -152,7 +152,7 @@ class WorkLoop:
         root = await asyncio.to_thread(list_root, self._options.dataset, self._opted_out)
         self._faults.warn(root.faults)
 
-    async def _update_opt_outs(self) -> None:
+    async def _heed_opt_outs(self) -> None:
         """Read the accounts that must not be indexed; queue accounts that were forgotten, or allowed again.
 
         While the database is unavailable the last list applies: writing checks the opt-outs once more.

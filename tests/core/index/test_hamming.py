@@ -176,7 +176,7 @@ def test_hashes_of_another_size_are_refused(shape):
     """A hash of the wrong length is an error, not a wrong answer."""
     index = HammingIndex(bits=256, radius=31)
 
-    with pytest.raises(ValueError, match="are wanted"):
+    with pytest.raises(ValueError, match="are expected"):
         index.add(np.arange(shape[0]), np.zeros(shape, np.uint8))
 
 

@@ -41,7 +41,7 @@ def judged(
         (replace(DAEMON, seen_at=NOW - timedelta(seconds=61)), "not reported since"),
         (replace(DAEMON, state="dataset suspicious", remark="the dataset is empty"), "the dataset is empty"),
         (replace(DAEMON, emitter="none"), "it gets no notice of new photos"),
-        (replace(DAEMON, has_workers=False), "no process to read pictures in"),
+        (replace(DAEMON, has_workers=False), "cannot start processes to read pictures in"),
         (replace(DAEMON, lag_seconds=3_600.0), "60 minutes behind"),
         (replace(DAEMON, next_scan=NOW - HOUR), "the full rescan of 2026-11-25 11:00:00 UTC did not start"),
     ],
@@ -78,7 +78,7 @@ def test_what_only_takes_its_time_is_well(daemon: DaemonStatus) -> None:
         ([replace(BOT, seen_at=NOW - HOUR)], "not reported since"),
         ([replace(BOT, state="connecting", remark="Telegram cannot be reached (NetworkError)")], "cannot be reached"),
         ([replace(BOT, state="connecting")], "it is logging in"),
-        ([replace(BOT, has_workers=False)], "no process to read pictures in"),
+        ([replace(BOT, has_workers=False)], "cannot start processes to read pictures in"),
         ([replace(BOT, name="discord")], "never reported"),
     ],
 )
