@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.churning import churn
-from benchmarks.watching import differences, fill, on_disk, reading
+from benchmarks.lab.daemon import differences, fill, on_disk, reading
+from benchmarks.soak.churn_hour import churn
 from tests.shell import Shell
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.edits import GROUPS, PLAIN
-from benchmarks.quality import (
+from benchmarks.lab.edits import GROUPS, PLAIN
+from benchmarks.quality.recall_by_edit import (
     DARK_AND_FLAT,
     KINDS,
     SAME_SCENES,

@@ -1,8 +1,8 @@
 """Evidence -> confidence: the chance that a candidate is right, by a fitted logistic regression of second degree.
 
 One model is for photos, one for what is drawn (cards, chats, posters): there, two pictures of one template agree in
-nearly all blocks, and a few bold letters tell them apart. `python -m benchmarks.calibrate` fits both and writes
-core/matching/calibration.json, which says of what; docs/matching.md shows how reliable the confidence is.
+nearly all blocks, and a few bold letters tell them apart. `python -m benchmarks.quality.fit_confidence` fits both and
+writes core/matching/calibration.json, which says of what; docs/matching.md shows how reliable the confidence is.
 """
 
 import json

@@ -1,0 +1,333 @@
+"""Whether `kill -9` of the daemon costs anything while photos arrive: killed at random moments and started again.
+
+python -m benchmarks.soak.kill_daemon --kills 200 --files 1000
+python -m benchmarks.soak.kill_daemon --kills 20 --sqlite --deep
+
+For each kill, on a fresh database, the daemon is started on an empty dataset, and at the same time 5,000 small photos
+(some of them byte-identical in other accounts, some unreadable) begin to arrive one after another, each in two pieces,
+so slowly that the arrival spans most of the run. The moments are drawn one from each of N equal parts of a clean run's
+duration, from the start of the process until all are on record, and come in any order. After the kill the daemon is
+started again at once (on MariaDB: as soon as the server has noticed that the client is gone, for until then a commit
+may still be under way), the arrival goes on, and five things are checked:
+
+1. The new daemon starts and gets everything on record; SIGTERM ends it with 0 within 10 s.
+2. The store then equals that of a clean `igsearch index --light`, row by row: images with stamp and fingerprint, users,
+   fingerprints, ledger, and the count of images; without ids, revisions, moments and scans, and
+   without features, whose backlog may be left (with --deep it must be worked off).
+3. What was in the store right after the kill is not added again: nothing twice.
+4. No file was taken too early: none is 'updated'.
+5. No process of the killed daemon lives 2 s later.
+
+The clean index is made once, of the tree that the photos are copied from; its stamps are replaced by those of the
+copies. The first clean run proves that this equals a clean index of the copies. Exits 1 on a difference.
+"""
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Event
+from typing import cast
+
+from benchmarks.lab.daemon import (
+    Ask,
+    Daemon,
+    backlog,
+    chosen_target,
+    end_at_sigterm,
+    fill,
+    fresh,
+    index_light,
+    parser,
+    photo_count,
+    reading,
+    start,
+    unreadable_count,
+    wait_until,
+    watching,
+)
+from benchmarks.lab.databases import ORPHAN_SECONDS, Content, Row, Target, broken, session_members
+from benchmarks.lab.databases import differences as content_differences
+
+FOLDERS, TWIN_SHARE, UNREADABLE_SHARE = 20, 0.05, 0.01
+RETIME_EVERY = 20
+"""Kills until a clean run is timed again, for the machine may be busier then."""
+STAMP = slice(3, 7)
+"""Where size, mtime, inode and device stand in the rows of images and of the ledger; the path comes first."""
+GAP_SECONDS = 0.0005
+RANGES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What all kills have in common: where photos come from and go, how fast, and what must be on record then."""
+
+    target: Target
+    folder: Path
+    clean: Content
+    rate: float
+    settle: float
+    patience: float
+    is_deep: bool
+
+    @property
+    def tree(self) -> Path:
+        return self.folder / "tree"
+
+    @property
+    def dataset(self) -> Path:
+        return self.folder / "dataset"
+
+
+@dataclass(frozen=True, slots=True)
+class Killed:
+    """A daemon that was killed: when it died, and what it left in the store."""
+
+    daemon: Daemon
+    died: float
+    left: Content
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """One kill: when, what the store held right after it, and what went wrong."""
+
+    moment: float
+    images: int
+    has_schema: bool
+    faults: tuple[str, ...]
+
+
+def main() -> int:
+    end_at_sigterm()
+    arguments = parse()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="igsearch-kill-")))
+        target = stack.enter_context(chosen_target(folder, is_sqlite=arguments.sqlite))
+        make_tree(folder / "tree", arguments.files, random.Random(arguments.seed))
+        clean = clean_index(target, folder / "tree")
+        stage = Stage(
+            target, folder, clean, arguments.rate, arguments.settle, arguments.patience, is_deep=arguments.features
+        )
+        print(f"{target.name}, {len(clean['images']):,} photos and {len(clean['unreadable_files'])} unreadable files")
+        return report(stage, kill_often(stage, arguments))
+
+
+def parse() -> argparse.Namespace:
+    options = parser(__doc__)
+    options.add_argument("--kills", type=int, default=200)
+    options.add_argument("--files", type=int, default=5_000)
+    options.add_argument("--rate", type=float, default=400, help="files that arrive in a second")
+    options.add_argument("--patience", type=float, default=120, help="seconds until all must be on record")
+    options.add_argument("--deep", action="store_true", help="also wait until the backlog is worked off")
+    options.add_argument("--sqlite", action="store_true", help="on SQLite, not on a private MariaDB")
+    return options.parse_args()
+
+
+def make_tree(tree: Path, files: int, chance: random.Random) -> None:
+    twins, unreadable = round(TWIN_SHARE * files), round(UNREADABLE_SHARE * files)
+    names = list(fill(tree, files=files - twins - unreadable, folders=FOLDERS, chance=chance))
+    accounts = sorted(tree.iterdir())
+    for number, name in enumerate(chance.sample(names, twins)):
+        shutil.copy(tree / name, chance.choice(accounts) / f"twin{number}.jpg")
+    for number in range(unreadable):
+        data = broken(number % 4, (tree / names[number]).read_bytes(), chance)
+        (chance.choice(accounts) / f"broken{number}.jpg").write_bytes(data)
+
+
+def clean_index(target: Target, dataset: Path) -> Content:
+    url = target.create("clean")
+    index_light(dataset, url)
+    return light_part(target.read(url))
+
+
+def light_part(content: Content) -> Content:
+    return {table: rows for table, rows in content.items() if table != "photo_features"}
+
+
+def restamped(clean: Content, dataset: Path) -> Content:
+    """Return what a clean index of the same files in another place holds."""
+
+    def there(row: Row) -> Row:
+        status = os.lstat(dataset / os.fsdecode(cast("bytes", row[0])))
+        stamp = (status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev)
+        return (*row[: STAMP.start], *stamp, *row[STAMP.stop :])
+
+    moved = {table: Counter(map(there, clean[table].elements())) for table in ("images", "unreadable_files")}
+    return {**clean, **moved}
+
+
+def kill_often(stage: Stage, arguments: argparse.Namespace) -> list[Kill]:
+    chance = random.Random(arguments.seed)
+    shares = [(number + chance.random()) / arguments.kills for number in range(arguments.kills)]
+    chance.shuffle(shares)
+    prove_stamps(stage)
+    kills: list[Kill] = []
+    for number, share in enumerate(shares):
+        if number % RETIME_EVERY == 0:
+            seconds = clean_run(stage)
+        kills.append(kill_once(stage, share * seconds))
+        for fault in kills[-1].faults:
+            print(
+                f"kill {number} after {kills[-1].moment:.2f} s, {kills[-1].images} images stored: {fault}", flush=True
+            )
+    return kills
+
+
+def prove_stamps(stage: Stage) -> None:
+    """Show once that replacing stamps gives what a clean index of the copies does."""
+    with arriving(stage) as is_over:
+        wait_until(is_over.is_set, seconds=stage.patience)
+    faults = content_differences(clean_index(stage.target, stage.dataset), restamped(stage.clean, stage.dataset))
+    assert not faults, faults
+
+
+def clean_run(stage: Stage) -> float:
+    """Let all arrive without a kill; return how long it took until all are on record."""
+    url, log = stage.target.create("unkilled"), stage.folder / "log"
+    started = time.monotonic()
+    with arriving(stage) as is_over, watching(stage.dataset, url, log, settle_seconds=stage.settle) as daemon:
+        with reading(url) as ask:
+            faults = wait_for_all(stage, ask, is_over, daemon)
+        seconds = time.monotonic() - started
+        faults += finish(stage, daemon, url, Counter())
+    assert not faults, faults
+    print(f"a run without a kill takes {seconds:.2f} s", flush=True)
+    return seconds
+
+
+def kill_once(stage: Stage, moment: float) -> Kill:
+    """Kill the daemon at a moment, and see what the next one makes of it."""
+    url = stage.target.create("killed")
+    with arriving(stage) as is_over:
+        daemon = start(stage.dataset, url, stage.folder / "killed.log", settle_seconds=stage.settle)
+        try:
+            time.sleep(moment)
+            faults = kill_hard(daemon)
+            killed = Killed(daemon, time.monotonic(), stage.target.read(url))
+            faults += go_on(stage, url, is_over, killed)
+        finally:
+            daemon.kill()
+    return Kill(moment, killed.left["images"].total(), bool(killed.left["checkpoint"]), tuple(faults))
+
+
+def kill_hard(daemon: Daemon) -> list[str]:
+    if daemon.process.poll() is not None:
+        return [f"it ended by itself with {daemon.process.returncode}: {daemon.last_words()}"]
+    os.kill(daemon.process.pid, signal.SIGKILL)
+    daemon.process.wait()
+    return []
+
+
+def go_on(stage: Stage, url: str, is_over: Event, killed: Killed) -> list[str]:
+    """Start the daemon again, and return what is wrong then."""
+    with watching(stage.dataset, url, stage.folder / "log", settle_seconds=stage.settle) as daemon:
+        time.sleep(max(0.0, killed.died + ORPHAN_SECONDS - time.monotonic()))
+        orphans = session_members(killed.daemon.session)
+        faults = [f"still alive {ORPHAN_SECONDS:.0f} s later: {orphans}"] if orphans else []
+        with reading(url) as ask:
+            faults += wait_for_all(stage, ask, is_over, daemon)
+        return faults + taken_early(killed.daemon) + finish(stage, daemon, url, killed.left["images"])
+
+
+def wait_for_all(stage: Stage, ask: Ask, is_over: Event, daemon: Daemon) -> list[str]:
+    def has_ended_or_all() -> bool:
+        return daemon.process.poll() is not None or is_complete(stage, ask, is_over)
+
+    wait_until(has_ended_or_all, seconds=stage.patience)
+    if is_complete(stage, ask, is_over):
+        return []
+    return [f"not all are on record after up to {stage.patience:g} s: {daemon.last_words()}"]
+
+
+def is_complete(stage: Stage, ask: Ask, is_over: Event) -> bool:
+    if not is_over.is_set():
+        return False
+    images, failures = stage.clean["images"].total(), stage.clean["unreadable_files"].total()
+    has_all = photo_count(ask) >= images and unreadable_count(ask) >= failures
+    return has_all and not (stage.is_deep and backlog(ask))
+
+
+def finish(stage: Stage, daemon: Daemon, url: str, left: Counter[Row]) -> list[str]:
+    """End the daemon, and return what it did wrong: by its end, by its log, and by the rows."""
+    faults = daemon.terminate().faults + taken_early(daemon) + done_again(daemon, left)
+    found = light_part(stage.target.read(url))
+    return faults + content_differences(found, restamped(stage.clean, stage.dataset))
+
+
+def taken_early(daemon: Daemon) -> list[str]:
+    updated = [path for outcome, path in daemon.outcomes() if outcome == "updated"]
+    return [f"{len(updated)} files were taken before they were whole, such as {updated[0]}"] if updated else []
+
+
+def done_again(daemon: Daemon, left: Counter[Row]) -> list[str]:
+    there = {os.fsdecode(cast("bytes", row[0])) for row in left}
+    again = [path for outcome, path in daemon.outcomes() if outcome in {"added", "moved"} and path in there]
+    return [f"{len(again)} files that were on record were taken again, such as {again[0]}"] if again else []
+
+
+@contextmanager
+def arriving(stage: Stage) -> Iterator[Event]:
+    """Let the photos arrive in an empty dataset meanwhile; the event says that all have."""
+    is_over, is_cancelled = Event(), Event()
+    fresh(stage.dataset)
+
+    def arrive() -> None:
+        started = time.monotonic()
+        for number, path in enumerate(sorted(path for path in stage.tree.rglob("*") if path.is_file())):
+            if is_cancelled.wait(max(0.0, started + number / stage.rate - time.monotonic())):
+                return
+            copy_in_two(path, stage.dataset / path.relative_to(stage.tree))
+        is_over.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        arrival = pool.submit(arrive)
+        try:
+            yield is_over
+        finally:
+            is_cancelled.set()
+            arrival.result()
+
+
+def copy_in_two(source: Path, copy: Path) -> None:
+    """Write a copy in two pieces, so that it is half there for a moment."""
+    data = source.read_bytes()
+    copy.parent.mkdir(exist_ok=True)
+    with copy.open("wb", buffering=0) as file:
+        file.write(data[: len(data) // 2])
+        time.sleep(GAP_SECONDS)
+        file.write(data[len(data) // 2 :])
+
+
+def report(stage: Stage, kills: list[Kill]) -> int:
+    good = sum(not kill.faults for kill in kills)
+    step = max(1, stage.clean["images"].total() // RANGES)
+    stored = Counter(
+        f"{kill.images // step * step:,} to {kill.images // step * step + step - 1:,}"
+        if kill.has_schema
+        else "no schema yet"
+        for kill in sorted(kills, key=lambda kill: (kill.has_schema, kill.images))
+    )
+    print(
+        "images in the store at the kill: "
+        + "; ".join(f"{range_}: {number} kills" for range_, number in stored.items())
+    )
+    print(f"moments {min(kill.moment for kill in kills):.2f} to {max(kill.moment for kill in kills):.2f} s")
+    print(
+        f"{stage.target.name}: {good} of {len(kills)} as without a kill, nothing done twice, no orphan, no stale lock"
+    )
+    return 0 if good == len(kills) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,288 @@
+"""Whether every file is found, whole and once, however it arrives: 20,000 photos in 200 new folders, into a daemon.
+
+python -m benchmarks.soak.mass_arrival
+python -m benchmarks.soak.mass_arrival --mode all
+python -m benchmarks.soak.mass_arrival --mode queue --queue 1024 --ways "cp -r" standing
+python -m benchmarks.soak.mass_arrival --mode watches --watches 100 --sqlite
+
+For each way of arriving, on a fresh database, the daemon is started on a dataset of one photo; then the others come
+from outside by `cp -r`, `cp -rl` (hard links), `rsync -a`, `unzip`, `tar x` and `mv`. "standing" is `cp -r` into
+folders that are there and watched already.
+
+Modes: "plain"; "queue" with fs.inotify.max_queued_events lowered for the run (needs root), where the daemon is held by
+SIGSTOP while files come into the standing folders, so that the queue is sure to overflow; "watches" with fewer watches
+than folders, by a user namespace, so that the limit is met as folders come, and, by "standing", at the start.
+
+Counted when the record has lain still for a while:
+
+- missed: files that are not on record;
+- incomplete: files that were taken too early: 'updated' and 'unreadable' in the log, and rows with the SHA-256 of
+  other bytes;
+- twice: rows with the same path, and files 'added' more than once;
+- digested: files that were read again and found unchanged, which is no fault;
+- in: seconds from the end of the copying until all are on record.
+
+Exits 1 on a missed, incomplete or doubled file, when all are in later than 90 s and the patience after the copying, or
+when SIGTERM does not end the daemon with 0 within 10 s. The patience is for the fingerprinting itself: twice what
+`igsearch index --light` of the same photos takes, unless it is given.
+"""
+
+import argparse
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.lab.daemon import (
+    Ask,
+    Daemon,
+    Digests,
+    Ended,
+    chosen_target,
+    end_at_sigterm,
+    fill,
+    fresh,
+    index_light,
+    parser,
+    photo_count,
+    reading,
+    report,
+    shown,
+    stored,
+    wait_until,
+    wait_until_begun,
+    wait_until_quiet,
+    watching,
+)
+from benchmarks.lab.databases import Target
+
+FOUND_SECONDS = 90.0
+QUEUE_LIMIT = Path("/proc/sys/fs/inotify/max_queued_events")
+LIMIT_WATCHES = 'echo "$0" > /proc/sys/user/max_inotify_watches && exec "$@"'
+MODES = ("plain", "queue", "watches")
+STANDING = "standing"
+WAYS = ("cp -r", "cp -rl", "rsync -a", "unzip", "tar x", "mv", STANDING)
+COMPLAINTS_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What arrives, as a tree and as archives, and the SHA-256 of every file."""
+
+    tree: Path
+    zipped: Path
+    tarred: Path
+    digests: Digests
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What all arrivals have in common."""
+
+    load: Load
+    target: Target
+    folder: Path
+    folders: int
+    settle: float
+    watches: int
+    patience: float
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What came of one arrival."""
+
+    copying: float
+    all_in: float | None
+    missed: int
+    updated: int
+    unreadable: int
+    wrong: int
+    double_rows: int
+    added_twice: int
+    digested: int
+    ended: Ended
+    complaints: Counter[str]
+
+    @property
+    def incomplete(self) -> int:
+        return self.updated + self.unreadable + self.wrong
+
+    @property
+    def twice(self) -> int:
+        return self.double_rows + self.added_twice
+
+
+def main() -> int:
+    end_at_sigterm()
+    arguments = parse()
+    faults: list[str] = []
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="igsearch-arriving-")))
+        target = stack.enter_context(chosen_target(folder, is_sqlite=arguments.sqlite))
+        stage = prepare(target, folder, arguments)
+        for mode in MODES if arguments.mode == "all" else (arguments.mode,):
+            with queue_limit(arguments.queue) if mode == "queue" else nullcontext():
+                for way in arguments.ways:
+                    faults += judge(stage, mode, way, arrive(stage, mode, way))
+    return report(faults)
+
+
+def parse() -> argparse.Namespace:
+    options = parser(__doc__)
+    options.add_argument("--files", type=int, default=20_000)
+    options.add_argument("--folders", type=int, default=200)
+    options.add_argument("--mode", choices=[*MODES, "all"], default="plain")
+    options.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
+    options.add_argument("--queue", type=int, default=1024, help="events in the kernel's queue, in mode queue")
+    options.add_argument("--watches", type=int, default=100, help="watches the daemon may have, in mode watches")
+    options.add_argument("--patience", type=float, help="seconds granted to the fingerprinting itself")
+    options.add_argument("--sqlite", action="store_true", help="on SQLite, not on a private MariaDB")
+    return options.parse_args()
+
+
+def prepare(target: Target, folder: Path, arguments: argparse.Namespace) -> Stage:
+    """Make the photos, and print the head of the table."""
+    load = make_load(folder, arguments)
+    patience = arguments.patience or 2 * light_seconds(load, target)
+    print(f"{len(load.digests):,} photos, {arguments.folders} folders, {target.name}, settle {arguments.settle:g} s")
+    print(f"limit: {FOUND_SECONDS:g} s and {patience:.0f} s of patience for the fingerprinting")
+    counts = f"{'missed':>7} {'incomplete':>11} {'twice':>6} {'digested':>9}"
+    print(f"{'mode':8} {'way':9} {'copying':>8} {'in':>7} {counts}", flush=True)
+    return Stage(load, target, folder, arguments.folders, arguments.settle, arguments.watches, patience)
+
+
+def make_load(folder: Path, arguments: argparse.Namespace) -> Load:
+    tree, zipped, tarred = folder / "tree", folder / "tree.zip", folder / "tree.tar"
+    digests = fill(tree, files=arguments.files, folders=arguments.folders, chance=random.Random(arguments.seed))
+    subprocess.run(["zip", "-q", "-r", "-0", str(zipped), "."], cwd=tree, check=True)
+    subprocess.run(["tar", "cf", str(tarred), "."], cwd=tree, check=True)
+    return Load(tree, zipped, tarred, digests)
+
+
+def light_seconds(load: Load, target: Target) -> float:
+    started = time.monotonic()
+    counts = index_light(load.tree, target.create("patience"))
+    assert counts["added"] == len(load.digests), counts
+    return time.monotonic() - started
+
+
+@contextmanager
+def queue_limit(events: int) -> Iterator[None]:
+    """Lower the length of the kernel's queues for a while; a queue keeps the length it was made with."""
+    before = QUEUE_LIMIT.read_text()
+    QUEUE_LIMIT.write_text(str(events))
+    try:
+        yield
+    finally:
+        QUEUE_LIMIT.write_text(before)
+
+
+def arrive(stage: Stage, mode: str, way: str) -> Arrival:
+    """Let all photos arrive in one way, and see what the daemon makes of them."""
+    dataset = fresh(stage.folder / "dataset")
+    standing = stand(stage, dataset, is_everywhere=way == STANDING)
+    expected = stage.load.digests | standing
+    command = bring(way, stage.load, dataset)
+    prefix = limited(stage.watches) if mode == "watches" else []
+    url, log = stage.target.create(f"{mode}_{WAYS.index(way)}"), stage.folder / "log"
+    with watching(dataset, url, log, prefix=prefix, settle_seconds=stage.settle) as daemon, reading(url) as ask:
+        wait_until_begun(ask, len(standing))
+        time.sleep(stage.settle)
+        copying = copy(command, daemon, is_held=mode == "queue" and way == STANDING)
+        all_in = wait_until(lambda: photo_count(ask) >= len(expected), seconds=FOUND_SECONDS + stage.patience)
+        wait_until_quiet(ask, seconds=60, still=stage.settle + 3)
+        return examine(daemon, ask, expected, copying, all_in)
+
+
+def stand(stage: Stage, dataset: Path, *, is_everywhere: bool) -> Digests:
+    """Put one photo there, or one into every folder that others come into, before the daemon starts."""
+    chance = random.Random("standing")
+    if is_everywhere:
+        number = len(stage.load.digests)
+        return fill(dataset, files=stage.folders, folders=stage.folders, chance=chance, first=number)
+    return fill(dataset, files=1, folders=1, chance=chance, prefix="first")
+
+
+def bring(way: str, load: Load, dataset: Path) -> list[str]:
+    """Return the command that brings all files; what it needs is made ready."""
+    if way == "mv":
+        moved = fresh(dataset.with_name("moved"))
+        subprocess.run(["cp", "-rl", f"{load.tree}/.", str(moved)], check=True)
+        return ["mv", "-t", str(dataset), *sorted(map(str, moved.iterdir()))]
+    return {
+        "cp -r": ["cp", "-r", f"{load.tree}/.", str(dataset)],
+        STANDING: ["cp", "-r", f"{load.tree}/.", str(dataset)],
+        "cp -rl": ["cp", "-rl", f"{load.tree}/.", str(dataset)],
+        "rsync -a": ["rsync", "-a", f"{load.tree}/", f"{dataset}/"],
+        "unzip": ["unzip", "-q", str(load.zipped), "-d", str(dataset)],
+        "tar x": ["tar", "xf", str(load.tarred), "-C", str(dataset)],
+    }[way]
+
+
+def limited(watches: int) -> list[str]:
+    return ["unshare", "--user", "--map-root-user", "sh", "-c", LIMIT_WATCHES, str(watches)]
+
+
+def copy(command: list[str], daemon: Daemon, *, is_held: bool) -> float:
+    """Run the copying, while the daemon stands still if it is held, and return the seconds it took."""
+    if is_held:
+        os.kill(daemon.process.pid, signal.SIGSTOP)
+    started = time.monotonic()
+    try:
+        subprocess.run(command, check=True)
+    finally:
+        if is_held:
+            os.kill(daemon.process.pid, signal.SIGCONT)
+    return time.monotonic() - started
+
+
+def examine(daemon: Daemon, ask: Ask, expected: Digests, copying: float, all_in: float | None) -> Arrival:
+    rows = stored(ask)
+    ended = daemon.terminate()
+    outcomes = daemon.outcomes()
+    logged = Counter(outcome for outcome, _ in outcomes)
+    added = Counter(path for outcome, path in outcomes if outcome == "added")
+    return Arrival(
+        copying=copying,
+        all_in=all_in,
+        missed=len(expected.keys() - dict(rows).keys()),
+        updated=logged["updated"],
+        unreadable=logged["unreadable"],
+        wrong=sum(expected.get(path) != digest for path, digest in rows),
+        double_rows=len(rows) - len(dict(rows)),
+        added_twice=sum(times > 1 for times in added.values()),
+        digested=logged["unchanged"],
+        ended=ended,
+        complaints=daemon.complaints(),
+    )
+
+
+def judge(stage: Stage, mode: str, way: str, arrival: Arrival) -> list[str]:
+    """Print a line of the table, and return the faults."""
+    seconds = f"{arrival.copying:8.1f} {shown(arrival.all_in):>7}"
+    counts = f"{arrival.missed:7} {arrival.incomplete:11} {arrival.twice:6} {arrival.digested:9}"
+    print(f"{mode:8} {way:9} {seconds} {counts}", flush=True)
+    for complaint, times in arrival.complaints.most_common(COMPLAINTS_SHOWN):
+        print(f"    {times} x {complaint}", flush=True)
+    faults = list(arrival.ended.faults)
+    if arrival.missed or arrival.incomplete or arrival.twice:
+        faults.append(
+            f"{arrival.missed} missed; {arrival.updated} updated, {arrival.unreadable} unreadable,"
+            f" {arrival.wrong} of wrong bytes; {arrival.double_rows} rows twice, {arrival.added_twice} added twice"
+        )
+    if arrival.all_in is None or arrival.all_in > FOUND_SECONDS + stage.patience:
+        faults.append(f"all in: {shown(arrival.all_in)} s after the copying")
+    return [f"{mode}, {way}: {fault}" for fault in faults]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,586 @@
+"""An hour of everything at once, as in a deployment: the daemon, both bots, churn, people who ask, accounts that go.
+
+python -m benchmarks.soak.soak_hour
+python -m benchmarks.soak.soak_hour --minutes 3 --forget-every 1 > enduring.txt 2>&1 &
+
+On a private MariaDB run the real `igsearch watch`, `igsearch telegram` and `igsearch discord`, the bots against the
+servers of the tests. The dataset has the real photos, which lie still, and small photos, which churn as in
+benchmarks/soak/churn_hour.py, three changes a second. At each bot somebody new asks every two seconds, about a real
+photo (a whole copy, or a crop, screenshot or captioned copy), about one that churns (a whole copy), about an unknown
+one, or with a hostile file; some press a button below the answer. Every five minutes an account of real photos is
+forgotten, and that is undone a minute later.
+
+An answer is judged by where the photo lay: it may name an account that had it within the last minute before it was
+asked for, and must name one that had it all the time; it must not name one that is forgotten, from 5 s after the
+command on. "nothing" means that an account is missing in the answer, "refused" that the bot did not search.
+
+Every minute are printed, of each process with its children: memory (PSS), open files, threads; the answers since the
+minute before; the photos that wait for their features, by `igsearch stats`; and the lag: how long a dropped
+photo takes until its row is there. At the end the record must equal the disk.
+
+Exits 1 when an answer names a wrong account, does not come, or tells of a fault in igsearch; when a pressed button does
+nothing; when an account is named while it is forgotten, or not named a minute after that was undone; when the memory of
+a process grows by 5 MiB or more in 10 minutes (least squares over the second half, from 20 minutes on), or its open
+files grow; when a log tells of an error; when the record does not equal the disk; when a lag is over a minute; or when
+SIGTERM does not end a process with 0 within 10 s.
+"""
+
+import argparse
+import hashlib
+import math
+import os
+import random
+import shutil
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import cycle
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Event, Lock
+from typing import Any
+
+from benchmarks.lab.bots import SHOW, WRONG, AnyAsked, Query, Talk, refusal_of
+from benchmarks.lab.daemon import (
+    ERROR,
+    MIB,
+    Ask,
+    Daemon,
+    Sample,
+    backlog,
+    end_at_sigterm,
+    fill,
+    members,
+    memory,
+    open_files,
+    parser,
+    photo_count,
+    reading,
+    report,
+    sample,
+    sampling,
+    shown,
+    wait_until,
+    wait_until_begun,
+    watching,
+)
+from benchmarks.lab.databases import on_mariadb
+from benchmarks.lab.discord import at_discord
+from benchmarks.lab.telegram import DEEP, UNKNOWN, WARM_SECONDS, as_sent, at_telegram
+from benchmarks.soak.chat_load import hostile_files
+from benchmarks.soak.churn_hour import PROBE, SAMPLE_SECONDS, catch_up, churn, judge, measured_lag
+from benchmarks.speed.query_cost import WHOLE
+from benchmarks.speed.query_cost import asked as edited_copies
+from tests.shell import Shell
+
+LAG_SECONDS = 60.0
+"""How long an answer may name an account that has the photo no more, and need not name one that has it only now."""
+FORGET_SECONDS, FORGOTTEN_SECONDS = 5.0, 60.0
+"""After which nobody may name an account that is forgotten; and until that is undone."""
+INDEX_SECONDS, PRESS_SECONDS = 900.0, 15.0
+SLOPE_GOAL, JUDGED_MINUTES = 5.0, 20
+"""MiB in 10 minutes; in a shorter run a worker more or less looks like a slope."""
+PRESSED = 0.15
+"""Share of the answers with a match below which a button is pressed."""
+KINDS = {"whole": 6, "deep": 6, "churned": 5, "unknown": 2, "hostile": 1}
+CHURNED = "churned"
+VERDICTS = ("right", "wrong", "nothing", "refused", "lost")
+UNEXPECTED = "unexpected"
+SHOWN_EXAMPLES = 5
+
+
+@dataclass(slots=True)
+class Stay:
+    """A photo in an account, from a moment on until another."""
+
+    account: str
+    begin: float
+    end: float = math.inf
+
+
+@dataclass(slots=True)
+class Absence:
+    """An account that is forgotten: when the command began and ended, and when it was begun to be undone."""
+
+    account: str
+    begin: float
+    gone: float = math.inf
+    undone: float = math.inf
+
+
+@dataclass(slots=True)
+class Whereabouts:
+    """Which photo, by its SHA-256, lay in which account, and when; and which accounts were forgotten."""
+
+    root: Path
+    _places: dict[Path, str] = field(default_factory=dict)
+    _stays: dict[str, list[Stay]] = field(default_factory=lambda: defaultdict(list))
+    _digests: dict[tuple[int, int, int], str] = field(default_factory=dict)
+    _absences: list[Absence] = field(default_factory=list)
+    _lock: Lock = field(default_factory=Lock)
+
+    def look(self, *, now: float | None = None) -> None:
+        """Take note of what lies where; `now` is when it came there, the clock's time unless given."""
+        moment = time.monotonic() if now is None else now
+        folders = [folder for folder in self.root.iterdir() if folder.name != PROBE]
+        places = {path: self._digest(path) for folder in folders for path in folder.iterdir()}
+        accounts: dict[str, set[str]] = defaultdict(set)
+        for path, photo in places.items():
+            accounts[photo].add(path.parent.name)
+        with self._lock:
+            self._places = places
+            for photo in self._stays.keys() | accounts.keys():
+                _move(self._stays[photo], accounts[photo], moment)
+
+    def any_place(self, chance: random.Random, *, is_churned: bool) -> tuple[Path, str]:
+        """Return where a photo lies, and which it is."""
+        with self._lock:
+            fitting = [path for path in self._places if _is_churned(path.parent.name) == is_churned]
+            path = chance.choice(fitting)
+            return path, self._places[path]
+
+    def allowed(self, photo: str, begin: float, end: float) -> set[str]:
+        """Return the accounts that an answer may name, which was asked for and given at these moments."""
+        with self._lock:
+            stays = [one for one in self._stays[photo] if one.end >= begin - LAG_SECONDS and one.begin <= end]
+            hidden = {one.account for one in self._absences if one.gone + FORGET_SECONDS <= begin and end < one.undone}
+            return {one.account for one in stays} - hidden
+
+    def required(self, photo: str, begin: float, end: float) -> set[str]:
+        """Return the accounts that an answer must name."""
+        with self._lock:
+            stays = [one for one in self._stays[photo] if one.begin <= begin - LAG_SECONDS and one.end >= end]
+            away = {one.account for one in self._absences if one.begin <= end and begin - LAG_SECONDS <= one.undone}
+            return {one.account for one in stays} - away
+
+    def absent(self, account: str) -> Absence:
+        absence = Absence(account, time.monotonic())
+        with self._lock:
+            self._absences.append(absence)
+        return absence
+
+    def _digest(self, path: Path) -> str:
+        stat = path.stat()
+        stamp = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+        if stamp not in self._digests:
+            self._digests[stamp] = _sha256(path.read_bytes())
+        return self._digests[stamp]
+
+
+def _move(stays: list[Stay], accounts: set[str], now: float) -> None:
+    """End the stays in accounts that a photo lies in no more, and begin those in others."""
+    standing = [one for one in stays if one.end == math.inf]
+    for one in standing:
+        if one.account not in accounts:
+            one.end = now
+    stays += [Stay(account, now) for account in accounts - {one.account for one in standing}]
+
+
+def _is_churned(account: str) -> bool:
+    return account.startswith((CHURNED, "renamed."))
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked: a kind of KINDS, the bytes that are sent, and the photo that they show, if it is one of ours."""
+
+    kind: str
+    data: bytes
+    photo: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a question: a verdict, and what there is to say of it."""
+
+    kind: str
+    verdict: str
+    remark: str = ""
+
+
+class Requester:
+    """Thinks of questions, in the shares of KINDS."""
+
+    def __init__(self, whereabouts: Whereabouts, unknown: Sequence[Path], hostile: Sequence[bytes], seed: str) -> None:
+        self._whereabouts = whereabouts
+        self._unknown = unknown
+        self._chance = random.Random(seed)
+        self._hostile = cycle(self._chance.sample(hostile, len(hostile)))
+
+    def question(self) -> Question:
+        [kind] = self._chance.choices(list(KINDS), list(KINDS.values()))
+        if kind == "hostile":
+            return Question(kind, next(self._hostile))
+        if kind == "unknown":
+            return Question(kind, as_sent(self._chance.choice(self._unknown).read_bytes()))
+        return self._about_one_of_ours(kind)
+
+    def presses(self) -> str | None:
+        """Return the kind of button that is pressed this time, if any is."""
+        return self._chance.choice((SHOW, WRONG)) if self._chance.random() < PRESSED else None
+
+    def _about_one_of_ours(self, kind: str) -> Question:
+        """Ask about a photo that is still there and the same when it is copied."""
+        while True:
+            path, photo = self._whereabouts.any_place(self._chance, is_churned=kind == CHURNED)
+            try:
+                data = path.read_bytes()
+            except FileNotFoundError:
+                continue
+            if _sha256(data) == photo:
+                return Question(kind, as_sent(data if kind == CHURNED else self._edited(path, kind)), photo)
+
+    def _edited(self, path: Path, kind: str) -> bytes:
+        edit = self._chance.choice(WHOLE if kind == "whole" else DEEP)
+        return edited_copies([path], [edit], 1, self._unknown)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One of the processes, its samples, and the MiB that it had itself at first, without its children."""
+
+    name: str
+    daemon: Daemon
+    samples: list[Sample]
+    first: float
+
+    @property
+    def figures(self) -> str:
+        """Say memory, open files and threads."""
+        now = self.samples[-1]
+        return f"{now.pss / MIB:7.1f} {now.open_files:5} {threads(self.daemon.session):4}"
+
+    def faults(self, *, is_long: bool) -> list[str]:
+        """Print how memory and open files went, and end it; return what is wrong."""
+        print(
+            f"{self.name}, without its children: {self.first:.1f} MiB at first, {own_memory(self.daemon):.1f} at last"
+        )
+        print(f"{self.name}: ", end="")
+        faults = judge(self.samples, goal=SLOPE_GOAL if is_long else math.inf)
+        ended = self.daemon.terminate()
+        print(f"{self.name}: at SIGTERM exit code {ended.code} after {ended.seconds:.1f} s", flush=True)
+        errors = [f"{times} x in the log: {error}" for error, times in self.daemon.complaints(ERROR).items()]
+        return [f"{self.name}: {fault}" for fault in faults + ended.faults + errors]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Everything that runs, the dataset, and what is known of it."""
+
+    folder: Path
+    url: str
+    whereabouts: Whereabouts
+    talks: Mapping[str, Talk[Any]]
+    processes: Sequence[Process]
+    answers: list[Answer] = field(default_factory=list)
+    presses: list[float | None] = field(default_factory=list)
+    is_over: Event = field(default_factory=Event)
+
+    @property
+    def dataset(self) -> Path:
+        return self.folder / "images"
+
+    @property
+    def variables(self) -> dict[str, str]:
+        return {"IGSEARCH_DATABASE_URL": self.url}
+
+
+def main() -> int:
+    end_at_sigterm()
+    arguments = parse()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="igsearch-enduring-")))
+        unknown = lay_out(folder / "images", arguments)
+        target = stack.enter_context(on_mariadb())
+        url = target.create("enduring")
+        ask = stack.enter_context(reading(url))
+        stage = stack.enter_context(running_all(folder, url, ask, arguments.settle))
+        print(f"{photo_count(ask):,} photos, {target.name}, {arguments.rate:g} changes a second", flush=True)
+        warm_up(stage, unknown[0])
+        faults = live_through(stage, ask, unknown, arguments)
+        faults += catch_up(ask, stage.dataset, arguments.settle) + judge_answers(stage)
+        for process in stage.processes:
+            faults += process.faults(is_long=arguments.minutes >= JUDGED_MINUTES)
+        return report(faults)
+
+
+def parse() -> argparse.Namespace:
+    options = parser(__doc__)
+    options.add_argument("--minutes", type=int, default=60)
+    options.add_argument("--photos", type=Path, default=Path("../shared/photos"), help="the photos that lie still")
+    options.add_argument("--files", type=int, default=1_000, help="small photos, which churn")
+    options.add_argument("--folders", type=int, default=25, help="their accounts")
+    options.add_argument("--rate", type=float, default=3, help="changes a second")
+    options.add_argument("--every", type=float, default=2, help="seconds between two questions at a bot")
+    options.add_argument(
+        "--forget-every", type=float, default=5, help="minutes between two accounts that are forgotten"
+    )
+    return options.parse_args()
+
+
+# What runs
+
+
+def lay_out(dataset: Path, arguments: argparse.Namespace) -> list[Path]:
+    """Fill a dataset with photos that lie still and others that will churn; return the photos that are left out."""
+    chance = random.Random(arguments.seed)
+    paths = sorted(path for path in arguments.photos.glob("*/*") if path.is_file())
+    unknown = chance.sample(paths, UNKNOWN)
+    for path in sorted(set(paths) - set(unknown)):
+        place = dataset / path.parent.name / path.name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, place)
+    fill(dataset, files=arguments.files, folders=arguments.folders, chance=chance, prefix=CHURNED)
+    return unknown
+
+
+@contextmanager
+def running_all(folder: Path, url: str, ask: Ask, settle: float) -> Iterator[Stage]:
+    """Run the daemon until all is indexed, then the bots too, and sample all three."""
+    whereabouts = Whereabouts(folder / "images")
+    whereabouts.look(now=-math.inf)
+    with ExitStack() as stack:
+        daemon = stack.enter_context(watching(folder / "images", url, folder / "watch.log", settle_seconds=settle))
+        wait_until_begun(ask, 1)
+        files = sum(path.is_file() for path in (folder / "images").glob("*/*"))
+        is_done = wait_until(lambda: photo_count(ask) >= files and not backlog(ask), seconds=INDEX_SECONDS)
+        assert is_done is not None, f"{photo_count(ask)} of {files} photos on record, backlog {backlog(ask)}"
+        talks: dict[str, Talk[Any]] = {
+            "telegram": stack.enter_context(at_telegram(folder, url)),
+            "discord": stack.enter_context(at_discord(folder, url)),
+        }
+        daemons = {"watch": daemon} | {name: talk.bot for name, talk in talks.items()}
+        processes = [
+            Process(name, one, stack.enter_context(watched(one)), own_memory(one)) for name, one in daemons.items()
+        ]
+        yield Stage(folder, url, whereabouts, talks, processes)
+
+
+@contextmanager
+def watched(daemon: Daemon) -> Iterator[list[Sample]]:
+    with sampling(daemon.session, every=SAMPLE_SECONDS, look=sample_with_children) as samples:
+        yield samples
+
+
+def sample_with_children(session: int) -> Sample:
+    """Sample a process, and count the open files of its children too."""
+    files = sum(open_files(int(process.name)) for process in members(session))
+    return replace(sample(session), open_files=files)
+
+
+def own_memory(daemon: Daemon) -> float:
+    """Return the memory of a process alone, in MiB: its workers keep what their largest picture took."""
+    return memory(Path(f"/proc/{daemon.session}"))[0] / MIB
+
+
+def threads(session: int) -> int:
+    return sum(len(os.listdir(process / "task")) for process in members(session) if (process / "task").exists())
+
+
+def warm_up(stage: Stage, unknown: Path) -> None:
+    """Ask each bot once what goes through all of its search, so that both indexes are read."""
+    query = Query(as_sent(unknown.read_bytes()), None)
+    for name, talk in stage.talks.items():
+        verdict = talk.ask(query, seconds=WARM_SECONDS).verdict
+        assert verdict == "right", f"{name} answered its first photo with: {verdict}"
+
+
+# The hour
+
+
+def live_through(stage: Stage, ask: Ask, unknown: Sequence[Path], arguments: argparse.Namespace) -> list[str]:
+    """Let everything happen, print a line a minute, and return the faults."""
+    hostile = hostile_files(arguments.photos)
+    with ThreadPoolExecutor(len(stage.talks) + 2) as pool:
+        started = time.monotonic()
+        works: list[Future[Any]] = [pool.submit(churning, stage, arguments)]
+        for name, talk in stage.talks.items():
+            asker = Requester(stage.whereabouts, unknown, hostile, f"{name} {arguments.seed}")
+            works.append(pool.submit(inquire, stage, talk, asker, arguments.every))
+        forgotten = pool.submit(forget_now_and_then, stage, arguments.forget_every, random.Random(arguments.seed))
+        try:
+            faults = print_minutes(stage, ask, [*works, forgotten], started, arguments.minutes)
+        finally:
+            stage.is_over.set()
+        changes = works[0].result()
+    print(", ".join(f"{kind}: {times:,}" for kind, times in changes.most_common()))
+    for work in works:
+        work.result()
+    return faults + forgotten.result()
+
+
+def churning(stage: Stage, arguments: argparse.Namespace) -> Counter[str]:
+    return churn(
+        stage.dataset,
+        seconds=math.inf,
+        rate=arguments.rate,
+        chance=random.Random(arguments.seed + 1),
+        is_cancelled=stage.is_over,
+        only=f"{CHURNED}*",
+        heard=stage.whereabouts.look,
+    )
+
+
+def print_minutes(stage: Stage, ask: Ask, works: Sequence[Future[Any]], started: float, minutes: int) -> list[str]:
+    faults: list[str] = []
+    names = " ".join(f"{process.name + ' MiB':>13} files thr" for process in stage.processes)
+    print(f"minute {names} {' '.join(VERDICTS)} backlog {'lag':>5}", flush=True)
+    seen = 0
+    for minute in range(1, minutes + 1):
+        time.sleep(max(0.0, started + 60 * minute - time.monotonic()))
+        raise_what_failed(works)
+        now = len(stage.answers)
+        faults += print_minute(minute, stage, ask, stage.answers[seen:now])
+        seen = now
+    return faults
+
+
+def raise_what_failed(works: Sequence[Future[Any]]) -> None:
+    for work in works:
+        if work.done():
+            work.result()
+
+
+def print_minute(minute: int, stage: Stage, ask: Ask, answers: Sequence[Answer]) -> list[str]:
+    for process in stage.processes:
+        assert process.daemon.process.poll() is None, f"{process.name} ended: {process.daemon.last_words()}"
+    verdicts = Counter(one.verdict for one in answers)
+    waiting = Shell(stage.folder).figures(stage.variables)["backlog"]
+    lag = measured_lag(ask, stage.dataset, minute)
+    figures = " ".join(process.figures for process in stage.processes)
+    counts = " ".join(f"{verdicts[name]:{len(name)}}" for name in VERDICTS)
+    print(f"{minute:6} {figures} {counts} {waiting:7} {shown(lag):>5}", flush=True)
+    return [] if lag is not None else [f"minute {minute}: a photo was not on record after {LAG_SECONDS:g} s"]
+
+
+# People who ask
+
+
+def inquire(stage: Stage, talk: Talk[Any], asker: Requester, every: float) -> None:
+    """Ask one question after the other, one each so many seconds, until it is over."""
+    due = time.monotonic()
+    while not stage.is_over.wait(max(0.0, due - time.monotonic())):
+        due = max(due + every, time.monotonic())
+        question = asker.question()
+        asked = put(talk, question)
+        answer = judged(question, asked, stage.whereabouts)
+        stage.answers.append(answer)
+        if answer.verdict == "right" and asked.named and (kind := asker.presses()):
+            press(stage, talk, asked, kind)
+
+
+def put(talk: Talk[Any], question: Question) -> AnyAsked:
+    """Ask, and wait for the answer; hostile pictures are sent as files."""
+    asked: AnyAsked
+    if question.kind != "hostile":
+        asked = talk.ask(Query(question.data, None))
+    else:
+        asked = talk.send_file(question.data)
+        talk.wait([asked], seconds=WARM_SECONDS)
+    return asked
+
+
+def judged(question: Question, asked: AnyAsked, whereabouts: Whereabouts) -> Answer:
+    refusal = refusal_of(asked.words)
+    if refusal == "silent":
+        return Answer(question.kind, "lost", "no answer")
+    if question.kind == "hostile" and refusal != UNEXPECTED:
+        return Answer(question.kind, "right", refusal or "searched")
+    if refusal:
+        return Answer(question.kind, "refused", refusal)
+    begin, end, named = asked.at, asked.at + asked.seconds, set(asked.named)
+    photo = question.photo or ""
+    if wrong := named - whereabouts.allowed(photo, begin, end):
+        return Answer(question.kind, "wrong", f"it named {', '.join(sorted(wrong))}")
+    if missing := whereabouts.required(photo, begin, end) - named:
+        return Answer(question.kind, "nothing", f"it did not name {', '.join(sorted(missing))}")
+    return Answer(question.kind, "right")
+
+
+def press(stage: Stage, talk: Talk[Any], asked: AnyAsked, kind: str) -> None:
+    """Press a button, where there is one, and note how long it took; None where nothing came."""
+    has_brought_all: Callable[[], bool] | None = talk.press(asked, kind)
+    if has_brought_all:
+        stage.presses.append(wait_until(has_brought_all, seconds=PRESS_SECONDS, every=0.05))
+
+
+def judge_answers(stage: Stage) -> list[str]:
+    """Print what became of all questions, by kind, and return the faults."""
+    print(f"{'':8} {' '.join(f'{name:>8}' for name in VERDICTS)}")
+    for kind in KINDS:
+        counts = Counter(one.verdict for one in stage.answers if one.kind == kind)
+        print(f"{kind:8} {' '.join(f'{counts[name]:8,}' for name in VERDICTS)}")
+    for verdict in VERDICTS[1:]:
+        remarks = Counter(f"{one.kind}: {one.remark}" for one in stage.answers if one.verdict == verdict)
+        for remark, times in remarks.most_common(SHOWN_EXAMPLES):
+            print(f"    {verdict}, {times} x {remark}")
+    answered = [seconds for seconds in stage.presses if seconds is not None]
+    unanswered = len(stage.presses) - len(answered)
+    print(f"{len(stage.presses):,} buttons pressed, answered within {max(answered, default=0):.1f} s", flush=True)
+    return bad_answers(stage.answers) + ([f"{unanswered} pressed buttons did nothing"] if unanswered else [])
+
+
+def bad_answers(answers: Sequence[Answer]) -> list[str]:
+    wrong, lost = (sum(one.verdict == verdict for one in answers) for verdict in ("wrong", "lost"))
+    broken = sum(one.remark == UNEXPECTED for one in answers)
+    counts = {"answers name a wrong account": wrong, "answers never came": lost, "answers tell of a fault": broken}
+    return [f"{times} {what}" for what, times in counts.items() if times]
+
+
+# Accounts that are forgotten
+
+
+def forget_now_and_then(stage: Stage, minutes: float, chance: random.Random) -> list[str]:
+    """Forget an account each so many minutes, until it is over, and return the faults."""
+    if Shell(stage.folder).igsearch("forget", "--help").code:
+        print("there is no `igsearch forget`: nobody is forgotten", flush=True)
+        return []
+    faults: list[str] = []
+    accounts = sorted(path.name for path in stage.dataset.iterdir() if not _is_churned(path.name))
+    due = time.monotonic() + 60 * minutes
+    while not stage.is_over.wait(max(0.0, due - time.monotonic())):
+        faults += forget_for_a_minute(stage, chance.choice(accounts), chance)
+        due += 60 * minutes
+    return faults
+
+
+def forget_for_a_minute(stage: Stage, account: str, chance: random.Random) -> list[str]:
+    """Forget an account, undo that, and ask for one of its photos meanwhile and afterwards."""
+    path = chance.choice(sorted((stage.dataset / account).iterdir()))
+    query = Query(as_sent(path.read_bytes()), account)
+    absence = stage.whereabouts.absent(account)
+    faults = commanded(stage, "forget", account)
+    absence.gone = time.monotonic()
+    time.sleep(FORGET_SECONDS)
+    faults += [f"{name} names {account}" for name, talk in stage.talks.items() if account in talk.ask(query).words]
+    stage.is_over.wait(max(0.0, absence.gone + FORGOTTEN_SECONDS - time.monotonic()))
+    absence.undone = time.monotonic()
+    faults += commanded(stage, "forget", "--undo", account)
+    for name, talk in stage.talks.items():
+        if wait_until(partial(is_named, talk, query), seconds=LAG_SECONDS, every=1.0) is None:
+            faults.append(f"{name} does not name {account} {LAG_SECONDS:g} s after that was undone")
+    back = time.monotonic() - absence.undone
+    print(f"{account} forgotten in {absence.gone - absence.begin:.1f} s, named again after {back:.1f} s", flush=True)
+    return faults
+
+
+def is_named(talk: Talk[Any], query: Query) -> bool:
+    return query.owner in talk.ask(query).named
+
+
+def commanded(stage: Stage, *command: str) -> list[str]:
+    ended = Shell(stage.folder).igsearch(*command, variables=stage.variables)
+    return [f"igsearch {' '.join(command)}: exit code {ended.code}, {ended.err.strip()}"] if ended.code else []
+
+
+if __name__ == "__main__":
+    sys.exit(main())

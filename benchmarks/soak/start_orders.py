@@ -1,0 +1,262 @@
+"""Whether everything comes up in any order: the database, the daemon, both bots, and the servers of their chats.
+
+python -m benchmarks.soak.start_orders
+python -m benchmarks.soak.start_orders --only "database last" "chats last" --gap 5
+
+Each order begins with an empty folder and a MariaDB of its own, whose tables are made beforehand (but for the one that
+is empty) and which does not run. Its parts are started some seconds after each other, as ORDERS says; the chats'
+servers are up from the start unless the order names them. When the last part is started, a photo is dropped into
+`images/`, and people ask for it at both bots, a new one each second, until an answer names its account.
+
+Printed are the seconds from then until that answer, how many processes have ended by themselves (who must be started
+again by a service manager), and the lines in their logs that tell of errors. Exits 1 when a bot takes over 180 s, or a
+process has ended.
+"""
+
+import argparse
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.lab.bots import AnyAsked, Query
+from benchmarks.lab.daemon import ERROR, SETTLE_SECONDS, Daemon, end_at_sigterm, report, shown
+from benchmarks.lab.discord import Search
+from benchmarks.lab.telegram import Chat, as_sent
+from tests.fakes.discord import stage as discord_stage
+from tests.fakes.discord.api import DiscordApi, discord_api
+from tests.fakes.discord.channels import Guild
+from tests.fakes.telegram import stage as telegram_stage
+from tests.fakes.telegram.bot_api import BotApi, bot_api
+from tests.mariadb import MariaDB, private_mariadb
+from tests.shell import Service, Shell
+
+ORDERS = {
+    "database first": "database watch telegram discord",
+    "database last": "watch telegram discord 60 database",
+    "bots first": "telegram discord database watch",
+    "indexer last": "database discord telegram watch",
+    "database amid, and restarted": "watch database telegram restart discord",
+    "empty database last": "watch telegram discord 60 database 20 tables",
+    "chats last": "database watch telegram discord chats",
+    "database last, chats before it": "discord telegram watch 30 chats 30 database",
+}
+"""The parts in the order of their starts; a number stands for a pause of so many seconds beside the usual one."""
+LIMIT_SECONDS, EACH_SECONDS = 180.0, 1.0
+THERE_BEFORE = 20
+"""Photos that are in the dataset from the start."""
+DATABASE, ACCOUNT = "starting", "late.comer"
+SHOWN_ERRORS = 5
+
+
+@dataclass(slots=True)
+class Scene:
+    """What is there in one order, and what has been started of it."""
+
+    shell: Shell
+    server: MariaDB
+    telegram: BotApi
+    discord: DiscordApi
+    guild: Guild
+    gap: float
+    stack: ExitStack
+    services: dict[str, Service] = field(default_factory=dict)
+
+    @property
+    def variables(self) -> dict[str, str]:
+        url = self.server.url(DATABASE)
+        return {"IGSEARCH_DATABASE_URL": url, "IGSEARCH_SETTLE_SECONDS": str(SETTLE_SECONDS)}
+
+    @property
+    def daemons(self) -> dict[str, Daemon]:
+        return {name: Daemon(service.process, service.log_file) for name, service in self.services.items()}
+
+    @property
+    def ended(self) -> list[str]:
+        """Return the processes that have ended by themselves, with their exit codes and last words."""
+        codes = {name: daemon.process.poll() for name, daemon in self.daemons.items()}
+        return [
+            f"{name} ended with {code}: {self.daemons[name].last_words()}"
+            for name, code in codes.items()
+            if code is not None
+        ]
+
+    @property
+    def errors(self) -> Counter[str]:
+        return sum((daemon.complaints(ERROR) for daemon in self.daemons.values()), Counter())
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an order went: seconds until each bot named the account; None where it did not."""
+
+    telegram: float | None
+    discord: float | None
+    ended: Sequence[str]
+    errors: Counter[str]
+
+    @property
+    def faults(self) -> list[str]:
+        bots = {"telegram": self.telegram, "discord": self.discord}
+        return list(self.ended) + [
+            f"{name} did not name the account within {LIMIT_SECONDS:g} s" for name, took in bots.items() if took is None
+        ]
+
+
+def main() -> int:
+    end_at_sigterm()
+    arguments = parse()
+    photos = sorted(path for path in arguments.photos.glob("*/*") if path.is_file())
+    faults: list[str] = []
+    print(f"{'order':32} telegram discord ended errors", flush=True)
+    for name in arguments.only:
+        faults += [f"{name}: {fault}" for fault in tried(name, photos, arguments.gap)]
+    return report(faults)
+
+
+def parse() -> argparse.Namespace:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--photos", type=Path, default=Path("../shared/photos"))
+    options.add_argument("--only", nargs="+", choices=ORDERS, default=list(ORDERS), metavar="ORDER")
+    options.add_argument("--gap", type=float, default=5, help="seconds between the starts of two parts")
+    return options.parse_args()
+
+
+def tried(name: str, photos: Sequence[Path], gap: float) -> list[str]:
+    """Try an order, and print how it went; what a process or a server holds against it at the end is a fault too."""
+    try:
+        outcome = begun(name, photos, gap)
+    except (AssertionError, ExceptionGroup) as error:
+        return [str(error)]
+    took = f"{shown(outcome.telegram):>8} {shown(outcome.discord):>7}"
+    print(f"{name:32} {took} {len(outcome.ended):5} {outcome.errors.total():6}", flush=True)
+    for line, times in outcome.errors.most_common(SHOWN_ERRORS):
+        print(f"    {times} x {line}", flush=True)
+    return outcome.faults
+
+
+def begun(name: str, photos: Sequence[Path], gap: float) -> Outcome:
+    """Start all parts in an order, drop a photo, and ask for it."""
+    steps = ORDERS[name].split()
+    with scene_of(steps, photos[:THERE_BEFORE], gap) as scene:
+        for number, step in enumerate(steps):
+            time.sleep(gap if number else 0)
+            take(step, scene)
+        began = time.monotonic()
+        return asked_for(photos[-1], scene, began)
+
+
+@contextmanager
+def scene_of(steps: Sequence[str], photos: Sequence[Path], gap: float) -> Iterator[Scene]:
+    """Make everything ready that is not started in an order."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="igsearch-starting-")))
+        server = stack.enter_context(private_mariadb())
+        telegram, discord = stack.enter_context(bot_api()), stack.enter_context(discord_api())
+        scene = Scene(Shell(folder), server, telegram, discord, discord.guild(), gap, stack)
+        for path in photos:
+            scene.shell.put(f"images/{path.parent.name}/{path.name}", path.read_bytes())
+        if "tables" not in steps:
+            make_tables(scene)
+        server.execute("SELECT 1")  # before it answers, a MariaDB may miss SIGTERM
+        server.stop()
+        if "chats" in steps:
+            telegram.stop()
+            discord.stop()
+        yield scene
+
+
+def take(step: str, scene: Scene) -> None:
+    """Take one step of an order."""
+    if step in STEPS:
+        STEPS[step](scene)
+    else:
+        time.sleep(float(step))
+
+
+def start_database(scene: Scene) -> None:
+    scene.server.start()
+
+
+def restart_database(scene: Scene) -> None:
+    scene.server.stop()
+    time.sleep(scene.gap)
+    scene.server.start()
+
+
+def make_tables(scene: Scene) -> None:
+    scene.server.create_database(DATABASE)
+    ended = scene.shell.igsearch("init-db", variables=scene.variables)
+    assert ended.code == 0, ended.err
+
+
+def start_daemon(scene: Scene) -> None:
+    service = scene.shell.service("watch", "--dataset", "images", variables=scene.variables)
+    scene.services["watch"] = scene.stack.enter_context(service)
+
+
+def start_telegram(scene: Scene) -> None:
+    bot = telegram_stage.Stage(scene.shell, scene.telegram).starting_bot(**scene.variables)
+    scene.services["telegram"] = scene.stack.enter_context(bot)
+
+
+def start_discord(scene: Scene) -> None:
+    bot = discord_stage.Stage(scene.shell, scene.discord).starting_bot(**scene.variables)
+    scene.services["discord"] = scene.stack.enter_context(bot)
+
+
+def start_chats(scene: Scene) -> None:
+    scene.telegram.start()
+    scene.discord.start()
+
+
+STEPS: dict[str, Callable[[Scene], None]] = {
+    "database": start_database,
+    "restart": restart_database,
+    "tables": make_tables,
+    "watch": start_daemon,
+    "telegram": start_telegram,
+    "discord": start_discord,
+    "chats": start_chats,
+}
+
+
+def asked_for(photo: Path, scene: Scene, began: float) -> Outcome:
+    """Drop a photo, and have it asked for at both bots until they name its account."""
+    data = photo.read_bytes()
+    scene.shell.put(f"images/{ACCOUNT}/{photo.name}", data)
+    query = Query(as_sent(data), ACCOUNT)
+    chat = Chat(scene.daemons["telegram"], scene.telegram)
+    search = Search(scene.daemons["discord"], scene.discord, scene.guild)
+
+    def hand_to_telegram() -> Sequence[AnyAsked]:
+        return chat.send(chat.people(1), [query])
+
+    def hand_to_discord() -> Sequence[AnyAsked]:
+        is_heard = search.api.gateway.is_online and search.api.commands.names()
+        return search.use([query]) if is_heard else []
+
+    with ThreadPoolExecutor(2) as pool:
+        telegram = pool.submit(seconds_until_named, hand_to_telegram, scene, began)
+        discord = pool.submit(seconds_until_named, hand_to_discord, scene, began)
+        return Outcome(telegram.result(), discord.result(), scene.ended, scene.errors)
+
+
+def seconds_until_named(hand: Callable[[], Sequence[AnyAsked]], scene: Scene, began: float) -> float | None:
+    """Ask each second; return when the first answer came that names the account."""
+    asked: list[AnyAsked] = []
+    while time.monotonic() < began + LIMIT_SECONDS and not scene.ended:
+        asked += hand()
+        time.sleep(EACH_SECONDS)
+        if named := [one.at + one.seconds for one in asked if ACCOUNT in one.named]:
+            return min(named) - began
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

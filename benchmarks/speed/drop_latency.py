@@ -1,0 +1,217 @@
+"""How long a single photo takes until it can be found, while the daemon is busy with 5,000 others.
+
+python -m benchmarks.speed.drop_latency
+python -m benchmarks.speed.drop_latency --drops 200 --pause 0.5 --sqlite
+
+The others, of real size, are brought in by `cp -r`. When the first of them are on record, photos are dropped one by
+one, after random pauses, into new accounts and into those that are there: written in place in pieces, moved in, or
+written as `.part` and renamed. For each is measured how long it takes from the moment when it is complete under its
+final name until its row is in the database (asked every 50 ms), where every search finds it. That includes the settle
+time, for which it must lie still.
+
+Exits 1 when the 95th percentile is over the settle time and 3 s, when a photo is not found, when the daemon had nothing
+else to do at a drop, or when the record differs from the disk at the end.
+"""
+
+import argparse
+import hashlib
+import random
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.lab.daemon import (
+    Ask,
+    Digests,
+    backlog,
+    chosen_target,
+    differences,
+    end_at_sigterm,
+    fill_real,
+    is_stored,
+    parser,
+    percentile,
+    photo_count,
+    reading,
+    report,
+    wait_until,
+    wait_until_begun,
+    watching,
+)
+
+STANDING, FOLDERS = 10, 100
+"""Photos, one an account, that lie there at the start; accounts of the others, the first of them the same."""
+GOAL_SECONDS = 3.0
+POLL_SECONDS = 0.05
+PIECES, LONGEST_GAP = 4, 0.5
+"""A photo written in place comes in so many pieces, with pauses shorter than the settle time."""
+DROPPERS = 16
+ALL_SECONDS = 600
+NOTHING = "nothing else"
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """A photo that is being dropped: how, what it is, amid which work, and when it was complete, once it is."""
+
+    path: str
+    way: str
+    sha256: bytes
+    amid: str
+    completed: Future[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """A dropped photo whose row was there after so many seconds."""
+
+    drop: Drop
+    seconds: float
+
+
+def main() -> int:
+    end_at_sigterm()
+    arguments = parse()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="igsearch-dropping-")))
+        target = stack.enter_context(chosen_target(folder, is_sqlite=arguments.sqlite))
+        tree, dataset, url = folder / "tree", folder / "dataset", target.create("dropping")
+        others = prepare(tree, dataset, arguments)
+        print(f"{len(others):,} others, {arguments.drops} drops, {target.name}, settle {arguments.settle:g} s")
+        daemon = stack.enter_context(watching(dataset, url, folder / "log", settle_seconds=arguments.settle))
+        ask = stack.enter_context(reading(url))
+        wait_until_begun(ask, STANDING)
+        subprocess.run(["cp", "-r", f"{tree}/.", str(dataset)], check=True)
+        wait_until_begun(ask, STANDING + 1)
+        drops, landings = drop_all(ask, dataset, len(others), arguments)
+        faults = judge(drops, landings, arguments.settle)
+        expected = others | {drop.path: drop.sha256 for drop in drops}
+        wait_until(lambda: photo_count(ask) >= len(expected), seconds=ALL_SECONDS)
+        faults += differences(ask, expected)
+        return report(faults + daemon.terminate().faults)
+
+
+def parse() -> argparse.Namespace:
+    options = parser(__doc__)
+    options.add_argument("--photos", type=Path, default=Path("../shared/photos"))
+    options.add_argument("--files", type=int, default=5_000, help="others that are being indexed")
+    options.add_argument("--drops", type=int, default=100)
+    options.add_argument("--pause", type=float, default=0.15, help="mean seconds between drops")
+    options.add_argument("--patience", type=float, default=60, help="seconds to wait for the last")
+    options.add_argument("--sqlite", action="store_true", help="on SQLite, not on a private MariaDB")
+    return options.parse_args()
+
+
+def prepare(tree: Path, dataset: Path, arguments: argparse.Namespace) -> Digests:
+    chance = random.Random(arguments.seed)
+    standing = fill_real(dataset, arguments.photos, files=STANDING, folders=STANDING, chance=chance)
+    coming = fill_real(tree, arguments.photos, files=arguments.files, folders=FOLDERS, chance=chance, first=STANDING)
+    return standing | coming
+
+
+def drop_all(ask: Ask, dataset: Path, others: int, arguments: argparse.Namespace) -> tuple[list[Drop], list[Landing]]:
+    """Drop photo by photo, and meanwhile ask for those that have fallen."""
+    chance = random.Random(arguments.seed)
+    originals = sorted(path for path in arguments.photos.rglob("*") if path.is_file())
+    drops: list[Drop] = []
+    landings: list[Landing] = []
+    with ThreadPoolExecutor(DROPPERS) as pool:
+        for number in range(arguments.drops):
+            amid = business(ask, others)
+            data = chance.choice(originals).read_bytes() + chance.randbytes(8)
+            drops.append(drop(pool, dataset, number, data, amid=amid, chance=random.Random(chance.random())))
+            pause_until = time.monotonic() + chance.expovariate(1 / arguments.pause)
+            ask_for(ask, drops, landings, until=pause_until)
+            time.sleep(max(0.0, pause_until - time.monotonic()))
+        ask_for(ask, drops, landings, until=time.monotonic() + arguments.patience)
+    return drops, landings
+
+
+def business(ask: Ask, others: int) -> str:
+    """Tell what the daemon is doing; the few photos that were dropped and have landed count as others."""
+    if photo_count(ask) < others:
+        return "hashes of the others"
+    return "features of the others" if backlog(ask) else NOTHING
+
+
+def drop(
+    pool: ThreadPoolExecutor, dataset: Path, number: int, data: bytes, *, amid: str, chance: random.Random
+) -> Drop:
+    """Begin to drop a photo, into a new account or into one that is there."""
+    account = f"new{number:03}" if chance.random() < 0.5 else f"account{chance.randrange(FOLDERS):04}"
+    path, way = f"{account}/dropped{number:03}.jpg", chance.choice(list(WAYS))
+    completed = pool.submit(WAYS[way], dataset / path, data, chance)
+    return Drop(path, way, hashlib.sha256(data).digest(), amid, completed)
+
+
+def write_in_place(path: Path, data: bytes, chance: random.Random) -> float:
+    path.parent.mkdir(exist_ok=True)
+    size = len(data) // PIECES + 1
+    with path.open("wb", buffering=0) as file:
+        for start in range(0, len(data), size):
+            time.sleep(chance.uniform(0, LONGEST_GAP) if start else 0)
+            file.write(data[start : start + size])
+    return time.monotonic()
+
+
+def move_in(path: Path, data: bytes, _chance: random.Random) -> float:
+    outside = path.parents[2] / path.name
+    outside.write_bytes(data)
+    path.parent.mkdir(exist_ok=True)
+    outside.rename(path)
+    return time.monotonic()
+
+
+def rename_part(path: Path, data: bytes, chance: random.Random) -> float:
+    part = path.with_name(path.name + ".part")
+    write_in_place(part, data, chance)
+    part.rename(path)
+    return time.monotonic()
+
+
+WAYS = {"written in place": write_in_place, "moved in": move_in, ".part renamed": rename_part}
+
+
+def ask_for(ask: Ask, drops: list[Drop], landings: list[Landing], *, until: float) -> None:
+    """Ask for the photos that have fallen, until that moment or until all have landed."""
+    while time.monotonic() < until and len(landings) < len(drops):
+        known = {landing.drop.path for landing in landings}
+        landings += [
+            Landing(drop, time.monotonic() - drop.completed.result())
+            for drop in drops
+            if drop.path not in known and drop.completed.done() and is_stored(ask, drop.path)
+        ]
+        time.sleep(POLL_SECONDS)
+
+
+def judge(drops: list[Drop], landings: list[Landing], settle: float) -> list[str]:
+    """Print the seconds by the way and by what went on, and return the faults."""
+    print(f"{'seconds until its row is there':34} {'drops':>6} {'p50':>6} {'p95':>6} {'max':>6}")
+    for title, seconds in grouped(landings).items():
+        figures = (percentile(seconds, 0.5), percentile(seconds, 0.95), max(seconds))
+        print(f"{title:34} {len(seconds):6}" + "".join(f" {figure:6.2f}" for figure in figures), flush=True)
+    faults = [f"{len(drops) - len(landings)} dropped photos are not found"] if len(landings) < len(drops) else []
+    if landings and (slow := percentile([landing.seconds for landing in landings], 0.95)) > settle + GOAL_SECONDS:
+        faults.append(f"95th percentile {slow:.2f} s, the goal is {settle + GOAL_SECONDS:g} s")
+    if idle := sum(drop.amid == NOTHING for drop in drops):
+        faults.append(f"at {idle} drops the daemon had nothing else to do: raise --files or lower --pause")
+    return faults
+
+
+def grouped(landings: Iterable[Landing]) -> dict[str, list[float]]:
+    groups: defaultdict[str, list[float]] = defaultdict(list)
+    for landing in landings:
+        for title in ("all", landing.drop.way, landing.drop.amid):
+            groups[title].append(landing.seconds)
+    return groups
+
+
+if __name__ == "__main__":
+    sys.exit(main())
