@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.lab.daemon import differences, fill, on_disk, reading
-from benchmarks.soak.churn_hour import churn
+from benchmarks.lab.churn import churn
+from benchmarks.lab.databases import differences, reading
+from benchmarks.lab.photos import fill, on_disk
 from tests.shell import Shell
 
 

@@ -1,6 +1,6 @@
-"""A bot that is asked, whatever the chat: pictures with the accounts that are to be named, answers, and what they took.
+"""A bot that is asked, whatever the chat: how photos are handed in, what its answers say, and what they took.
 
-`Talk` is a running bot; benchmarks/lab/telegram.py has that of Telegram, benchmarks/lab/discord.py that of Discord.
+`Bot` is a running bot; `lab.telegram` has that of Telegram, `lab.discord` that of Discord.
 """
 
 import os
@@ -11,18 +11,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from answers.replies import FAULTS
-from benchmarks.lab.daemon import Daemon, wait_until
+from benchmarks.lab.daemon import Daemon
+from benchmarks.lab.processes import MB, status
+from benchmarks.lab.queries import Query, as_sent
+from benchmarks.lab.script import missed
+from benchmarks.lab.timing import shown_spread, spread, wait_until
 from tests.shell import Shell
 
 IGSEARCH = ("-m", "igsearch")
-ANSWER_SECONDS, LOG_SECONDS = 60.0, 10.0
+ANSWER_SECONDS, WARM_SECONDS, LOG_SECONDS = 60.0, 300.0, 10.0
 LOOK_EVERY = 0.05
 SHOW, WRONG = "s", "w"
 """Kinds of buttons: show the picture, and the answer is wrong."""
-MB = 1_000_000
 
 REFUSALS = {sentence: str(fault) for fault, sentence in FAULTS.items()}
 TOO_FAST = "You are faster"
@@ -33,65 +36,50 @@ STEPS = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
-    """What is sent as a photo, and the account that is to be named; None: nobody posted it."""
+class Asked(ABC):
+    """A photo that was handed to a bot, and when, by the monotonic clock."""
 
-    data: bytes
-    owner: str | None
-
-
-class AnyAsked(Protocol):
-    """A photo that was handed to a bot, in any chat."""
+    query: Query
+    at: float
 
     @property
-    def query(self) -> Query: ...
-
-    @property
-    def at(self) -> float:
-        """When it was handed in, by the monotonic clock."""
-
-    @property
+    @abstractmethod
     def answers(self) -> Sequence[object]: ...
 
     @property
+    @abstractmethod
     def seconds(self) -> float:
         """How long its sender waited; infinite where no answer came."""
 
     @property
+    @abstractmethod
     def words(self) -> str:
         """All that the answer says; empty where none came."""
 
     @property
+    @abstractmethod
     def named(self) -> list[str]:
         """The accounts that the answer names."""
 
     @property
+    def refusal(self) -> str | None:
+        """Why the answer refuses to search: silent, too fast, or a fault; None where it does not."""
+        if not self.words:
+            return "silent"
+        return "too fast" if self.words.startswith(TOO_FAST) else REFUSALS.get(self.words)
+
+    @property
     def verdict(self) -> str:
-        """Say what the answer is: right, missed (nobody named), wrong, silent, too fast, or the fault it tells of."""
+        """Say what the answer is: right, missed (nobody named), wrong, or the reason of its refusal."""
+        owner, named = self.query.owner, self.named
+        if refusal := self.refusal:
+            return refusal
+        if owner in named or (owner is None and not named):
+            return "right"
+        return "wrong" if named else "missed"
 
 
-SomeAsked = TypeVar("SomeAsked", bound=AnyAsked)
-
-
-def verdict_of(words: str, owner: str | None, named: Sequence[str]) -> str:
-    """Judge what an answer says, and the accounts that it names."""
-    if refusal := refusal_of(words):
-        return refusal
-    if owner in named or (owner is None and not named):
-        return "right"
-    return "wrong" if named else "missed"
-
-
-def refusal_of(words: str) -> str | None:
-    """Return why an answer refuses to search: silent, too fast, or a fault; None where it does not."""
-    if not words:
-        return "silent"
-    return "too fast" if words.startswith(TOO_FAST) else REFUSALS.get(words)
-
-
-def counted(asked: Iterable[AnyAsked]) -> str:
-    """Say how often each verdict came."""
-    return ", ".join(f"{times:,} {verdict}" for verdict, times in Counter(one.verdict for one in asked).most_common())
+SomeAsked = TypeVar("SomeAsked", bound=Asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +97,14 @@ class Steps:
 
 
 @dataclass(frozen=True, slots=True)
-class Talk(ABC, Generic[SomeAsked]):
+class Bot(ABC, Generic[SomeAsked]):
     """A running bot, and how it is asked."""
 
-    bot: Daemon
+    process: Daemon
 
     @abstractmethod
-    def ask(self, query: Query, *, seconds: float = ANSWER_SECONDS) -> SomeAsked:
-        """Send a photo of somebody new, and wait for the answer."""
+    def hand_in(self, queries: Sequence[Query]) -> list[SomeAsked]:
+        """Send each photo as somebody new, all at once."""
 
     @abstractmethod
     def send_file(self, data: bytes) -> SomeAsked:
@@ -129,6 +117,12 @@ class Talk(ABC, Generic[SomeAsked]):
         None where there is no such button.
         """
 
+    def ask(self, query: Query, *, seconds: float = ANSWER_SECONDS) -> SomeAsked:
+        """Send a photo of somebody new, and wait for the answer."""
+        [asked] = self.hand_in([query])
+        self.wait([asked], seconds=seconds)
+        return asked
+
     def wait(self, asked: Sequence[SomeAsked], *, seconds: float, answers: int | None = None) -> None:
         """Wait until all are answered, or so many of them, for a while, and for as long as the bot lives."""
         wanted = len(asked) if answers is None else answers
@@ -137,12 +131,12 @@ class Talk(ABC, Generic[SomeAsked]):
             seconds=seconds,
             every=LOOK_EVERY,
         )
-        assert not self._has_ended, f"the bot ended by itself: {self.bot.last_words()}"
+        assert not self._has_ended, f"the bot ended by itself: {self.process.end_of_log()}"
 
-    def differing(self, asked: Sequence[SomeAsked]) -> list[SomeAsked]:
-        """Return what was missed or wrong, but is answered otherwise when it is sent alone."""
-        doubtful = [one for one in asked if one.verdict in {"missed", "wrong"}]
-        return [one for one in doubtful if self.ask(one.query).verdict != one.verdict]
+    def warm_up(self, unknown: Path) -> None:
+        """Ask for a photo that nobody posted, which goes through all of the search, so that both indexes are read."""
+        verdict = self.ask(Query(as_sent(unknown), None), seconds=WARM_SECONDS).verdict
+        assert verdict == "right", f"the bot answered its first photo with: {verdict}"
 
     def steps(self, *, since: int, count: int) -> list[Steps]:
         """Return what the log tells of so many answers since a mark."""
@@ -152,34 +146,16 @@ class Talk(ABC, Generic[SomeAsked]):
         return steps
 
     def _steps(self, since: int) -> list[Steps]:
-        log = self.bot.log.read_bytes()[since:].decode(errors="replace")
-        return [
-            Steps(**{step: int(taken) / 1000 for step, taken in found.groupdict().items()})
-            for found in STEPS.finditer(log)
-        ]
+        found = filter(None, map(STEPS.search, self.process.lines(since)))
+        return [Steps(**{step: int(taken) / 1000 for step, taken in one.groupdict().items()}) for one in found]
 
-    def resident(self) -> float:
-        """Return the resident set of the bot's own process in MB."""
-        return self._memory("VmRSS")
-
-    def peak(self) -> float:
-        """Return the largest resident set of the bot's own process since `forget_peak`, in MB."""
-        return self._memory("VmHWM")
-
-    def forget_peak(self) -> None:
-        (self._process / "clear_refs").write_text("5")
-
-    def _memory(self, name: str) -> float:
-        status = (self._process / "status").read_text()
-        return 1024 * int(re.findall(rf"^{name}:\s+(\d+) kB$", status, re.MULTILINE)[0]) / MB
+    def megabytes(self, name: str) -> float:
+        """Return a figure of the bot's own process, such as VmRSS or VmHWM."""
+        return status(name, self.process.session) / MB
 
     @property
     def _has_ended(self) -> bool:
-        return self.bot.process.poll() is not None
-
-    @property
-    def _process(self) -> Path:
-        return Path(f"/proc/{self.bot.session}")
+        return self.process.process.poll() is not None
 
 
 @contextmanager
@@ -193,3 +169,29 @@ def running(
         service.until_said("answers")
         assert os.getsid(service.process.pid) == service.process.pid, "setsid did not keep the process id"
         yield Daemon(service.process, service.log_file)
+
+
+# Figures and faults
+
+
+def counted(asked: Iterable[Asked]) -> str:
+    """Say how often each verdict came."""
+    return ", ".join(f"{times:,} {verdict}" for verdict, times in Counter(one.verdict for one in asked).most_common())
+
+
+def waits(asked: Sequence[Asked]) -> str:
+    """Say how long the senders waited."""
+    return shown_spread([one.seconds for one in asked])
+
+
+def missed_p95(name: str, asked: Sequence[Asked], goal: float) -> list[str]:
+    return missed(f"{name}, p95", spread([one.seconds for one in asked])[1], goal, "s")
+
+
+def unfit(bot: Bot[SomeAsked], asked: Sequence[SomeAsked], *, allowed: frozenset[str] = frozenset()) -> list[str]:
+    """Complain of answers that are neither right nor polite, unless the photo alone gets the same."""
+    doubtful = [one for one in asked if one.verdict in {"missed", "wrong"}]
+    faults = [one.verdict for one in asked if one.verdict not in {"right", "missed", "wrong", *allowed}]
+    faults += [f"{one.verdict}, but not alone" for one in doubtful if bot.ask(one.query).verdict != one.verdict]
+    faults += ["answered more than once" for one in asked if len(one.answers) > 1]
+    return [f"{times} x {fault}" for fault, times in Counter(faults).items()]

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from benchmarks.lab.daemon import Ended
 from tests.compose import ROOT, SECRETS_FOLDER, Json
 
 SCRIPT = Path(__file__).with_name("container.sh")
@@ -30,14 +31,6 @@ BYTES = {"m": 1 << 20, "g": 1 << 30}
 CGROUPS = Path("/sys/fs/cgroup")
 PEAKS = ("memory.peak", "memory.max_usage_in_bytes")
 """Of cgroups of the second and the first version."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How a service ended at SIGTERM: its exit code (None: it had to be killed), and after how many seconds."""
-
-    code: int | None
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,49 +1,23 @@
-"""Whether `kill -9` amid indexing costs anything: killed at random moments, run once more, compared with a clean index.
+"""A database of either kind: made for a benchmark, read beside the program, and compared with what must be in it."""
 
-python -m benchmarks.lab.databases --kills 50
-python -m benchmarks.lab.databases --kills 50 --mariadb
-
-The dataset: the photos, copies with other bytes, byte-identical copies in other accounts, unreadable files; 2,000 in
-all. The moments are drawn one from each of N equal parts of a clean run's duration, from the start of the process to
-its end, and come in any order. After each kill the next `igsearch index` starts at once (on MariaDB: as soon as the
-server has noticed that the client is gone, for until then a commit may still be under way), and four things are
-checked:
-
-1. It exits 0: no stale lock, no half-made schema stops it.
-2. What was in the store right after the kill counts as unchanged, and only the rest as added: nothing twice.
-3. The store then equals a clean one, row by row: images with stamp and fingerprint, users, fingerprints, ledger, and
-   the count of images; not compared are ids, revisions, moments, tombstones and scans.
-4. No process of the killed run lives 2 s later.
-
-Exits 1 on a difference. MariaDB flushes its log at every commit, as in production.
-"""
-
-import argparse
-import json
+import hashlib
 import os
-import random
 import shutil
-import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from typing import cast
+from urllib.parse import urlsplit
 
 import pymysql
 
+from benchmarks.lab.script import own_folder
+from benchmarks.lab.timing import wait_until
 from tests.mariadb import MariaDB, private_mariadb
-
-FILES, TWINS, UNREADABLE = 2000, 120, 24
-ORPHAN_SECONDS = 2.0
-RUN_SECONDS = 300
-RETIME_EVERY = 5
-"""Kills until a clean run is timed again, for the machine may be busier then."""
 
 FINGERPRINT = "l.sha256, l.dhash, l.pdq, l.pdq_quality, l.flat_percent, l.width, l.height, l.version"
 STAMP = "size, mtime_ns, inode, device"
@@ -52,14 +26,16 @@ QUERIES = {
     " JOIN users u ON u.id = i.user_id JOIN photos l ON l.id = i.photo_id",
     "users": "SELECT username FROM users",
     "photos": f"SELECT {FINGERPRINT} FROM photos l",
-    "photo_features": "SELECT photo_id FROM photo_features",
     "unreadable_files": f"SELECT path, path_sha256, username, {STAMP}, kind, reason, attempts, reader_version,"
     " next_retry IS NULL FROM unreadable_files",
     "checkpoint": "SELECT images FROM checkpoint",
 }
+"""What two stores of the same dataset have in common: all but ids, revisions, moments, features, scans, tombstones."""
+START_SECONDS, BACKLOG_SECONDS, QUIET_SECONDS = 60.0, 3_600.0, 5.0
 
 Row = tuple[object, ...]
 Content = dict[str, Counter[Row]]
+Ask = Callable[[str], list[Row]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,60 +47,16 @@ class Target:
     read: Callable[[str], Content]
 
 
-@dataclass(frozen=True, slots=True)
-class Kill:
-    """One kill: when, what the store held right after it, and what went wrong."""
-
-    moment: float
-    images: int
-    failures: int
-    has_schema: bool
-    faults: tuple[str, ...]
-
-
-def main() -> int:
-    arguments = parse()
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="igsearch-kill-")))
-        dataset = folder / "dataset"
-        make_dataset(arguments.photos, dataset, random.Random(arguments.seed))
-        target = stack.enter_context(on_mariadb() if arguments.mariadb else on_sqlite(folder / "databases"))
-        return report(target, kill_often(target, dataset, arguments))
-
-
-def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", type=Path, default=Path("../shared/photos"))
-    parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--mariadb", action="store_true", help="on a private MariaDB, not on SQLite")
-    return parser.parse_args()
-
-
-def make_dataset(photos: Path, dataset: Path, chance: random.Random) -> None:
-    shutil.copytree(photos, dataset)
-    originals = sorted(path for path in dataset.rglob("*") if path.is_file())[: FILES - TWINS - UNREADABLE]
-    folders = sorted({path.parent for path in originals})
-    for number in range(UNREADABLE):
-        path = chance.choice(folders) / f"broken{number}.jpg"
-        path.write_bytes(broken(number % 4, originals[number].read_bytes(), chance))
-    for number, path in enumerate(chance.sample(originals, TWINS)):
-        other = chance.choice([folder for folder in folders if folder != path.parent])
-        shutil.copy(path, other / f"twin{number}.jpg")
-    for number in range(FILES - sum(path.is_file() for path in dataset.rglob("*"))):
-        path = chance.choice(originals)
-        copy = path.with_name(f"copy{number}.jpg")
-        copy.write_bytes(path.read_bytes() + chance.randbytes(8))
-
-
-def broken(kind: int, data: bytes, chance: random.Random) -> bytes:
-    """Nothing, noise, a head without a body, or noise behind a head."""
-    return (b"", chance.randbytes(5000), data[:300], data[:20] + chance.randbytes(5000))[kind]
+@contextmanager
+def folder_and_target(*, is_sqlite: bool) -> Iterator[tuple[Path, Target]]:
+    """Give a folder and a kind of database for one script."""
+    with own_folder() as folder, on_sqlite(folder / "databases") if is_sqlite else on_mariadb() as target:
+        yield folder, target
 
 
 @contextmanager
 def on_sqlite(folder: Path) -> Iterator[Target]:
-    """Databases as files; they are read from a copy, so that igsearch itself meets what the kill left behind."""
+    """Databases as files; they are read from a copy, so that igsearch itself meets what a kill left behind."""
 
     def create(name: str) -> str:
         shutil.rmtree(folder, ignore_errors=True)
@@ -135,158 +67,139 @@ def on_sqlite(folder: Path) -> Iterator[Target]:
         copy = folder.with_name("copy")
         shutil.rmtree(copy, ignore_errors=True)
         shutil.copytree(folder, copy)
-        with closing(sqlite3.connect(copy / Path(url).name)) as connection:
-            return content(lambda sql: connection.execute(sql).fetchall())
+        return content(f"sqlite:///{copy / Path(url).name}")
 
     yield Target("SQLite", create, read)
 
 
 @contextmanager
 def on_mariadb() -> Iterator[Target]:
+    """Databases on a private server, which flushes its log at every commit, as in production."""
     with private_mariadb(durable=True) as server:
 
         def read(url: str) -> Content:
-            name = url.rpartition("/")[2]
             wait_until_alone(server)
-            with pymysql.connect(unix_socket=str(server.socket), user="root", database=name) as connection:
-                return content(lambda sql: fetched(connection, sql))
+            return content(url)
 
-        yield Target(f"MariaDB {version(server)}", server.create_database, read)
-
-
-def version(server: MariaDB) -> str:
-    return str(server.execute("SELECT VERSION()")[0][0])
+        version = server.execute("SELECT VERSION()")[0][0]
+        yield Target(f"MariaDB {version}", server.create_database, read)
 
 
 def wait_until_alone(server: MariaDB) -> None:
-    """Wait until the server has let go of the killed client: a commit it had begun is then done or undone."""
+    """Wait until the server has let go of a killed client: a commit it had begun is then done or undone."""
     others = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID <> CONNECTION_ID() AND USER = 'root'"
-    deadline = time.monotonic() + 30
-    while server.execute(others) != ((0,),):
-        assert time.monotonic() < deadline, "the server keeps a connection of a dead client for 30 s"
-        time.sleep(0.002)
+    waited = wait_until(lambda: server.execute(others) == ((0,),), seconds=30, every=0.002)
+    assert waited is not None, "the server keeps a connection of a dead client for 30 s"
 
 
-def fetched(connection: "pymysql.Connection[pymysql.cursors.Cursor]", sql: str) -> list[Row]:
+@contextmanager
+def stopped(server: MariaDB) -> Iterator[None]:
+    server.stop()
+    try:
+        yield
+    finally:
+        server.start()
+
+
+@contextmanager
+def frozen(server: MariaDB) -> Iterator[None]:
+    server.freeze()
+    try:
+        yield
+    finally:
+        server.thaw()
+
+
+# Reading
+
+
+@contextmanager
+def reading(url: str) -> Iterator[Ask]:
+    """Keep a connection of our own to a store open; a table that is not there yet holds nothing."""
+    if url.startswith("sqlite:///"):
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"), timeout=30)) as file:
+            yield lambda sql: _rows(lambda: file.execute(sql).fetchall())
+        return
+    parts = urlsplit(url)
+    with pymysql.connect(
+        host=parts.hostname,
+        port=parts.port or 3306,
+        user=parts.username or "root",
+        database=parts.path.strip("/"),
+        autocommit=True,
+        connect_timeout=5,
+    ) as server:
+        yield lambda sql: _rows(lambda: _fetched(server, sql))
+
+
+def _fetched(connection: "pymysql.Connection[pymysql.cursors.Cursor]", sql: str) -> list[Row]:
     with connection.cursor() as cursor:
         cursor.execute(sql)
         return list(cursor.fetchall())
 
 
-def content(ask: Callable[[str], list[Row]]) -> Content:
-    """Read what must be equal; a missing table (killed before the schema was there) holds nothing."""
-    found: Content = {}
-    for table, sql in QUERIES.items():
-        try:
-            found[table] = Counter(ask(sql))
-        except (sqlite3.OperationalError, pymysql.err.ProgrammingError) as error:
-            assert "no such table" in str(error) or "doesn't exist" in str(error), error  # noqa: PT017 - any other is new
-            found[table] = Counter()
-    return found
+def _rows(ask: Callable[[], list[Row]]) -> list[Row]:
+    try:
+        return ask()
+    except (sqlite3.OperationalError, pymysql.err.ProgrammingError) as error:
+        if "no such table" in str(error) or "doesn't exist" in str(error):
+            return []
+        raise
 
 
-def kill_often(target: Target, dataset: Path, arguments: argparse.Namespace) -> list[Kill]:
-    chance = random.Random(arguments.seed)
-    shares = [(number + chance.random()) / arguments.kills for number in range(arguments.kills)]
-    chance.shuffle(shares)
-    clean_run(target, dataset)  # fills the page cache
-    kills: list[Kill] = []
-    for number, share in enumerate(shares):
-        if number % RETIME_EVERY == 0:
-            seconds, clean = clean_run(target, dataset)
-        kills.append(kill_once(target, dataset, share * seconds, clean, name=f"kill{number}"))
-        for fault in kills[-1].faults:
-            print(
-                f"kill {number} after {kills[-1].moment:.2f} s, {kills[-1].images} images stored: {fault}", flush=True
-            )
-    return kills
+def content(url: str) -> Content:
+    """Read what must be equal; a store without tables holds nothing."""
+    with reading(url) as ask:
+        return {table: Counter(ask(sql)) for table, sql in QUERIES.items()}
 
 
-def clean_run(target: Target, dataset: Path) -> tuple[float, Content]:
-    """Index without a kill; return how long it took and what is in the store."""
-    url = target.create("clean")
-    started = time.monotonic()
-    counts = json.loads(index(dataset, url).stdout)
-    seconds = time.monotonic() - started
-    figures = f"{counts['added']:,} added, {counts['unreadable']} unreadable"
-    print(f"{target.name}: a clean run takes {seconds:.2f} s: {figures}", flush=True)
-    return seconds, target.read(url)
+def number(ask: Ask, sql: str) -> int:
+    """Return the one number that a query gives; 0 where the table is not there yet."""
+    rows = ask(sql)
+    return int(cast("int", rows[0][0])) if rows else 0
 
 
-def kill_once(target: Target, dataset: Path, moment: float, clean: Content, *, name: str) -> Kill:
-    """Kill a run at a moment (earlier, if it ends before), and see what the next run makes of it."""
-    while True:
-        url = target.create(name)
-        killed = subprocess.Popen(
-            command(dataset),
-            env=environment(url),
-            start_new_session=True,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        time.sleep(moment)
-        if killed.poll() is None:
-            break
-        moment *= 0.98
-    os.kill(killed.pid, signal.SIGKILL)
-    died = time.monotonic()
-    killed.wait()
-    left = target.read(url)
-    next_run = subprocess.Popen(command(dataset), env=environment(url), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    time.sleep(max(0.0, died + ORPHAN_SECONDS - time.monotonic()))
-    orphans = session_members(killed.pid)
-    output, errors = next_run.communicate(timeout=RUN_SECONDS)
-    faults = [f"still alive {ORPHAN_SECONDS:.0f} s later: {orphans}"] if orphans else []
-    if next_run.returncode:
-        faults.append(f"the next run exits {next_run.returncode}: {errors.decode()[-500:].strip()}")
-    else:
-        faults += repeated_work(json.loads(output), left, clean) + differences(target.read(url), clean)
-    has_schema = bool(left["checkpoint"])
-    return Kill(moment, len(left["images"]), len(left["unreadable_files"]), has_schema, tuple(faults))
+def photo_count(ask: Ask) -> int:
+    return number(ask, "SELECT COUNT(*) FROM images")
 
 
-def index(dataset: Path, url: str) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(command(dataset), env=environment(url), check=True, capture_output=True, timeout=RUN_SECONDS)
+def unreadable_count(ask: Ask) -> int:
+    return number(ask, "SELECT COUNT(*) FROM unreadable_files")
 
 
-def command(dataset: Path) -> list[str]:
-    return [sys.executable, "-m", "igsearch", "index", "--dataset", str(dataset), "--json"]
+def backlog(ask: Ask) -> int:
+    """Return how many photos wait for their features."""
+    return number(ask, "SELECT COUNT(*) FROM photos") - number(ask, "SELECT COUNT(*) FROM photo_features")
 
 
-def environment(url: str) -> dict[str, str]:
-    return {**os.environ, "IGSEARCH_DATABASE_URL": url}
+def stored(ask: Ask) -> list[tuple[str, bytes]]:
+    """Return path and SHA-256 of every image on record."""
+    rows = ask("SELECT i.path, l.sha256 FROM images i JOIN photos l ON l.id = i.photo_id")
+    return [(os.fsdecode(cast("bytes", path)), cast("bytes", sha256)) for path, sha256 in rows]
 
 
-def session_members(session: int) -> list[str]:
-    """The command lines of the live processes of a session: a killed run's workers and their helpers."""
-    members = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            state, _, _, its_session = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
-            if int(its_session) == session and state != "Z":
-                members.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()[:80])
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    return members
+def is_stored(ask: Ask, path: str) -> bool:
+    name = hashlib.sha256(os.fsencode(path)).hexdigest()
+    return bool(ask(f"SELECT 1 FROM images WHERE path_sha256 = X'{name}'"))
 
 
-def repeated_work(counts: dict[str, int], left: Content, clean: Content) -> list[str]:
-    """What the next run did beyond the files that the kill had left undone."""
-    total, there = len(clean["images"]), len(left["images"])
-    right = {
-        "added": total - there,
-        "updated": 0,
-        "moved": 0,
-        "removed": 0,
-        "unchanged": there,
-        "unreadable": len(clean["unreadable_files"]),
-    }
-    return [f"{name} {counts[name]}, not {number}" for name, number in right.items() if counts[name] != number]
+# Comparing
 
 
-def differences(found: Content, clean: Content) -> list[str]:
+def differences(ask: Ask, disk: Mapping[str, bytes]) -> list[str]:
+    """Return what of the record is not as on the disk, by path and SHA-256, in a sentence with examples."""
+    rows, files = Counter(stored(ask)), Counter(disk.items())
+    missing, extra = list((files - rows).elements()), list((rows - files).elements())
+    if not missing and not extra:
+        return []
+    examples = ", ".join(sorted({path for path, _ in missing + extra})[:3])
+    return [f"record and disk differ: {len(missing)} missing, {len(extra)} extra, such as {examples}"]
+
+
+def content_differences(found: Content, expected: Content) -> list[str]:
+    """Return in which tables a store is not as another, with an example each."""
     faults = []
-    for table, rows in clean.items():
+    for table, rows in expected.items():
         missing, extra = rows - found[table], found[table] - rows
         if missing or extra:
             example = next(iter(missing or extra))
@@ -294,22 +207,34 @@ def differences(found: Content, clean: Content) -> list[str]:
     return faults
 
 
-def report(target: Target, kills: list[Kill]) -> int:
-    good = sum(not kill.faults for kill in kills)
-    stored = Counter(
-        "no schema yet"
-        if not kill.has_schema
-        else f"{kill.images // 400 * 400:,} to {kill.images // 400 * 400 + 399:,}"
-        for kill in sorted(kills, key=lambda kill: (kill.has_schema, kill.images))
-    )
-    print(
-        "images in the store at the kill: "
-        + "; ".join(f"{range_}: {number} kills" for range_, number in stored.items())
-    )
-    print(f"moments {min(kill.moment for kill in kills):.2f} to {max(kill.moment for kill in kills):.2f} s")
-    print(f"{target.name}: {good} of {len(kills)} as without a kill, nothing done twice, no orphan, no stale lock")
-    return 0 if good == len(kills) else 1
+# Waiting
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def wait_until_begun(ask: Ask, photos: int, *, seconds: float = START_SECONDS) -> None:
+    """Wait until so many photos are on record, as those that lay there before the daemon started."""
+    waited = wait_until(lambda: photo_count(ask) >= photos, seconds=seconds)
+    assert waited is not None, f"{photo_count(ask)} of {photos} photos are on record after {seconds:g} s"
+
+
+def wait_until_indexed(ask: Ask, photos: int) -> None:
+    """Wait until so many photos are on record, all with their features."""
+    wait_until_begun(ask, photos, seconds=BACKLOG_SECONDS)
+    assert wait_until(lambda: not backlog(ask), seconds=BACKLOG_SECONDS) is not None, "the backlog stays"
+
+
+def wait_until_quiet(ask: Ask, *, seconds: float, still: float = QUIET_SECONDS) -> bool:
+    """Wait until no hashes came for a while; tell whether that came."""
+    seen, since = _progress(ask), time.monotonic()
+    deadline = since + seconds
+    while time.monotonic() < since + still:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.2)
+        if (state := _progress(ask)) != seen:
+            seen, since = state, time.monotonic()
+    return True
+
+
+def _progress(ask: Ask) -> list[Row]:
+    newest = [ask(f"SELECT COUNT(*), COALESCE(MAX(id), 0) FROM {table}") for table in ("images", "photos")]
+    return [*newest[0], *newest[1], (unreadable_count(ask),)]

@@ -5,15 +5,17 @@ bytes; another random gives another place, colour, strength or text.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
+from pathlib import Path
 from random import Random
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
+from benchmarks.lab.photos import opened
 from benchmarks.lab.templates import (
     DARK,
     LIGHT,
@@ -1053,3 +1055,15 @@ EDITS: tuple[Edit, ...] = (
     _edit("repost_of_repost", COMBINATION, _reposted, _jpeg(60)),
 )
 """Every kind of edit, in the order of the groups."""
+
+BY_NAME: Mapping[str, Edit] = {edit.name: edit for edit in EDITS}
+
+
+def edited_copies(paths: Sequence[Path], kinds: Sequence[str], count: int, others: Sequence[Path]) -> list[bytes]:
+    """Make edited copies of the first photos, one kind after the other."""
+    made = []
+    for number in range(count):
+        edit, path = BY_NAME[kinds[number % len(kinds)]], paths[number % len(paths)]
+        members = [opened(other) for other in Random(number).sample(others, edit.others_needed)]
+        made.append(edit.apply(opened(path), Random(number), members))
+    return made

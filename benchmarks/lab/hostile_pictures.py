@@ -1,55 +1,30 @@
-"""Whether hostile pictures can hurt: mutants of all eight types and hand-made bombs through the worker processes.
-
-python -m benchmarks.lab.hostile_pictures --count 10000 --seed 1
+"""Hostile pictures: mutants of all eight types, and hand-made bombs.
 
 Seeds are drawn by Pillow and pillow-heif in several modes (progressive, palette, 16 bits, alpha, animated, tiled, with
 EXIF and colour profile). A mutant has flipped bits, a cut end, a hole, a doubled or foreign stretch, other numbers in
 its header, huge sizes where its size is written (checksums made right again), or noise behind a valid signature. The
 bombs are small files that ask for much, and things that are no picture files at all.
-
-Checked: each gives a fingerprint or an ImageError; an intact picture between them always gives its own fingerprint,
-whatever its neighbour does to the worker; none needs over 10 s of its own (one that seems to, having waited behind
-another, is sent again alone); the memory of the parent stays flat. Exits 1 otherwise, and keeps the input in --keep.
 """
 
-import argparse
-import asyncio
-import ctypes
-import hashlib
 import io
 import os
 import random
 import re
 import socket
 import struct
-import sys
-import time
 import zlib
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from dataclasses import dataclass, field
-from multiprocessing import forkserver
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
 
 import pillow_heif
 from PIL import Image, ImageCms, PngImagePlugin
 
-from core.errors import ImageError
-from core.model import PhotoHashes
-from core.workers.pool import PICTURE_SECONDS, PhotoWorkers
-
-WORKERS, IN_FLIGHT = 2, 4
-SLACK_SECONDS = 3.0
-"""What starting a worker and a busy machine may add to the time limit of a picture."""
-FLAT_MEGABYTES = 8
-M_MMAP_THRESHOLD, MMAP_THRESHOLD = -3, 128 << 10
-"""glibc raises the threshold as large blocks are freed and then keeps them in its arenas: 33 MB after 10,000 mutants,
-with nothing alive in Python. Held fixed, what is left to grow is a leak."""
 INTACT_EVERY = 50
-WARM_UP = 200
-"""Mutants before the parent's memory is first noted: by then its lazy imports are done."""
+"""Of the mutants so many are followed by an intact picture."""
+
+Named = tuple[str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,182 +37,13 @@ class Seed:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class HostileFile:
     """One thing to send: bytes, or a path; `right` is the name of the seed where it is intact."""
 
     name: str
     data: bytes
     is_path: bool = False
     intact: str | None = None
-
-
-@dataclass(slots=True)
-class Tally:
-    """What came back."""
-
-    outcomes: Counter[str] = field(default_factory=Counter)
-    by_way: Counter[str] = field(default_factory=Counter)
-    faults: list[str] = field(default_factory=list)
-    slow: list[Sample] = field(default_factory=list)
-    slowest: tuple[float, str] = (0.0, "")
-    workers: set[int] = field(default_factory=set)
-
-
-def main() -> int:
-    arguments = parse()
-    ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD)
-    chance = random.Random(arguments.seed)
-    seeds = list(draw_seeds(arguments.photos))
-    print(
-        f"{len(seeds)} seeds of {len({seed.name.split()[0] for seed in seeds})} types; {arguments.count:,} mutants",
-        flush=True,
-    )
-    return asyncio.run(run(seeds, chance, arguments))
-
-
-def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", type=Path, default=Path("../shared/photos"))
-    parser.add_argument("--count", type=int, default=10_000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--keep", type=Path, help="folder for the inputs that found a fault")
-    return parser.parse_args()
-
-
-async def run(seeds: list[Seed], chance: random.Random, arguments: argparse.Namespace) -> int:
-    tally = Tally()
-    async with PhotoWorkers(WORKERS) as workers:
-        right = {seed.name: await workers.hash_bytes(seed.data) for seed in seeds}
-        judge = Judge(workers, right, tally, arguments.keep)
-        started, memory = time.monotonic(), []
-        async for number in in_hand(mutants(seeds, chance, arguments.count), judge.send):
-            if number in {WARM_UP, 1000, arguments.count // 2, arguments.count}:
-                memory.append(f"{resident():.1f} MB after {number:,}")  # noqa: PERF401 - measured on the way
-        print_table(tally, time.monotonic() - started)
-        last = resident()
-        with TemporaryDirectory(prefix="igsearch-bombs-") as folder:
-            await judge.each_alone(bombs(Path(folder), seeds))
-        await judge.again_alone()
-    print("memory of the parent: " + ", ".join(memory))
-    first = float(memory[0].split()[0])
-    if last - first > FLAT_MEGABYTES:
-        tally.faults.append(f"the parent grew from {first:.1f} to {last:.1f} MB")
-    died = sum(number for outcome, number in tally.outcomes.items() if outcome.startswith(("crash", "time")))
-    print(f"{died} workers died by their picture; {len(tally.workers)} worker processes were seen, {WORKERS} at a time")
-    for fault in tally.faults:
-        print(f"FAULT {fault}")
-    print(f"{len(tally.faults)} faults; the parent lives")
-    return 1 if tally.faults else 0
-
-
-class Judge:
-    """Sends samples and judges what comes back."""
-
-    def __init__(self, workers: PhotoWorkers, right: dict[str, PhotoHashes], tally: Tally, keep: Path | None) -> None:
-        self._workers = workers
-        self._right = right
-        self._tally = tally
-        self._keep = keep
-
-    async def send(self, sample: Sample) -> float:
-        """Send a sample, note what came back, and return the seconds it took."""
-        started = time.monotonic()
-        outcome = await self._outcome(sample)
-        seconds = time.monotonic() - started
-        self._tally.outcomes[outcome] += 1
-        self._tally.by_way[f"{sample.name.split()[0]}: {outcome}"] += 1
-        self._tally.slowest = max(self._tally.slowest, (seconds, f"{sample.name}: {outcome}"))
-        self._tally.workers |= worker_processes()
-        if seconds > PICTURE_SECONDS + SLACK_SECONDS:
-            self._tally.slow.append(sample)
-        return seconds
-
-    async def each_alone(self, samples: Iterator[Sample]) -> None:
-        """Send samples one by one and print what became of each."""
-        print(f"\n{'bomb':58} {'bytes':>10} {'s':>6}  outcome")
-        for sample in samples:
-            before = self._tally.outcomes.copy()
-            seconds = await self.send(sample)
-            outcome = next(iter(self._tally.outcomes - before))
-            print(f"{sample.name:58} {len(sample.data):10,} {seconds:6.2f}  {outcome}", flush=True)
-
-    async def again_alone(self) -> None:
-        """Send those that took long once more with nothing before them in line."""
-        slow, self._tally.slow = self._tally.slow, []
-        for sample in slow:
-            seconds = await self.send(sample)
-            if seconds > PICTURE_SECONDS + SLACK_SECONDS:
-                self._fault(sample, f"took {seconds:.1f} s alone")
-
-    async def _outcome(self, sample: Sample) -> str:
-        try:
-            if sample.is_path:
-                fingerprint = (await self._workers.hash_file(sample.data)).hashes
-            else:
-                fingerprint = await self._workers.hash_bytes(sample.data)
-        except ImageError as error:
-            if sample.intact:
-                self._fault(sample, f"intact, yet {type(error).__name__}: {error}")
-            return f"{error.kind} ({type(error).__name__})"
-        except Exception as error:  # noqa: BLE001 - any other error is what this looks for
-            self._fault(sample, f"{type(error).__name__}: {error}")
-            return type(error).__name__
-        if sample.intact and fingerprint != self._right[sample.intact]:
-            self._fault(sample, "intact, yet another fingerprint")
-        return "fingerprint"
-
-    def _fault(self, sample: Sample, sentence: str) -> None:
-        digest = hashlib.sha256(sample.data).hexdigest()[:16]
-        self._tally.faults.append(f"{sample.name} ({digest}, {len(sample.data):,} bytes): {sentence}")
-        if self._keep:
-            self._keep.mkdir(parents=True, exist_ok=True)
-            (self._keep / digest).write_bytes(sample.data)
-
-
-async def in_hand(
-    samples: Iterator[Sample], send: Callable[[Sample], Coroutine[Any, Any, float]]
-) -> AsyncIterator[int]:
-    """Keep IN_FLIGHT samples on their way, and yield how many are done."""
-    waiting: set[asyncio.Future[float]] = set()
-    number = 0
-    for sample in samples:
-        waiting.add(asyncio.ensure_future(send(sample)))
-        if len(waiting) < IN_FLIGHT:
-            continue
-        done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-            number += 1
-            yield number
-    for task in waiting:
-        await task
-        number += 1
-        yield number
-
-
-def resident() -> float:
-    """Return the memory of this process in megabytes."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * os.sysconf("SC_PAGESIZE") / 1e6
-
-
-def worker_processes() -> set[int]:
-    """The children of the fork server: the workers that live now."""
-    server = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]  # noqa: SLF001 - nowhere else
-    children = Path(f"/proc/{server}/task/{server}/children")
-    return set(map(int, children.read_text(encoding="ascii").split())) if children.exists() else set()
-
-
-def print_table(tally: Tally, seconds: float) -> None:
-    total = tally.outcomes.total()
-    print(f"\n{total:,} mutants in {seconds:.0f} s")
-    for outcome, number in tally.outcomes.most_common():
-        print(f"  {outcome:24} {number:6}  {number / total:6.1%}")
-    print(f"  slowest {tally.slowest[0]:.1f} s ({tally.slowest[1]})")
-    ways = sorted({key.split(":")[0] for key in tally.by_way})
-    for way in ways:
-        parts = [f"{key.split(': ')[1]} {n}" for key, n in sorted(tally.by_way.items()) if key.startswith(way + ":")]
-        print(f"  {way:12} {', '.join(parts)}")
 
 
 # Seeds
@@ -343,19 +149,19 @@ def to_lab(image: Image.Image) -> Image.Image:
 # Mutants
 
 
-def mutants(seeds: list[Seed], chance: random.Random, count: int) -> Iterator[Sample]:
+def mutants(seeds: list[Seed], chance: random.Random, count: int) -> Iterator[HostileFile]:
     """Mutants, one by one, with an intact picture now and then between them."""
     ways = (flipped, cut, without_a_part, doubled, spliced, other_numbers, other_size, noise_behind_signature)
     for number in range(count):
         seed = chance.choice(seeds)
         if number % INTACT_EVERY == INTACT_EVERY - 1:
-            yield Sample(seed.name, seed.data, intact=seed.name)
+            yield HostileFile(seed.name, seed.data, intact=seed.name)
             continue
         way = chance.choice(ways)
         data = way(seed, chance, seeds)
         if len(data) > 16 and chance.random() < 0.2:
             data = chance.choice(ways)(Seed(seed.name, data, seed.size), chance, seeds)
-        yield Sample(f"{seed.name} {way.__name__}", data)
+        yield HostileFile(f"{seed.name} {way.__name__}", data)
 
 
 def flipped(seed: Seed, chance: random.Random, _: list[Seed]) -> bytes:
@@ -440,28 +246,24 @@ def noise_behind_signature(seed: Seed, chance: random.Random, _: list[Seed]) -> 
 # Bombs
 
 
-def bombs(folder: Path, seeds: list[Seed]) -> Iterator[Sample]:
-    """Small files that ask for much, and things that are no picture files."""
-    yield from webp_bombs()
-    yield from png_bombs()
-    yield from jpeg_bombs()
-    yield from avif_and_heif_bombs()
-    yield from other_bombs()
-    yield from foreign_types(seeds)
+def bombs(folder: Path, seeds: list[Seed]) -> Iterator[HostileFile]:
+    """Yield small files that ask for much, and things that are no picture files, some in a folder."""
+    made = (webp_bombs(), png_bombs(), jpeg_bombs(), avif_and_heif_bombs(), other_bombs(), foreign_types(seeds))
+    yield from (HostileFile(name, data) for name, data in chain(*made))
     yield from odd_files(folder)
 
 
-def webp_bombs() -> Iterator[Sample]:
+def webp_bombs() -> Iterator[Named]:
     sides = 16_382 | 16_382 << 14
     lossless = b"\x2f" + struct.pack("<I", sides) + b"\0" * 9
     lossy = struct.pack("<I", 0x10)[:3] + b"\x9d\x01\x2a" + struct.pack("<HH", 16_383, 16_383) + b"\0" * 4
     extended = b"\x02\0\0\0" + (16_382).to_bytes(3, "little") * 2
     small = b"\0\0\0\0" + (99).to_bytes(3, "little") * 2
-    yield Sample("WEBP 16383 x 16383 lossless, 34 bytes", riff((b"VP8L", lossless)))
-    yield Sample("WEBP 16383 x 16383 lossy", riff((b"VP8 ", lossy)))
-    yield Sample("WEBP 16383 x 16383 extended", riff((b"VP8X", extended), (b"VP8L", lossless)))
-    yield Sample("WEBP 100 x 100 around 16383 x 16383", riff((b"VP8X", small), (b"VP8L", lossless)))
-    yield Sample("WEBP 7000 x 7000 lossless", saved(Image.new("RGBA", (7000, 7000)), "WEBP", lossless=True, method=0))
+    yield "WEBP 16383 x 16383 lossless, 34 bytes", riff((b"VP8L", lossless))
+    yield "WEBP 16383 x 16383 lossy", riff((b"VP8 ", lossy))
+    yield "WEBP 16383 x 16383 extended", riff((b"VP8X", extended), (b"VP8L", lossless))
+    yield "WEBP 100 x 100 around 16383 x 16383", riff((b"VP8X", small), (b"VP8L", lossless))
+    yield "WEBP 7000 x 7000 lossless", saved(Image.new("RGBA", (7000, 7000)), "WEBP", lossless=True, method=0)
 
 
 def riff(*chunks: tuple[bytes, bytes]) -> bytes:
@@ -469,19 +271,19 @@ def riff(*chunks: tuple[bytes, bytes]) -> bytes:
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
-def png_bombs() -> Iterator[Sample]:
+def png_bombs() -> Iterator[Named]:
     text = png_chunk(b"tEXt", b"a\0b")
     inflated = png_chunk(b"zTXt", b"a\0\0" + zlib.compress(b"\0" * 50_000_000))
     profile = png_chunk(b"iCCP", b"a\0\0" + zlib.compress(b"\0" * 200_000_000))
     frames = png_chunk(b"fcTL", b"\0" * 26)
-    yield Sample("PNG 13000 x 13000 (169 megapixels)", png(13_000, 13_000))
-    yield Sample("PNG 7071 x 7071, RGBA of 16 bits", png(7071, 7071, depth=16, colour=6))
-    yield Sample("PNG 7071 x 7071, interlaced", png(7071, 7071, interlace=1))
-    yield Sample("PNG 200,000 text chunks", png(100, 100, text * 200_000))
-    yield Sample("PNG 400 text chunks of 50 MB", png(100, 100, inflated * 400))
-    yield Sample("PNG colour profile of 200 MB", png(100, 100, profile))
-    yield Sample("PNG 2,000,000 empty IDAT", png(100, 100, png_chunk(b"IDAT", b"") * 2_000_000))
-    yield Sample("PNG 600,000 frame controls", png(100, 100, frames * 600_000))
+    yield "PNG 13000 x 13000 (169 megapixels)", png(13_000, 13_000)
+    yield "PNG 7071 x 7071, RGBA of 16 bits", png(7071, 7071, depth=16, colour=6)
+    yield "PNG 7071 x 7071, interlaced", png(7071, 7071, interlace=1)
+    yield "PNG 200,000 text chunks", png(100, 100, text * 200_000)
+    yield "PNG 400 text chunks of 50 MB", png(100, 100, inflated * 400)
+    yield "PNG colour profile of 200 MB", png(100, 100, profile)
+    yield "PNG 2,000,000 empty IDAT", png(100, 100, png_chunk(b"IDAT", b"") * 2_000_000)
+    yield "PNG 600,000 frame controls", png(100, 100, frames * 600_000)
 
 
 def png(width: int, height: int, between: bytes = b"", *, depth: int = 8, colour: int = 0, interlace: int = 0) -> bytes:
@@ -497,23 +299,23 @@ def png_chunk(name: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
-def jpeg_bombs() -> Iterator[Sample]:
+def jpeg_bombs() -> Iterator[Named]:
     small = saved(textured(600, 20), "JPEG", progressive=True)
     flat = saved(textured(7000, 0), "JPEG", progressive=True)
     grainy = saved(textured(7000, 20), "JPEG", progressive=True, quality=5)
     colour = saved(textured(7000, 0).convert("RGB"), "JPEG", progressive=True)
-    yield Sample("JPEG 3,006 scans", with_scans(flat, 3006))
-    yield Sample("JPEG 64 scans, 49 megapixels, flat", with_scans(flat, 64))
-    yield Sample("JPEG 64 scans, 49 megapixels, grainy", with_scans(grainy, 64))
-    yield Sample("JPEG 64 scans, 49 megapixels, colour", with_scans(colour, 64))
-    yield Sample("JPEG 65 scans", with_scans(small, 65))
-    yield Sample("JPEG 65500 x 65500", with_jpeg_size(small, 65_500))
-    yield Sample("JPEG 24 MB of fill bytes", small[:2] + b"\xff" * 24_000_000 + small[2:])
-    yield Sample("JPEG 24 MB of comments", small[:2] + (b"\xff\xfe\xff\xff" + bytes(65_533)) * 366 + small[2:])
-    yield Sample("JPEG 5,000,000 empty comments", small[:2] + b"\xff\xfe\0\x02" * 5_000_000 + small[2:])
-    yield Sample("JPEG 8,000,000 start markers", small[:2] + b"\xff\xd8" * 8_000_000 + small[2:])
-    yield Sample("JPEG arithmetic-coded lie", small.replace(b"\xff\xc2", b"\xff\xca"))
-    yield Sample("JPEG EXIF that contains itself", small[:2] + looping_exif() + small[2:])
+    yield "JPEG 3,006 scans", with_scans(flat, 3006)
+    yield "JPEG 64 scans, 49 megapixels, flat", with_scans(flat, 64)
+    yield "JPEG 64 scans, 49 megapixels, grainy", with_scans(grainy, 64)
+    yield "JPEG 64 scans, 49 megapixels, colour", with_scans(colour, 64)
+    yield "JPEG 65 scans", with_scans(small, 65)
+    yield "JPEG 65500 x 65500", with_jpeg_size(small, 65_500)
+    yield "JPEG 24 MB of fill bytes", small[:2] + b"\xff" * 24_000_000 + small[2:]
+    yield "JPEG 24 MB of comments", small[:2] + (b"\xff\xfe\xff\xff" + bytes(65_533)) * 366 + small[2:]
+    yield "JPEG 5,000,000 empty comments", small[:2] + b"\xff\xfe\0\x02" * 5_000_000 + small[2:]
+    yield "JPEG 8,000,000 start markers", small[:2] + b"\xff\xd8" * 8_000_000 + small[2:]
+    yield "JPEG arithmetic-coded lie", small.replace(b"\xff\xc2", b"\xff\xca")
+    yield "JPEG EXIF that contains itself", small[:2] + looping_exif() + small[2:]
 
 
 def textured(side: int, noise: float) -> Image.Image:
@@ -545,23 +347,23 @@ def looping_exif() -> bytes:
     return b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body
 
 
-def avif_and_heif_bombs() -> Iterator[Sample]:
+def avif_and_heif_bombs() -> Iterator[Named]:
     within = saved(Image.new("L", (7000, 7000)), "AVIF", speed=10)
     beyond = saved(Image.new("L", (10_000, 9_000)), "AVIF", speed=10)
     hidden = with_heif_size(beyond, 100, 100)
     small = saved(Image.new("RGB", (64, 64)), "AVIF", speed=10)
-    yield Sample("AVIF 7000 x 7000", within)
-    yield Sample("AVIF 10000 x 9000", beyond)
-    yield Sample("AVIF 10000 x 9000 that says 100 x 100", hidden)
-    yield Sample("AVIF 64 x 64 that says 20000 x 15000", with_heif_size(small, 20_000, 15_000))
-    yield Sample("AVIF 64 x 64 that says 7000 x 7000", with_heif_size(small, 7000, 7000))
+    yield "AVIF 7000 x 7000", within
+    yield "AVIF 10000 x 9000", beyond
+    yield "AVIF 10000 x 9000 that says 100 x 100", hidden
+    yield "AVIF 64 x 64 that says 20000 x 15000", with_heif_size(small, 20_000, 15_000)
+    yield "AVIF 64 x 64 that says 7000 x 7000", with_heif_size(small, 7000, 7000)
     heif = saved(Image.new("RGB", (64, 64)), "HEIF")
-    yield Sample("HEIF 64 x 64 that says 20000 x 15000", with_heif_size(heif, 20_000, 15_000))
-    yield Sample("HEIF 64 x 64 that says 7000 x 7000", with_heif_size(heif, 7000, 7000))
+    yield "HEIF 64 x 64 that says 20000 x 15000", with_heif_size(heif, 20_000, 15_000)
+    yield "HEIF 64 x 64 that says 7000 x 7000", with_heif_size(heif, 7000, 7000)
     large = saved(Image.new("RGB", (7000, 7000)), "HEIF")
-    yield Sample("HEIF 7000 x 7000", large)
-    yield Sample("HEIF 7000 x 7000 that says 100 x 100", with_heif_size(large, 100, 100))
-    yield Sample("HEIF 3,000,000 empty boxes", small_boxes(heif, 3_000_000))
+    yield "HEIF 7000 x 7000", large
+    yield "HEIF 7000 x 7000 that says 100 x 100", with_heif_size(large, 100, 100)
+    yield "HEIF 3,000,000 empty boxes", small_boxes(heif, 3_000_000)
 
 
 def with_heif_size(data: bytes, width: int, height: int) -> bytes:
@@ -574,30 +376,21 @@ def small_boxes(data: bytes, count: int) -> bytes:
     return data[:end] + b"\0\0\0\x08free" * count + data[end:]
 
 
-def other_bombs() -> Iterator[Sample]:
+def other_bombs() -> Iterator[Named]:
     gif = saved(Image.new("P", (10, 10)), "GIF")
-    yield Sample("GIF 65535 x 65535", gif[:6] + b"\xff\xff\xff\xff" + gif[10:])
-    yield Sample("GIF 24 MB of extensions", gif[:13] + b"\x21\xfe\x01a\0" * 4_800_000 + gif[13:])
-    yield Sample(
-        "GIF 1 comment of 12,000,000 blocks", gif[:13] + b"\x21\xfe" + b"\x01a" * 12_000_000 + b"\0" + gif[13:]
-    )
+    yield "GIF 65535 x 65535", gif[:6] + b"\xff\xff\xff\xff" + gif[10:]
+    yield "GIF 24 MB of extensions", gif[:13] + b"\x21\xfe\x01a\0" * 4_800_000 + gif[13:]
+    yield "GIF 1 comment of 12,000,000 blocks", gif[:13] + b"\x21\xfe" + b"\x01a" * 12_000_000 + b"\0" + gif[13:]
     bmp = struct.pack("<2sIIIIiiHHIIiiII", b"BM", 0, 0, 1078, 40, 7071, 7071, 1, 8, 1, 0, 0, 0, 256, 0) + bytes(1024)
-    yield Sample("BMP 7071 x 7071, run lengths, no data", bmp + b"\0\x01")
-    yield Sample(
-        "BMP 20000 x 2500, run lengths of nothing",
-        bmp[:18] + struct.pack("<ii", 20_000, 2500) + bmp[26:] + b"\0\0" * 10_000_000,
-    )
-    yield Sample(
-        "TIFF 7071 x 7071, deflate", saved(Image.new("RGBA", (7071, 7071)), "TIFF", compression="tiff_adobe_deflate")
-    )
-    yield Sample(
-        "TIFF 7071 x 7071, floats", saved(Image.new("F", (7071, 7071)), "TIFF", compression="tiff_adobe_deflate")
-    )
-    yield Sample(
-        "TIFF 65,535 tags", b"II*\0" + struct.pack("<IH", 8, 65_535) + struct.pack("<HHII", 270, 2, 2**31, 8) * 65_535
-    )
-    yield Sample("TIFF directory that follows itself", b"II*\0" + struct.pack("<IHI", 8, 0, 8))
-    yield Sample("TIFF 1,900,000 directories", tiff_chain(1_900_000))
+    yield "BMP 7071 x 7071, run lengths, no data", bmp + b"\0\x01"
+    wide = bmp[:18] + struct.pack("<ii", 20_000, 2500) + bmp[26:]
+    yield "BMP 20000 x 2500, run lengths of nothing", wide + b"\0\0" * 10_000_000
+    tags = struct.pack("<HHII", 270, 2, 2**31, 8) * 65_535
+    yield "TIFF 65,535 tags", b"II*\0" + struct.pack("<IH", 8, 65_535) + tags
+    yield "TIFF 7071 x 7071, deflate", saved(Image.new("RGBA", (7071, 7071)), "TIFF", compression="tiff_adobe_deflate")
+    yield "TIFF 7071 x 7071, floats", saved(Image.new("F", (7071, 7071)), "TIFF", compression="tiff_adobe_deflate")
+    yield "TIFF directory that follows itself", b"II*\0" + struct.pack("<IHI", 8, 0, 8)
+    yield "TIFF 1,900,000 directories", tiff_chain(1_900_000)
 
 
 def tiff_chain(count: int) -> bytes:
@@ -605,22 +398,22 @@ def tiff_chain(count: int) -> bytes:
     return b"II*\0\x08\0\0\0" + b"".join(entry[:2] + bytes(4) + struct.pack("<I", 18 + at * 10) for at in range(count))
 
 
-def foreign_types(seeds: list[Seed]) -> Iterator[Sample]:
+def foreign_types(seeds: list[Seed]) -> Iterator[Named]:
     """What decodes, or starts a program, behind a picture's name in a careless reader."""
     image = Image.new("RGB", (50, 50), "red")
     for format_ in ("EPS", "PDF", "PPM", "PCX", "TGA", "SGI", "ICO", "ICNS", "DDS", "JPEG2000", "DIB"):
-        yield Sample(f"{format_} behind .jpg", saved(image, format_))
-    yield Sample("PostScript behind .jpg", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(%pipe%id) (w) file\n")
-    yield Sample("PSD", b"8BPS\0\x01" + bytes(100))
-    yield Sample("SVG", b"<svg xmlns='http://www.w3.org/2000/svg'><image href='file:///etc/passwd'/></svg>")
-    yield Sample("HTML", b"<!DOCTYPE html><title>Login - Instagram</title>")
-    yield Sample("MP4", b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(100))
-    yield Sample("nothing", b"")
-    yield Sample("one byte", b"\xff")
-    yield Sample("25 MB of zeros behind a JPEG", seeds[0].data + bytes(25_000_000 - len(seeds[0].data)))
+        yield f"{format_} behind .jpg", saved(image, format_)
+    yield "PostScript behind .jpg", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(%pipe%id) (w) file\n"
+    yield "PSD", b"8BPS\0\x01" + bytes(100)
+    yield "SVG", b"<svg xmlns='http://www.w3.org/2000/svg'><image href='file:///etc/passwd'/></svg>"
+    yield "HTML", b"<!DOCTYPE html><title>Login - Instagram</title>"
+    yield "MP4", b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(100)
+    yield "nothing", b""
+    yield "one byte", b"\xff"
+    yield "25 MB of zeros behind a JPEG", seeds[0].data + bytes(25_000_000 - len(seeds[0].data))
 
 
-def odd_files(folder: Path) -> Iterator[Sample]:
+def odd_files(folder: Path) -> Iterator[HostileFile]:
     os.mkfifo(folder / "fifo.jpg")
     with (folder / "sparse.jpg").open("wb") as file:
         file.truncate(20 << 30)
@@ -630,8 +423,4 @@ def odd_files(folder: Path) -> Iterator[Sample]:
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(folder / "socket.jpg"))
         for path in (*sorted(folder.iterdir()), Path("/dev/zero"), Path("/dev/tty")):
-            yield Sample(f"file {path.name}", os.fsencode(path), is_path=True)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+            yield HostileFile(f"file {path.name}", os.fsencode(path), is_path=True)

@@ -16,7 +16,6 @@ the other, and crops of each sent to both bots until they name its account. Each
 Exits with 1 if anything was not as it should be.
 """
 
-import argparse
 import io
 import json
 import os
@@ -29,23 +28,23 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from random import Random
-from tempfile import TemporaryDirectory
-
-from PIL import Image
 
 from benchmarks.lab.container import PROGRAM, Container, Project
 from benchmarks.lab.discord import ENTRY as DISCORD_ENTRY
+from benchmarks.lab.photos import opened, put, shuffled_files
+from benchmarks.lab.processes import MB
+from benchmarks.lab.script import own_folder, parser, report
 from benchmarks.lab.telegram import ENTRY as TELEGRAM_ENTRY
+from benchmarks.lab.timing import timed, wait_until
 from tests.compose import ROOT, compose, is_ours
 from tests.fakes.discord.api import DiscordApi, discord_api
 from tests.fakes.discord.stage import MAIN
 from tests.fakes.discord.stage import Stage as DiscordStage
 from tests.fakes.telegram.bot_api import BotApi, bot_api
-from tests.mariadb import HOW_TO_INSTALL, MariaDB, is_installed, private_mariadb
+from tests.mariadb import MariaDB, private_mariadb
 from tests.shell import Shell
 
-START_SECONDS, FOUND_SECONDS, EXIT_SECONDS = 180.0, 60.0, 10.0
+START_SECONDS, FOUND_SECONDS = 180.0, 60.0
 """The first is the file's start period."""
 LOOK_EVERY, ASK_EVERY = 1.0, 0.25
 KEPT = 0.75
@@ -54,7 +53,6 @@ DATABASE, DATABASE_ADDRESS = "igsearch", "@mysql:3306/"
 CONFINED = {"Uid": "10001 10001 10001 10001", "CapEff": "0" * 16, "CapBnd": "0" * 16, "NoNewPrivs": "1"}
 WRITE = "for place in /srv /images /usr /run/secrets; do touch $place/new 2>/dev/null && exit 1; done; touch /tmp/new"
 """Fails where something can be written that must not be, or cannot that must be."""
-MB = 1_000_000
 
 Ask = Callable[[bytes], list[str]]
 """Send a photo of somebody new, and return the accounts that the answer names."""
@@ -69,27 +67,17 @@ class Drop:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--photos", type=Path, default=Path("/work/shared/photos"), help="folder of <username>/ folders"
-    )
-    parser.add_argument("--images", type=int, default=200, help="photos that are there at the start")
-    parser.add_argument("--drops", type=int, default=10, help="photos that are dropped later")
-    arguments = parser.parse_args()
+    options = parser(__doc__, has_photos=True)
+    options.add_argument("--images", type=int, default=200, help="photos that are there at the start")
+    options.add_argument("--drops", type=int, default=10, help="photos that are dropped later")
+    arguments = options.parse_args()
     if os.geteuid() != 0:
-        parser.error("mounts and other users need root")
-    if not is_installed():
-        parser.error(HOW_TO_INSTALL)
-    photos = sorted(path for path in arguments.photos.glob("*/*") if path.is_file())
-    Random(1).shuffle(photos)
-    with TemporaryDirectory(prefix="igsearch-deploying-") as name, private_mariadb() as server:
-        project = Project(Path(name))
+        options.error("mounts and other users need root")
+    photos = shuffled_files(arguments.photos)
+    with own_folder() as folder, private_mariadb() as server:
+        project = Project(folder)
         prepare(project, server, photos[: arguments.images])
-        faults = tried(project, photos[arguments.images :][: arguments.drops])
-    for fault in faults:
-        print(f"WRONG: {fault}")
-    print("deployed as it should be" if not faults else f"{len(faults)} things are wrong")
-    return 1 if faults else 0
+        return report(tried(project, photos[arguments.images :][: arguments.drops]))
 
 
 def prepare(project: Project, server: MariaDB, photos: Sequence[Path]) -> None:
@@ -117,9 +105,7 @@ def make_users(project: Project, server: MariaDB) -> None:
 
 
 def drop(project: Project, photo: Path) -> None:
-    folder = project.images / photo.parent.name
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(photo, folder / photo.name)
+    put(photo, project.images / photo.parent.name / photo.name)
 
 
 def tried(project: Project, photos: Sequence[Path]) -> list[str]:
@@ -157,12 +143,9 @@ def containers_of(project: Project, telegram: BotApi, discord: DiscordApi) -> It
 
 
 def migrated(migrate: Container, when: str) -> list[str]:
-    started = time.monotonic()
-    ended = migrate.run(PROGRAM, *migrate.service["command"])
+    ended, seconds = timed(lambda: migrate.run(PROGRAM, *migrate.service["command"]))
     said = (ended.stdout + ended.stderr).decode().strip()
-    print(
-        f"migrate ({when}): exit code {ended.returncode} after {time.monotonic() - started:.1f} s: {said}", flush=True
-    )
+    print(f"migrate ({when}): exit code {ended.returncode} after {seconds:.1f} s: {said}", flush=True)
     return [f"migrate ({when}) ended with {ended.returncode}: {said}"] if ended.returncode else []
 
 
@@ -171,9 +154,7 @@ def until_well(container: Container) -> list[str]:
     _, *test = container.service["healthcheck"]["test"]
     started = time.monotonic()
     while True:
-        looked = time.monotonic()
-        check = container.run(*test)
-        seconds = time.monotonic() - looked
+        check, seconds = timed(lambda: container.run(*test))
         said = " | ".join((check.stdout + check.stderr).decode().splitlines())
         if check.returncode == 0 or container.has_ended or time.monotonic() - started > START_SECONDS:
             break
@@ -214,15 +195,12 @@ def dropped(project: Project, photo: Path, telegram: BotApi, discord: DiscordApi
 
 def until_named(ask: Ask, data: bytes, owner: str, at: float) -> float:
     """Ask until the account is named; return the seconds since the drop, infinite where it is not."""
-    while time.monotonic() - at < FOUND_SECONDS:
-        if owner in ask(data):
-            return time.monotonic() - at
-        time.sleep(ASK_EVERY)
-    return float("inf")
+    is_found = wait_until(lambda: owner in ask(data), seconds=FOUND_SECONDS, every=ASK_EVERY) is not None
+    return time.monotonic() - at if is_found else float("inf")
 
 
 def cropped(photo: Path) -> bytes:
-    picture, file = Image.open(photo).convert("RGB"), io.BytesIO()
+    picture, file = opened(photo), io.BytesIO()
     width, height = (int(side * KEPT) for side in picture.size)
     left, top = (picture.width - width) // 2, (picture.height - height) // 3
     picture.crop((left, top, left + width, top + height)).save(file, "JPEG", quality=85)
@@ -258,10 +236,8 @@ def ended(container: Container) -> list[str]:
         f" {len(lines)} lines of log, {len(odd)} of them no JSON",
         flush=True,
     )
-    faults = [f"{container.name} logged what is no JSON: {line}" for line in odd[:3]]
-    if end.code != 0 or end.seconds > EXIT_SECONDS:
-        faults.append(f"{container.name} ended with {end.code} after {end.seconds:.1f} s")
-    return faults
+    faults = [f"logged what is no JSON: {line}" for line in odd[:3]] + end.faults
+    return [f"{container.name}: {fault}" for fault in faults]
 
 
 def is_json(line: str) -> bool:

@@ -26,31 +26,23 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pymysql
 
-from benchmarks.lab.daemon import (
-    MIB,
-    Daemon,
-    Digests,
-    Sample,
-    backlog,
+from benchmarks.lab.daemon import Daemon, watching
+from benchmarks.lab.databases import (
     differences,
-    end_at_sigterm,
-    fill_real,
-    fresh,
-    parser,
+    frozen,
     photo_count,
     reading,
-    report,
-    sampling,
-    shown,
-    wait_until,
+    stopped,
     wait_until_begun,
-    watching,
+    wait_until_indexed,
 )
-from benchmarks.lab.databases import version
+from benchmarks.lab.photos import Digests, fill_real, fresh
+from benchmarks.lab.processes import MIB, Sample, sampling
+from benchmarks.lab.script import missed, own_folder, parser, report
+from benchmarks.lab.timing import shown, sleep_until, wait_until
 from tests.mariadb import MariaDB, private_mariadb
 
 Away = Callable[[MariaDB], AbstractContextManager[None]]
@@ -63,7 +55,6 @@ RETURN_SECONDS, GROWTH_MIB = 10.0, 50
 SAMPLE_SECONDS, POLL_SECONDS = 0.25, 0.1
 FROZEN_SECONDS = 2.0
 ALL_SECONDS = 300
-COMPLAINTS_SHOWN = 5
 KINDS = ("stopped", "frozen", "terminated")
 
 
@@ -94,20 +85,18 @@ class Outage:
 
 
 def main() -> int:
-    end_at_sigterm()
     arguments = parse()
     faults: list[str] = []
-    with TemporaryDirectory(prefix="igsearch-outage-") as name, private_mariadb(durable=True) as server:
-        stage = prepare(server, Path(name), arguments)
-        print(f"{len(stage.digests):,} photos, MariaDB {version(server)}, away for {arguments.seconds:g} s", flush=True)
+    with own_folder() as folder, private_mariadb(durable=True) as server:
+        stage = prepare(server, folder, arguments)
+        print(f"{len(stage.digests):,} photos, away for {arguments.seconds:g} s", flush=True)
         for kind in arguments.only:
             faults += [f"{kind}: {fault}" for fault in try_outage(stage, kind, arguments.seconds)]
     return report(faults)
 
 
 def parse() -> argparse.Namespace:
-    options = parser(__doc__)
-    options.add_argument("--photos", type=Path, default=Path("../shared/photos"))
+    options = parser(__doc__, has_photos=True, has_daemon=True)
     options.add_argument("--files", type=int, default=3_000)
     options.add_argument("--seconds", type=float, default=60, help="how long the server is away")
     options.add_argument("--only", nargs="+", choices=KINDS, default=list(KINDS))
@@ -122,24 +111,6 @@ def prepare(server: MariaDB, folder: Path, arguments: argparse.Namespace) -> Sta
             folder / part, arguments.photos, files=files, folders=FOLDERS, chance=chance, first=len(digests)
         )
     return Stage(server, folder, digests, arguments.settle)
-
-
-@contextmanager
-def stopped(server: MariaDB) -> Iterator[None]:
-    server.stop()
-    try:
-        yield
-    finally:
-        server.start()
-
-
-@contextmanager
-def frozen(server: MariaDB) -> Iterator[None]:
-    server.freeze()
-    try:
-        yield
-    finally:
-        server.thaw()
 
 
 def try_outage(stage: Stage, kind: str, seconds: float) -> list[str]:
@@ -157,7 +128,7 @@ def ride_out(stage: Stage, kind: str, away: Away, seconds: float) -> list[str]:
         more = wait_until(lambda: rows(url) > outage.rows + WENT_ON, seconds=ALL_SECONDS, every=POLL_SECONDS)
         print(f"{kind}: first new row after {shown(first)} s, {WENT_ON} more after another {shown(more)} s")
         faults = lost(stage, kind, url, daemon) + growth(kind, samples, outage) + daemon.terminate().faults
-        show_complaints(daemon)
+        daemon.show_complaints()
     if first is None or first > RETURN_SECONDS:
         faults.append(f"first new row {shown(first)} s after the return, the goal is {RETURN_SECONDS:g} s")
     return faults
@@ -171,7 +142,7 @@ def terminate_frozen(stage: Stage, kind: str) -> list[str]:
             time.sleep(FROZEN_SECONDS)
             ended = daemon.terminate()
         print(f"{kind}: exit code {ended.code} after {ended.seconds:.1f} s", flush=True)
-        show_complaints(daemon)
+        daemon.show_complaints()
     stage.bring("amid")
     with watching(stage.dataset, url, stage.folder / "log", settle_seconds=stage.settle) as successor:
         return ended.faults + lost(stage, kind, url, successor) + successor.terminate().faults
@@ -185,8 +156,7 @@ def begun(stage: Stage, database: str) -> Iterator[tuple[Daemon, str]]:
     stage.bring("first")
     with watching(stage.dataset, url, stage.folder / "log", settle_seconds=stage.settle) as daemon:
         with reading(url) as ask:
-            wait_until_begun(ask, FOLDERS)
-            assert wait_until(lambda: not backlog(ask), seconds=ALL_SECONDS) is not None, "the backlog stays"
+            wait_until_indexed(ask, FOLDERS)
         yield daemon, url
 
 
@@ -201,7 +171,7 @@ def take_away(stage: Stage, url: str, away: Away, seconds: float) -> Outage:
         began = time.monotonic()
         time.sleep(seconds / 2)
         stage.bring("amid")
-        time.sleep(max(0.0, began + seconds - time.monotonic()))
+        sleep_until(began + seconds)
     return Outage(began, time.monotonic(), rows(url))
 
 
@@ -221,7 +191,7 @@ def lost(stage: Stage, kind: str, url: str, daemon: Daemon) -> list[str]:
         faults = differences(ask, stage.digests)
         print(f"{kind}: {photo_count(ask):,} of {len(stage.digests):,} on record after another {shown(seconds)} s")
     if seconds is None:
-        print(f"    the end of its log: {daemon.last_words()}", flush=True)
+        print(f"    the end of its log: {daemon.end_of_log()}", flush=True)
     return faults
 
 
@@ -237,21 +207,12 @@ def growth(kind: str, samples: list[Sample], outage: Outage) -> list[str]:
         f" {during - before:+.0f} MiB",
         flush=True,
     )
-    return (
-        [f"memory grew by {during - before:.0f} MiB, the goal is below {GROWTH_MIB}"]
-        if during - before >= GROWTH_MIB
-        else []
-    )
+    return missed("growth of memory", during - before, GROWTH_MIB, "MiB")
 
 
 def most(samples: list[Sample], begin: float, end: float) -> float:
     """Return the most memory in a span of time, in MiB."""
     return max(sample.pss for sample in samples if begin <= sample.at <= end) / MIB
-
-
-def show_complaints(daemon: Daemon) -> None:
-    for complaint, times in daemon.complaints().most_common(COMPLAINTS_SHOWN):
-        print(f"    {times} x {complaint}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Whether `kill -9` of the daemon costs anything while photos arrive: killed at random moments and started again.
 
 python -m benchmarks.soak.kill_daemon --kills 200 --files 1000
-python -m benchmarks.soak.kill_daemon --kills 20 --sqlite --deep
+python -m benchmarks.soak.kill_daemon --kills 20 --sqlite --features
 
 For each kill, on a fresh database, the daemon is started on an empty dataset, and at the same time 5,000 small photos
 (some of them byte-identical in other accounts, some unreadable) begin to arrive one after another, each in two pieces,
@@ -13,7 +13,7 @@ may still be under way), the arrival goes on, and five things are checked:
 1. The new daemon starts and gets everything on record; SIGTERM ends it with 0 within 10 s.
 2. The store then equals that of a clean `igsearch index --light`, row by row: images with stamp and fingerprint, users,
    fingerprints, ledger, and the count of images; without ids, revisions, moments and scans, and
-   without features, whose backlog may be left (with --deep it must be worked off).
+   without features, whose backlog may be left (with --features it must be worked off).
 3. What was in the store right after the kill is not added again: nothing twice.
 4. No file was taken too early: none is 'updated'.
 5. No process of the killed daemon lives 2 s later.
@@ -32,33 +32,31 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import Event
 from typing import cast
 
-from benchmarks.lab.daemon import (
+from benchmarks.lab.daemon import Daemon, index_hashes, start, watching
+from benchmarks.lab.databases import (
     Ask,
-    Daemon,
+    Content,
+    Row,
+    Target,
     backlog,
-    chosen_target,
-    end_at_sigterm,
-    fill,
-    fresh,
-    index_light,
-    parser,
+    content_differences,
+    folder_and_target,
     photo_count,
     reading,
-    start,
     unreadable_count,
-    wait_until,
-    watching,
 )
-from benchmarks.lab.databases import ORPHAN_SECONDS, Content, Row, Target, broken, session_members
-from benchmarks.lab.databases import differences as content_differences
+from benchmarks.lab.photos import fill, fresh
+from benchmarks.lab.processes import survivors
+from benchmarks.lab.script import parser
+from benchmarks.lab.timing import sleep_until, wait_until
 
+ORPHAN_SECONDS = 2.0
 FOLDERS, TWIN_SHARE, UNREADABLE_SHARE = 20, 0.05, 0.01
 RETIME_EVERY = 20
 """Kills until a clean run is timed again, for the machine may be busier then."""
@@ -78,7 +76,7 @@ class Stage:
     rate: float
     settle: float
     patience: float
-    is_deep: bool
+    has_features: bool
 
     @property
     def tree(self) -> Path:
@@ -109,29 +107,30 @@ class Kill:
 
 
 def main() -> int:
-    end_at_sigterm()
     arguments = parse()
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="igsearch-kill-")))
-        target = stack.enter_context(chosen_target(folder, is_sqlite=arguments.sqlite))
+    with folder_and_target(is_sqlite=arguments.sqlite) as (folder, target):
         make_tree(folder / "tree", arguments.files, random.Random(arguments.seed))
         clean = clean_index(target, folder / "tree")
         stage = Stage(
-            target, folder, clean, arguments.rate, arguments.settle, arguments.patience, is_deep=arguments.features
+            target, folder, clean, arguments.rate, arguments.settle, arguments.patience, has_features=arguments.features
         )
         print(f"{target.name}, {len(clean['images']):,} photos and {len(clean['unreadable_files'])} unreadable files")
         return report(stage, kill_often(stage, arguments))
 
 
 def parse() -> argparse.Namespace:
-    options = parser(__doc__)
+    options = parser(__doc__, has_daemon=True)
     options.add_argument("--kills", type=int, default=200)
     options.add_argument("--files", type=int, default=5_000)
     options.add_argument("--rate", type=float, default=400, help="files that arrive in a second")
     options.add_argument("--patience", type=float, default=120, help="seconds until all must be on record")
-    options.add_argument("--deep", action="store_true", help="also wait until the backlog is worked off")
-    options.add_argument("--sqlite", action="store_true", help="on SQLite, not on a private MariaDB")
+    options.add_argument("--features", action="store_true", help="also wait until the backlog is worked off")
     return options.parse_args()
+
+
+def broken(kind: int, data: bytes, chance: random.Random) -> bytes:
+    """Nothing, noise, a head without a body, or noise behind a head."""
+    return (b"", chance.randbytes(5000), data[:300], data[:20] + chance.randbytes(5000))[kind]
 
 
 def make_tree(tree: Path, files: int, chance: random.Random) -> None:
@@ -147,12 +146,8 @@ def make_tree(tree: Path, files: int, chance: random.Random) -> None:
 
 def clean_index(target: Target, dataset: Path) -> Content:
     url = target.create("clean")
-    index_light(dataset, url)
-    return light_part(target.read(url))
-
-
-def light_part(content: Content) -> Content:
-    return {table: rows for table, rows in content.items() if table != "photo_features"}
+    index_hashes(dataset, url)
+    return target.read(url)
 
 
 def restamped(clean: Content, dataset: Path) -> Content:
@@ -223,7 +218,7 @@ def kill_once(stage: Stage, moment: float) -> Kill:
 
 def kill_hard(daemon: Daemon) -> list[str]:
     if daemon.process.poll() is not None:
-        return [f"it ended by itself with {daemon.process.returncode}: {daemon.last_words()}"]
+        return [f"it ended by itself with {daemon.process.returncode}: {daemon.end_of_log()}"]
     os.kill(daemon.process.pid, signal.SIGKILL)
     daemon.process.wait()
     return []
@@ -232,8 +227,8 @@ def kill_hard(daemon: Daemon) -> list[str]:
 def go_on(stage: Stage, url: str, is_over: Event, killed: Killed) -> list[str]:
     """Start the daemon again, and return what is wrong then."""
     with watching(stage.dataset, url, stage.folder / "log", settle_seconds=stage.settle) as daemon:
-        time.sleep(max(0.0, killed.died + ORPHAN_SECONDS - time.monotonic()))
-        orphans = session_members(killed.daemon.session)
+        sleep_until(killed.died + ORPHAN_SECONDS)
+        orphans = survivors(killed.daemon.session)
         faults = [f"still alive {ORPHAN_SECONDS:.0f} s later: {orphans}"] if orphans else []
         with reading(url) as ask:
             faults += wait_for_all(stage, ask, is_over, daemon)
@@ -247,7 +242,7 @@ def wait_for_all(stage: Stage, ask: Ask, is_over: Event, daemon: Daemon) -> list
     wait_until(has_ended_or_all, seconds=stage.patience)
     if is_complete(stage, ask, is_over):
         return []
-    return [f"not all are on record after up to {stage.patience:g} s: {daemon.last_words()}"]
+    return [f"not all are on record after up to {stage.patience:g} s: {daemon.end_of_log()}"]
 
 
 def is_complete(stage: Stage, ask: Ask, is_over: Event) -> bool:
@@ -255,13 +250,13 @@ def is_complete(stage: Stage, ask: Ask, is_over: Event) -> bool:
         return False
     images, failures = stage.clean["images"].total(), stage.clean["unreadable_files"].total()
     has_all = photo_count(ask) >= images and unreadable_count(ask) >= failures
-    return has_all and not (stage.is_deep and backlog(ask))
+    return has_all and not (stage.has_features and backlog(ask))
 
 
 def finish(stage: Stage, daemon: Daemon, url: str, left: Counter[Row]) -> list[str]:
     """End the daemon, and return what it did wrong: by its end, by its log, and by the rows."""
     faults = daemon.terminate().faults + taken_early(daemon) + done_again(daemon, left)
-    found = light_part(stage.target.read(url))
+    found = stage.target.read(url)
     return faults + content_differences(found, restamped(stage.clean, stage.dataset))
 
 
@@ -318,10 +313,7 @@ def report(stage: Stage, kills: list[Kill]) -> int:
         else "no schema yet"
         for kill in sorted(kills, key=lambda kill: (kill.has_schema, kill.images))
     )
-    print(
-        "images in the store at the kill: "
-        + "; ".join(f"{range_}: {number} kills" for range_, number in stored.items())
-    )
+    print("images in the store at the kill: " + "; ".join(f"{each}: {times} kills" for each, times in stored.items()))
     print(f"moments {min(kill.moment for kill in kills):.2f} to {max(kill.moment for kill in kills):.2f} s")
     print(
         f"{stage.target.name}: {good} of {len(kills)} as without a kill, nothing done twice, no orphan, no stale lock"

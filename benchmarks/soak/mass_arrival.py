@@ -36,33 +36,24 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from benchmarks.lab.daemon import (
+from benchmarks.lab.daemon import Daemon, Ended, index_hashes, watching
+from benchmarks.lab.databases import (
     Ask,
-    Daemon,
-    Digests,
-    Ended,
-    chosen_target,
-    end_at_sigterm,
-    fill,
-    fresh,
-    index_light,
-    parser,
+    Target,
+    folder_and_target,
     photo_count,
     reading,
-    report,
-    shown,
     stored,
-    wait_until,
     wait_until_begun,
     wait_until_quiet,
-    watching,
 )
-from benchmarks.lab.databases import Target
+from benchmarks.lab.photos import Digests, fill, fresh
+from benchmarks.lab.script import parser, report
+from benchmarks.lab.timing import shown, timed, wait_until
 
 FOUND_SECONDS = 90.0
 QUEUE_LIMIT = Path("/proc/sys/fs/inotify/max_queued_events")
@@ -70,7 +61,6 @@ LIMIT_WATCHES = 'echo "$0" > /proc/sys/user/max_inotify_watches && exec "$@"'
 MODES = ("plain", "queue", "watches")
 STANDING = "standing"
 WAYS = ("cp -r", "cp -rl", "rsync -a", "unzip", "tar x", "mv", STANDING)
-COMPLAINTS_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +100,6 @@ class Arrival:
     added_twice: int
     digested: int
     ended: Ended
-    complaints: Counter[str]
 
     @property
     def incomplete(self) -> int:
@@ -122,12 +111,9 @@ class Arrival:
 
 
 def main() -> int:
-    end_at_sigterm()
     arguments = parse()
     faults: list[str] = []
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="igsearch-arriving-")))
-        target = stack.enter_context(chosen_target(folder, is_sqlite=arguments.sqlite))
+    with folder_and_target(is_sqlite=arguments.sqlite) as (folder, target):
         stage = prepare(target, folder, arguments)
         for mode in MODES if arguments.mode == "all" else (arguments.mode,):
             with queue_limit(arguments.queue) if mode == "queue" else nullcontext():
@@ -137,7 +123,7 @@ def main() -> int:
 
 
 def parse() -> argparse.Namespace:
-    options = parser(__doc__)
+    options = parser(__doc__, has_daemon=True)
     options.add_argument("--files", type=int, default=20_000)
     options.add_argument("--folders", type=int, default=200)
     options.add_argument("--mode", choices=[*MODES, "all"], default="plain")
@@ -145,14 +131,13 @@ def parse() -> argparse.Namespace:
     options.add_argument("--queue", type=int, default=1024, help="events in the kernel's queue, in mode queue")
     options.add_argument("--watches", type=int, default=100, help="watches the daemon may have, in mode watches")
     options.add_argument("--patience", type=float, help="seconds granted to the fingerprinting itself")
-    options.add_argument("--sqlite", action="store_true", help="on SQLite, not on a private MariaDB")
     return options.parse_args()
 
 
 def prepare(target: Target, folder: Path, arguments: argparse.Namespace) -> Stage:
     """Make the photos, and print the head of the table."""
     load = make_load(folder, arguments)
-    patience = arguments.patience or 2 * light_seconds(load, target)
+    patience = arguments.patience or 2 * hashing_seconds(load, target)
     print(f"{len(load.digests):,} photos, {arguments.folders} folders, {target.name}, settle {arguments.settle:g} s")
     print(f"limit: {FOUND_SECONDS:g} s and {patience:.0f} s of patience for the fingerprinting")
     counts = f"{'missed':>7} {'incomplete':>11} {'twice':>6} {'digested':>9}"
@@ -168,11 +153,10 @@ def make_load(folder: Path, arguments: argparse.Namespace) -> Load:
     return Load(tree, zipped, tarred, digests)
 
 
-def light_seconds(load: Load, target: Target) -> float:
-    started = time.monotonic()
-    counts = index_light(load.tree, target.create("patience"))
+def hashing_seconds(load: Load, target: Target) -> float:
+    counts, seconds = timed(lambda: index_hashes(load.tree, target.create("patience")))
     assert counts["added"] == len(load.digests), counts
-    return time.monotonic() - started
+    return seconds
 
 
 @contextmanager
@@ -200,7 +184,9 @@ def arrive(stage: Stage, mode: str, way: str) -> Arrival:
         copying = copy(command, daemon, is_held=mode == "queue" and way == STANDING)
         all_in = wait_until(lambda: photo_count(ask) >= len(expected), seconds=FOUND_SECONDS + stage.patience)
         wait_until_quiet(ask, seconds=60, still=stage.settle + 3)
-        return examine(daemon, ask, expected, copying, all_in)
+        arrival = examine(daemon, ask, expected, copying, all_in)
+        daemon.show_complaints()
+        return arrival
 
 
 def stand(stage: Stage, dataset: Path, *, is_everywhere: bool) -> Digests:
@@ -236,13 +222,11 @@ def copy(command: list[str], daemon: Daemon, *, is_held: bool) -> float:
     """Run the copying, while the daemon stands still if it is held, and return the seconds it took."""
     if is_held:
         os.kill(daemon.process.pid, signal.SIGSTOP)
-    started = time.monotonic()
     try:
-        subprocess.run(command, check=True)
+        return timed(lambda: subprocess.run(command, check=True))[1]
     finally:
         if is_held:
             os.kill(daemon.process.pid, signal.SIGCONT)
-    return time.monotonic() - started
 
 
 def examine(daemon: Daemon, ask: Ask, expected: Digests, copying: float, all_in: float | None) -> Arrival:
@@ -262,7 +246,6 @@ def examine(daemon: Daemon, ask: Ask, expected: Digests, copying: float, all_in:
         added_twice=sum(times > 1 for times in added.values()),
         digested=logged["unchanged"],
         ended=ended,
-        complaints=daemon.complaints(),
     )
 
 
@@ -271,8 +254,6 @@ def judge(stage: Stage, mode: str, way: str, arrival: Arrival) -> list[str]:
     seconds = f"{arrival.copying:8.1f} {shown(arrival.all_in):>7}"
     counts = f"{arrival.missed:7} {arrival.incomplete:11} {arrival.twice:6} {arrival.digested:9}"
     print(f"{mode:8} {way:9} {seconds} {counts}", flush=True)
-    for complaint, times in arrival.complaints.most_common(COMPLAINTS_SHOWN):
-        print(f"    {times} x {complaint}", flush=True)
     faults = list(arrival.ended.faults)
     if arrival.missed or arrival.incomplete or arrival.twice:
         faults.append(

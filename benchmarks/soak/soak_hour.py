@@ -28,9 +28,7 @@ SIGTERM does not end a process with 0 within 10 s.
 import argparse
 import hashlib
 import math
-import os
 import random
-import shutil
 import sys
 import time
 from collections import Counter, defaultdict
@@ -41,53 +39,33 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import cycle
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import Event, Lock
 from typing import Any
 
-from benchmarks.lab.bots import SHOW, WRONG, AnyAsked, Query, Talk, refusal_of
-from benchmarks.lab.daemon import (
-    ERROR,
-    MIB,
-    Ask,
-    Daemon,
-    Sample,
-    backlog,
-    end_at_sigterm,
-    fill,
-    members,
-    memory,
-    open_files,
-    parser,
-    photo_count,
-    reading,
-    report,
-    sample,
-    sampling,
-    shown,
-    wait_until,
-    wait_until_begun,
-    watching,
-)
-from benchmarks.lab.databases import on_mariadb
-from benchmarks.lab.discord import at_discord
-from benchmarks.lab.telegram import DEEP, UNKNOWN, WARM_SECONDS, as_sent, at_telegram
-from benchmarks.soak.chat_load import hostile_files
-from benchmarks.soak.churn_hour import PROBE, SAMPLE_SECONDS, catch_up, churn, judge, measured_lag
-from benchmarks.speed.query_cost import WHOLE
-from benchmarks.speed.query_cost import asked as edited_copies
+from benchmarks.lab.bots import SHOW, WARM_SECONDS, WRONG, Asked, Bot
+from benchmarks.lab.churn import PROBE, SAMPLE_SECONDS, catch_up, churn, drift, measured_lag
+from benchmarks.lab.daemon import ERROR, Daemon, watching
+from benchmarks.lab.databases import Ask, folder_and_target, photo_count, reading, wait_until_indexed
+from benchmarks.lab.discord import discord_bot
+from benchmarks.lab.edits import edited_copies
+from benchmarks.lab.photos import files_of, fill, put
+from benchmarks.lab.processes import MIB, Sample, members, open_files, rollup, sample, sampling, threads
+from benchmarks.lab.queries import PART, UNKNOWN, WHOLE, Query, as_sent, hostile_files
+from benchmarks.lab.script import parser, report
+from benchmarks.lab.telegram import telegram_bot
+from benchmarks.lab.timing import shown, sleep_until, wait_until
 from tests.shell import Shell
 
-LAG_SECONDS = 60.0
+LATE_SECONDS = 60.0
 """How long an answer may name an account that has the photo no more, and need not name one that has it only now."""
 FORGET_SECONDS, FORGOTTEN_SECONDS = 5.0, 60.0
 """After which nobody may name an account that is forgotten; and until that is undone."""
-INDEX_SECONDS, PRESS_SECONDS = 900.0, 15.0
+PRESS_SECONDS = 15.0
 SLOPE_GOAL, JUDGED_MINUTES = 5.0, 20
 """MiB in 10 minutes; in a shorter run a worker more or less looks like a slope."""
 PRESSED = 0.15
 """Share of the answers with a match below which a button is pressed."""
-KINDS = {"whole": 6, "deep": 6, "churned": 5, "unknown": 2, "hostile": 1}
+KINDS = {"whole": 6, "part": 6, "churned": 5, "unknown": 2, "hostile": 1}
 CHURNED = "churned"
 VERDICTS = ("right", "wrong", "nothing", "refused", "lost")
 UNEXPECTED = "unexpected"
@@ -147,15 +125,15 @@ class Whereabouts:
     def allowed(self, photo: str, begin: float, end: float) -> set[str]:
         """Return the accounts that an answer may name, which was asked for and given at these moments."""
         with self._lock:
-            stays = [one for one in self._stays[photo] if one.end >= begin - LAG_SECONDS and one.begin <= end]
+            stays = [one for one in self._stays[photo] if one.end >= begin - LATE_SECONDS and one.begin <= end]
             hidden = {one.account for one in self._absences if one.gone + FORGET_SECONDS <= begin and end < one.undone}
             return {one.account for one in stays} - hidden
 
     def required(self, photo: str, begin: float, end: float) -> set[str]:
         """Return the accounts that an answer must name."""
         with self._lock:
-            stays = [one for one in self._stays[photo] if one.begin <= begin - LAG_SECONDS and one.end >= end]
-            away = {one.account for one in self._absences if one.begin <= end and begin - LAG_SECONDS <= one.undone}
+            stays = [one for one in self._stays[photo] if one.begin <= begin - LATE_SECONDS and one.end >= end]
+            away = {one.account for one in self._absences if one.begin <= end and begin - LATE_SECONDS <= one.undone}
             return {one.account for one in stays} - away
 
     def absent(self, account: str) -> Absence:
@@ -221,7 +199,7 @@ class Requester:
         if kind == "hostile":
             return Question(kind, next(self._hostile))
         if kind == "unknown":
-            return Question(kind, as_sent(self._chance.choice(self._unknown).read_bytes()))
+            return Question(kind, as_sent(self._chance.choice(self._unknown)))
         return self._about_one_of_ours(kind)
 
     def presses(self) -> str | None:
@@ -240,7 +218,7 @@ class Requester:
                 return Question(kind, as_sent(data if kind == CHURNED else self._edited(path, kind)), photo)
 
     def _edited(self, path: Path, kind: str) -> bytes:
-        edit = self._chance.choice(WHOLE if kind == "whole" else DEEP)
+        edit = self._chance.choice(WHOLE if kind == "whole" else PART)
         return edited_copies([path], [edit], 1, self._unknown)[0]
 
 
@@ -265,7 +243,7 @@ class Process:
             f"{self.name}, without its children: {self.first:.1f} MiB at first, {own_memory(self.daemon):.1f} at last"
         )
         print(f"{self.name}: ", end="")
-        faults = judge(self.samples, goal=SLOPE_GOAL if is_long else math.inf)
+        faults = drift(self.samples, goal=SLOPE_GOAL if is_long else math.inf)
         ended = self.daemon.terminate()
         print(f"{self.name}: at SIGTERM exit code {ended.code} after {ended.seconds:.1f} s", flush=True)
         errors = [f"{times} x in the log: {error}" for error, times in self.daemon.complaints(ERROR).items()]
@@ -279,7 +257,7 @@ class Stage:
     folder: Path
     url: str
     whereabouts: Whereabouts
-    talks: Mapping[str, Talk[Any]]
+    bots: Mapping[str, Bot[Any]]
     processes: Sequence[Process]
     answers: list[Answer] = field(default_factory=list)
     presses: list[float | None] = field(default_factory=list)
@@ -295,17 +273,16 @@ class Stage:
 
 
 def main() -> int:
-    end_at_sigterm()
     arguments = parse()
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="igsearch-enduring-")))
+        folder, target = stack.enter_context(folder_and_target(is_sqlite=arguments.sqlite))
         unknown = lay_out(folder / "images", arguments)
-        target = stack.enter_context(on_mariadb())
-        url = target.create("enduring")
+        url = target.create("soak_hour")
         ask = stack.enter_context(reading(url))
         stage = stack.enter_context(running_all(folder, url, ask, arguments.settle))
         print(f"{photo_count(ask):,} photos, {target.name}, {arguments.rate:g} changes a second", flush=True)
-        warm_up(stage, unknown[0])
+        for bot in stage.bots.values():
+            bot.warm_up(unknown[0])
         faults = live_through(stage, ask, unknown, arguments)
         faults += catch_up(ask, stage.dataset, arguments.settle) + judge_answers(stage)
         for process in stage.processes:
@@ -314,16 +291,13 @@ def main() -> int:
 
 
 def parse() -> argparse.Namespace:
-    options = parser(__doc__)
+    options = parser(__doc__, has_photos=True, has_daemon=True)
     options.add_argument("--minutes", type=int, default=60)
-    options.add_argument("--photos", type=Path, default=Path("../shared/photos"), help="the photos that lie still")
     options.add_argument("--files", type=int, default=1_000, help="small photos, which churn")
     options.add_argument("--folders", type=int, default=25, help="their accounts")
     options.add_argument("--rate", type=float, default=3, help="changes a second")
     options.add_argument("--every", type=float, default=2, help="seconds between two questions at a bot")
-    options.add_argument(
-        "--forget-every", type=float, default=5, help="minutes between two accounts that are forgotten"
-    )
+    options.add_argument("--forget-every", type=float, default=5, help="minutes until the next account is forgotten")
     return options.parse_args()
 
 
@@ -333,12 +307,10 @@ def parse() -> argparse.Namespace:
 def lay_out(dataset: Path, arguments: argparse.Namespace) -> list[Path]:
     """Fill a dataset with photos that lie still and others that will churn; return the photos that are left out."""
     chance = random.Random(arguments.seed)
-    paths = sorted(path for path in arguments.photos.glob("*/*") if path.is_file())
+    paths = files_of(arguments.photos)
     unknown = chance.sample(paths, UNKNOWN)
     for path in sorted(set(paths) - set(unknown)):
-        place = dataset / path.parent.name / path.name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, place)
+        put(path, dataset / path.parent.name / path.name)
     fill(dataset, files=arguments.files, folders=arguments.folders, chance=chance, prefix=CHURNED)
     return unknown
 
@@ -350,19 +322,16 @@ def running_all(folder: Path, url: str, ask: Ask, settle: float) -> Iterator[Sta
     whereabouts.look(now=-math.inf)
     with ExitStack() as stack:
         daemon = stack.enter_context(watching(folder / "images", url, folder / "watch.log", settle_seconds=settle))
-        wait_until_begun(ask, 1)
-        files = sum(path.is_file() for path in (folder / "images").glob("*/*"))
-        is_done = wait_until(lambda: photo_count(ask) >= files and not backlog(ask), seconds=INDEX_SECONDS)
-        assert is_done is not None, f"{photo_count(ask)} of {files} photos on record, backlog {backlog(ask)}"
-        talks: dict[str, Talk[Any]] = {
-            "telegram": stack.enter_context(at_telegram(folder, url)),
-            "discord": stack.enter_context(at_discord(folder, url)),
+        wait_until_indexed(ask, len(files_of(folder / "images")))
+        bots: dict[str, Bot[Any]] = {
+            "telegram": stack.enter_context(telegram_bot(folder, url)),
+            "discord": stack.enter_context(discord_bot(folder, url)),
         }
-        daemons = {"watch": daemon} | {name: talk.bot for name, talk in talks.items()}
+        daemons = {"watch": daemon} | {name: bot.process for name, bot in bots.items()}
         processes = [
             Process(name, one, stack.enter_context(watched(one)), own_memory(one)) for name, one in daemons.items()
         ]
-        yield Stage(folder, url, whereabouts, talks, processes)
+        yield Stage(folder, url, whereabouts, bots, processes)
 
 
 @contextmanager
@@ -379,19 +348,7 @@ def sample_with_children(session: int) -> Sample:
 
 def own_memory(daemon: Daemon) -> float:
     """Return the memory of a process alone, in MiB: its workers keep what their largest picture took."""
-    return memory(Path(f"/proc/{daemon.session}"))[0] / MIB
-
-
-def threads(session: int) -> int:
-    return sum(len(os.listdir(process / "task")) for process in members(session) if (process / "task").exists())
-
-
-def warm_up(stage: Stage, unknown: Path) -> None:
-    """Ask each bot once what goes through all of its search, so that both indexes are read."""
-    query = Query(as_sent(unknown.read_bytes()), None)
-    for name, talk in stage.talks.items():
-        verdict = talk.ask(query, seconds=WARM_SECONDS).verdict
-        assert verdict == "right", f"{name} answered its first photo with: {verdict}"
+    return rollup(Path(f"/proc/{daemon.session}")).get("Pss", 0) / MIB
 
 
 # The hour
@@ -400,12 +357,12 @@ def warm_up(stage: Stage, unknown: Path) -> None:
 def live_through(stage: Stage, ask: Ask, unknown: Sequence[Path], arguments: argparse.Namespace) -> list[str]:
     """Let everything happen, print a line a minute, and return the faults."""
     hostile = hostile_files(arguments.photos)
-    with ThreadPoolExecutor(len(stage.talks) + 2) as pool:
+    with ThreadPoolExecutor(len(stage.bots) + 2) as pool:
         started = time.monotonic()
         works: list[Future[Any]] = [pool.submit(churning, stage, arguments)]
-        for name, talk in stage.talks.items():
+        for name, bot in stage.bots.items():
             asker = Requester(stage.whereabouts, unknown, hostile, f"{name} {arguments.seed}")
-            works.append(pool.submit(inquire, stage, talk, asker, arguments.every))
+            works.append(pool.submit(inquire, stage, bot, asker, arguments.every))
         forgotten = pool.submit(forget_now_and_then, stage, arguments.forget_every, random.Random(arguments.seed))
         try:
             faults = print_minutes(stage, ask, [*works, forgotten], started, arguments.minutes)
@@ -426,7 +383,7 @@ def churning(stage: Stage, arguments: argparse.Namespace) -> Counter[str]:
         chance=random.Random(arguments.seed + 1),
         is_cancelled=stage.is_over,
         only=f"{CHURNED}*",
-        heard=stage.whereabouts.look,
+        changed=stage.whereabouts.look,
     )
 
 
@@ -436,7 +393,7 @@ def print_minutes(stage: Stage, ask: Ask, works: Sequence[Future[Any]], started:
     print(f"minute {names} {' '.join(VERDICTS)} backlog {'lag':>5}", flush=True)
     seen = 0
     for minute in range(1, minutes + 1):
-        time.sleep(max(0.0, started + 60 * minute - time.monotonic()))
+        sleep_until(started + 60 * minute)
         raise_what_failed(works)
         now = len(stage.answers)
         faults += print_minute(minute, stage, ask, stage.answers[seen:now])
@@ -452,45 +409,45 @@ def raise_what_failed(works: Sequence[Future[Any]]) -> None:
 
 def print_minute(minute: int, stage: Stage, ask: Ask, answers: Sequence[Answer]) -> list[str]:
     for process in stage.processes:
-        assert process.daemon.process.poll() is None, f"{process.name} ended: {process.daemon.last_words()}"
+        assert process.daemon.process.poll() is None, f"{process.name} ended: {process.daemon.end_of_log()}"
     verdicts = Counter(one.verdict for one in answers)
     waiting = Shell(stage.folder).figures(stage.variables)["backlog"]
-    lag = measured_lag(ask, stage.dataset, minute)
+    lag, faults = measured_lag(ask, stage.dataset, minute)
     figures = " ".join(process.figures for process in stage.processes)
     counts = " ".join(f"{verdicts[name]:{len(name)}}" for name in VERDICTS)
     print(f"{minute:6} {figures} {counts} {waiting:7} {shown(lag):>5}", flush=True)
-    return [] if lag is not None else [f"minute {minute}: a photo was not on record after {LAG_SECONDS:g} s"]
+    return faults
 
 
 # People who ask
 
 
-def inquire(stage: Stage, talk: Talk[Any], asker: Requester, every: float) -> None:
+def inquire(stage: Stage, bot: Bot[Any], asker: Requester, every: float) -> None:
     """Ask one question after the other, one each so many seconds, until it is over."""
     due = time.monotonic()
     while not stage.is_over.wait(max(0.0, due - time.monotonic())):
         due = max(due + every, time.monotonic())
         question = asker.question()
-        asked = put(talk, question)
+        asked = asked_about(bot, question)
         answer = judged(question, asked, stage.whereabouts)
         stage.answers.append(answer)
         if answer.verdict == "right" and asked.named and (kind := asker.presses()):
-            press(stage, talk, asked, kind)
+            press(stage, bot, asked, kind)
 
 
-def put(talk: Talk[Any], question: Question) -> AnyAsked:
+def asked_about(bot: Bot[Any], question: Question) -> Asked:
     """Ask, and wait for the answer; hostile pictures are sent as files."""
-    asked: AnyAsked
+    asked: Asked
     if question.kind != "hostile":
-        asked = talk.ask(Query(question.data, None))
+        asked = bot.ask(Query(question.data, None))
     else:
-        asked = talk.send_file(question.data)
-        talk.wait([asked], seconds=WARM_SECONDS)
+        asked = bot.send_file(question.data)
+        bot.wait([asked], seconds=WARM_SECONDS)
     return asked
 
 
-def judged(question: Question, asked: AnyAsked, whereabouts: Whereabouts) -> Answer:
-    refusal = refusal_of(asked.words)
+def judged(question: Question, asked: Asked, whereabouts: Whereabouts) -> Answer:
+    refusal = asked.refusal
     if refusal == "silent":
         return Answer(question.kind, "lost", "no answer")
     if question.kind == "hostile" and refusal != UNEXPECTED:
@@ -506,9 +463,9 @@ def judged(question: Question, asked: AnyAsked, whereabouts: Whereabouts) -> Ans
     return Answer(question.kind, "right")
 
 
-def press(stage: Stage, talk: Talk[Any], asked: AnyAsked, kind: str) -> None:
+def press(stage: Stage, bot: Bot[Any], asked: Asked, kind: str) -> None:
     """Press a button, where there is one, and note how long it took; None where nothing came."""
-    has_brought_all: Callable[[], bool] | None = talk.press(asked, kind)
+    has_brought_all: Callable[[], bool] | None = bot.press(asked, kind)
     if has_brought_all:
         stage.presses.append(wait_until(has_brought_all, seconds=PRESS_SECONDS, every=0.05))
 
@@ -556,25 +513,25 @@ def forget_now_and_then(stage: Stage, minutes: float, chance: random.Random) -> 
 def forget_for_a_minute(stage: Stage, account: str, chance: random.Random) -> list[str]:
     """Forget an account, undo that, and ask for one of its photos meanwhile and afterwards."""
     path = chance.choice(sorted((stage.dataset / account).iterdir()))
-    query = Query(as_sent(path.read_bytes()), account)
+    query = Query(as_sent(path), account)
     absence = stage.whereabouts.absent(account)
     faults = commanded(stage, "forget", account)
     absence.gone = time.monotonic()
     time.sleep(FORGET_SECONDS)
-    faults += [f"{name} names {account}" for name, talk in stage.talks.items() if account in talk.ask(query).words]
+    faults += [f"{name} names {account}" for name, bot in stage.bots.items() if account in bot.ask(query).words]
     stage.is_over.wait(max(0.0, absence.gone + FORGOTTEN_SECONDS - time.monotonic()))
     absence.undone = time.monotonic()
     faults += commanded(stage, "forget", "--undo", account)
-    for name, talk in stage.talks.items():
-        if wait_until(partial(is_named, talk, query), seconds=LAG_SECONDS, every=1.0) is None:
-            faults.append(f"{name} does not name {account} {LAG_SECONDS:g} s after that was undone")
+    for name, bot in stage.bots.items():
+        if wait_until(partial(is_named, bot, query), seconds=LATE_SECONDS, every=1.0) is None:
+            faults.append(f"{name} does not name {account} {LATE_SECONDS:g} s after that was undone")
     back = time.monotonic() - absence.undone
     print(f"{account} forgotten in {absence.gone - absence.begin:.1f} s, named again after {back:.1f} s", flush=True)
     return faults
 
 
-def is_named(talk: Talk[Any], query: Query) -> bool:
-    return query.owner in talk.ask(query).named
+def is_named(bot: Bot[Any], query: Query) -> bool:
+    return query.owner in bot.ask(query).named
 
 
 def commanded(stage: Stage, *command: str) -> list[str]:

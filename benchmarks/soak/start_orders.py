@@ -22,12 +22,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from benchmarks.lab.bots import AnyAsked, Query
-from benchmarks.lab.daemon import ERROR, SETTLE_SECONDS, Daemon, end_at_sigterm, report, shown
-from benchmarks.lab.discord import Search
-from benchmarks.lab.telegram import Chat, as_sent
+from benchmarks.lab.bots import Asked
+from benchmarks.lab.daemon import ERROR, Daemon
+from benchmarks.lab.discord import DiscordBot
+from benchmarks.lab.photos import files_of
+from benchmarks.lab.queries import Query, as_sent
+from benchmarks.lab.script import SETTLE_SECONDS, own_folder, parser, report
+from benchmarks.lab.telegram import TelegramBot
+from benchmarks.lab.timing import shown
 from tests.fakes.discord import stage as discord_stage
 from tests.fakes.discord.api import DiscordApi, discord_api
 from tests.fakes.discord.channels import Guild
@@ -50,7 +53,7 @@ ORDERS = {
 LIMIT_SECONDS, EACH_SECONDS = 180.0, 1.0
 THERE_BEFORE = 20
 """Photos that are in the dataset from the start."""
-DATABASE, ACCOUNT = "starting", "late.comer"
+DATABASE, ACCOUNT = "start_orders", "late.comer"
 SHOWN_ERRORS = 5
 
 
@@ -81,7 +84,7 @@ class Scene:
         """Return the processes that have ended by themselves, with their exit codes and last words."""
         codes = {name: daemon.process.poll() for name, daemon in self.daemons.items()}
         return [
-            f"{name} ended with {code}: {self.daemons[name].last_words()}"
+            f"{name} ended with {code}: {self.daemons[name].end_of_log()}"
             for name, code in codes.items()
             if code is not None
         ]
@@ -109,9 +112,8 @@ class Outcome:
 
 
 def main() -> int:
-    end_at_sigterm()
     arguments = parse()
-    photos = sorted(path for path in arguments.photos.glob("*/*") if path.is_file())
+    photos = files_of(arguments.photos)
     faults: list[str] = []
     print(f"{'order':32} telegram discord ended errors", flush=True)
     for name in arguments.only:
@@ -120,8 +122,7 @@ def main() -> int:
 
 
 def parse() -> argparse.Namespace:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--photos", type=Path, default=Path("../shared/photos"))
+    options = parser(__doc__, has_photos=True)
     options.add_argument("--only", nargs="+", choices=ORDERS, default=list(ORDERS), metavar="ORDER")
     options.add_argument("--gap", type=float, default=5, help="seconds between the starts of two parts")
     return options.parse_args()
@@ -155,7 +156,7 @@ def begun(name: str, photos: Sequence[Path], gap: float) -> Outcome:
 def scene_of(steps: Sequence[str], photos: Sequence[Path], gap: float) -> Iterator[Scene]:
     """Make everything ready that is not started in an order."""
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="igsearch-starting-")))
+        folder = stack.enter_context(own_folder())
         server = stack.enter_context(private_mariadb())
         telegram, discord = stack.enter_context(bot_api()), stack.enter_context(discord_api())
         scene = Scene(Shell(folder), server, telegram, discord, discord.guild(), gap, stack)
@@ -231,25 +232,22 @@ def asked_for(photo: Path, scene: Scene, began: float) -> Outcome:
     data = photo.read_bytes()
     scene.shell.put(f"images/{ACCOUNT}/{photo.name}", data)
     query = Query(as_sent(data), ACCOUNT)
-    chat = Chat(scene.daemons["telegram"], scene.telegram)
-    search = Search(scene.daemons["discord"], scene.discord, scene.guild)
+    telegram_bot = TelegramBot(scene.daemons["telegram"], scene.telegram)
+    discord_bot = DiscordBot(scene.daemons["discord"], scene.discord, scene.guild)
 
-    def hand_to_telegram() -> Sequence[AnyAsked]:
-        return chat.send(chat.people(1), [query])
-
-    def hand_to_discord() -> Sequence[AnyAsked]:
-        is_heard = search.api.gateway.is_online and search.api.commands.names()
-        return search.use([query]) if is_heard else []
+    def hand_to_discord() -> Sequence[Asked]:
+        is_heard = scene.discord.gateway.is_online and scene.discord.commands.names()
+        return discord_bot.hand_in([query]) if is_heard else []
 
     with ThreadPoolExecutor(2) as pool:
-        telegram = pool.submit(seconds_until_named, hand_to_telegram, scene, began)
+        telegram = pool.submit(seconds_until_named, lambda: telegram_bot.hand_in([query]), scene, began)
         discord = pool.submit(seconds_until_named, hand_to_discord, scene, began)
         return Outcome(telegram.result(), discord.result(), scene.ended, scene.errors)
 
 
-def seconds_until_named(hand: Callable[[], Sequence[AnyAsked]], scene: Scene, began: float) -> float | None:
+def seconds_until_named(hand: Callable[[], Sequence[Asked]], scene: Scene, began: float) -> float | None:
     """Ask each second; return when the first answer came that names the account."""
-    asked: list[AnyAsked] = []
+    asked: list[Asked] = []
     while time.monotonic() < began + LIMIT_SECONDS and not scene.ended:
         asked += hand()
         time.sleep(EACH_SECONDS)

@@ -27,29 +27,13 @@ from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import cast
 
-from benchmarks.lab.daemon import (
-    Ask,
-    Daemon,
-    chosen_target,
-    end_at_sigterm,
-    fill,
-    is_stored,
-    number,
-    parser,
-    photo_count,
-    reading,
-    report,
-    shown,
-    small_photo,
-    stats,
-    wait_until,
-    wait_until_begun,
-    watching,
-)
-from benchmarks.lab.databases import Row
+from benchmarks.lab.daemon import Daemon, stats, watching
+from benchmarks.lab.databases import Ask, Row, folder_and_target, is_stored, number, reading, wait_until_begun
+from benchmarks.lab.photos import fill, small_photo
+from benchmarks.lab.script import parser, report
+from benchmarks.lab.timing import shown, wait_until
 
 INSIDE = "BENCHMARK_IN_NAMESPACE"
 """The variable that says that this is the process in the namespace."""
@@ -78,10 +62,8 @@ def main() -> int:
     arguments = parse()
     if INSIDE not in os.environ:
         enter_namespace()
-    end_at_sigterm()
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="igsearch-unmounting-")))
-        target = stack.enter_context(chosen_target(folder, is_sqlite=arguments.sqlite))
+        folder, target = stack.enter_context(folder_and_target(is_sqlite=arguments.sqlite))
         disk, dataset, url = folder / "disk", folder / "dataset", target.create("unmounting")
         dataset.mkdir()
         stack.callback(unmount_all, folder)
@@ -90,8 +72,7 @@ def main() -> int:
         run("mount", "--bind", str(disk), str(dataset))
         daemon = stack.enter_context(watching(dataset, url, folder / "log", settle_seconds=arguments.settle))
         ask = stack.enter_context(reading(url))
-        wait_until_begun(ask, 1)
-        assert wait_until(lambda: photo_count(ask) >= arguments.files, seconds=ALL_SECONDS) is not None
+        wait_until_begun(ask, arguments.files, seconds=ALL_SECONDS)
         print(f"{arguments.files:,} photos, {target.name}, unmounted for {arguments.seconds:g} s", flush=True)
         stage = Stage(daemon, ask, url, folder, arguments.seconds, arguments.settle)
         faults = away_and_back(stage) + away_and_other(stage) + renamed(stage)
@@ -99,10 +80,9 @@ def main() -> int:
 
 
 def parse() -> argparse.Namespace:
-    options = parser(__doc__)
+    options = parser(__doc__, has_daemon=True)
     options.add_argument("--files", type=int, default=2_000)
     options.add_argument("--seconds", type=float, default=40, help="how long the disk is away")
-    options.add_argument("--sqlite", action="store_true", help="on SQLite, not on a private MariaDB")
     return options.parse_args()
 
 

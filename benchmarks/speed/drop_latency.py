@@ -25,26 +25,21 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from benchmarks.lab.daemon import (
+from benchmarks.lab.daemon import watching
+from benchmarks.lab.databases import (
     Ask,
-    Digests,
     backlog,
-    chosen_target,
     differences,
-    end_at_sigterm,
-    fill_real,
+    folder_and_target,
     is_stored,
-    parser,
-    percentile,
     photo_count,
     reading,
-    report,
-    wait_until,
     wait_until_begun,
-    watching,
 )
+from benchmarks.lab.photos import Digests, files_of, fill_real
+from benchmarks.lab.script import parser, report
+from benchmarks.lab.timing import sleep_until, spread, wait_until
 
 STANDING, FOLDERS = 10, 100
 """Photos, one an account, that lie there at the start; accounts of the others, the first of them the same."""
@@ -77,11 +72,9 @@ class Landing:
 
 
 def main() -> int:
-    end_at_sigterm()
     arguments = parse()
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="igsearch-dropping-")))
-        target = stack.enter_context(chosen_target(folder, is_sqlite=arguments.sqlite))
+        folder, target = stack.enter_context(folder_and_target(is_sqlite=arguments.sqlite))
         tree, dataset, url = folder / "tree", folder / "dataset", target.create("dropping")
         others = prepare(tree, dataset, arguments)
         print(f"{len(others):,} others, {arguments.drops} drops, {target.name}, settle {arguments.settle:g} s")
@@ -99,13 +92,11 @@ def main() -> int:
 
 
 def parse() -> argparse.Namespace:
-    options = parser(__doc__)
-    options.add_argument("--photos", type=Path, default=Path("../shared/photos"))
+    options = parser(__doc__, has_photos=True, has_daemon=True)
     options.add_argument("--files", type=int, default=5_000, help="others that are being indexed")
     options.add_argument("--drops", type=int, default=100)
     options.add_argument("--pause", type=float, default=0.15, help="mean seconds between drops")
     options.add_argument("--patience", type=float, default=60, help="seconds to wait for the last")
-    options.add_argument("--sqlite", action="store_true", help="on SQLite, not on a private MariaDB")
     return options.parse_args()
 
 
@@ -119,7 +110,7 @@ def prepare(tree: Path, dataset: Path, arguments: argparse.Namespace) -> Digests
 def drop_all(ask: Ask, dataset: Path, others: int, arguments: argparse.Namespace) -> tuple[list[Drop], list[Landing]]:
     """Drop photo by photo, and meanwhile ask for those that have fallen."""
     chance = random.Random(arguments.seed)
-    originals = sorted(path for path in arguments.photos.rglob("*") if path.is_file())
+    originals = files_of(arguments.photos)
     drops: list[Drop] = []
     landings: list[Landing] = []
     with ThreadPoolExecutor(DROPPERS) as pool:
@@ -129,7 +120,7 @@ def drop_all(ask: Ask, dataset: Path, others: int, arguments: argparse.Namespace
             drops.append(drop(pool, dataset, number, data, amid=amid, chance=random.Random(chance.random())))
             pause_until = time.monotonic() + chance.expovariate(1 / arguments.pause)
             ask_for(ask, drops, landings, until=pause_until)
-            time.sleep(max(0.0, pause_until - time.monotonic()))
+            sleep_until(pause_until)
         ask_for(ask, drops, landings, until=time.monotonic() + arguments.patience)
     return drops, landings
 
@@ -195,10 +186,10 @@ def judge(drops: list[Drop], landings: list[Landing], settle: float) -> list[str
     """Print the seconds by the way and by what went on, and return the faults."""
     print(f"{'seconds until its row is there':34} {'drops':>6} {'p50':>6} {'p95':>6} {'max':>6}")
     for title, seconds in grouped(landings).items():
-        figures = (percentile(seconds, 0.5), percentile(seconds, 0.95), max(seconds))
+        figures = (*spread(seconds), max(seconds))
         print(f"{title:34} {len(seconds):6}" + "".join(f" {figure:6.2f}" for figure in figures), flush=True)
     faults = [f"{len(drops) - len(landings)} dropped photos are not found"] if len(landings) < len(drops) else []
-    if landings and (slow := percentile([landing.seconds for landing in landings], 0.95)) > settle + GOAL_SECONDS:
+    if landings and (slow := spread([landing.seconds for landing in landings])[1]) > settle + GOAL_SECONDS:
         faults.append(f"95th percentile {slow:.2f} s, the goal is {settle + GOAL_SECONDS:g} s")
     if idle := sum(drop.amid == NOTHING for drop in drops):
         faults.append(f"at {idle} drops the daemon had nothing else to do: raise --files or lower --pause")

@@ -3,7 +3,7 @@
 python -m benchmarks.speed.forget_latency
 python -m benchmarks.speed.forget_latency --images 2000 --large 500
 
-On a private MariaDB with 28,000 images, as benchmarks/speed/query_cost.py invents them, are two accounts besides: one
+On a private MariaDB with 28,000 images, as lab/large_store.py invents them, are two accounts besides: one
 of 300 real photos, and one of 10,000 invented and 20 real ones. Both bots run, against the servers of the tests. At
 each of them one person after the other sends a whole copy of a real photo of an account, 50 ms after the answer to the
 one before; amid that the account is forgotten, and they go on for some seconds.
@@ -30,20 +30,18 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
-from random import Random
-from tempfile import TemporaryDirectory
 from threading import Event
 from typing import Any
 
-from benchmarks.lab.bots import AnyAsked, Query, Talk, refusal_of
-from benchmarks.lab.daemon import end_at_sigterm, report, shown, wait_until
-from benchmarks.lab.discord import at_discord
-from benchmarks.lab.telegram import WARM_SECONDS, as_sent, at_telegram
-from benchmarks.soak.database_outage import show_complaints
-from benchmarks.speed.query_cost import Prints, fill, invented, pictures, put
-from core.storage.database import Database
+from benchmarks.lab.bots import Asked, Bot
+from benchmarks.lab.discord import discord_bot
+from benchmarks.lab.large_store import Prints, fill_store, invented, open_store, pictures, put_prints
+from benchmarks.lab.photos import put, shuffled_files
+from benchmarks.lab.queries import Query, as_sent
+from benchmarks.lab.script import own_folder, parser, report
+from benchmarks.lab.telegram import telegram_bot
+from benchmarks.lab.timing import shown, wait_until
 from core.storage.store import Store
-from core.workers.tasks import VERSIONS
 from tests.mariadb import MariaDB, private_mariadb
 from tests.shell import Shell
 
@@ -69,60 +67,50 @@ class Account:
 
     @property
     def queries(self) -> list[Query]:
-        return [Query(as_sent(path.read_bytes()), self.name) for path in self.photos[:QUERIES]]
+        return [Query(as_sent(path), self.name) for path in self.photos[:QUERIES]]
 
 
 def main() -> int:
-    end_at_sigterm()
     arguments = parse()
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="igsearch-forgetting-")))
+        folder = stack.enter_context(own_folder())
         server = stack.enter_context(private_mariadb(durable=True))
         url = server.create_database(DATABASE)
-        stranger, *paths = shuffled(arguments.photos)
+        stranger, *paths = shuffled_files(arguments.photos)
         accounts = asyncio.run(filled(url, folder / "images", paths, arguments))
-        talks: dict[str, Talk[Any]] = {
-            "telegram": stack.enter_context(at_telegram(folder, url)),
-            "discord": stack.enter_context(at_discord(folder, url)),
+        bots: dict[str, Bot[Any]] = {
+            "telegram": stack.enter_context(telegram_bot(folder, url)),
+            "discord": stack.enter_context(discord_bot(folder, url)),
         }
-        for name, talk in talks.items():
-            warm_up(name, talk, stranger)
+        for bot in bots.values():
+            bot.warm_up(stranger)
         print(f"{arguments.images:,} images besides; seconds from the start of the command", flush=True)
         faults = [] if held(server, accounts) else ["a dump holds nothing of the accounts even before"]
         for account in accounts:
-            faults += [f"{account.name}: {fault}" for fault in forgotten(account, talks, Shell(folder), url)]
-        for talk in talks.values():
-            show_complaints(talk.bot)
+            faults += [f"{account.name}: {fault}" for fault in forgotten(account, bots, Shell(folder), url)]
+        for bot in bots.values():
+            bot.process.show_complaints()
         return report(faults + left_behind(server, accounts))
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", type=Path, default=Path("../shared/photos"))
-    parser.add_argument("--images", type=int, default=28_000)
-    parser.add_argument("--large", type=int, default=10_000, help="invented images of the large account")
-    return parser.parse_args()
-
-
-def shuffled(photos: Path) -> list[Path]:
-    paths = sorted(path for path in photos.glob("*/*") if path.is_file())
-    return Random(1).sample(paths, len(paths))
+    options = parser(__doc__, has_photos=True)
+    options.add_argument("--images", type=int, default=28_000)
+    options.add_argument("--large", type=int, default=10_000, help="invented images of the large account")
+    return options.parse_args()
 
 
 async def filled(url: str, dataset: Path, paths: Sequence[Path], arguments: argparse.Namespace) -> list[Account]:
     """Fill a database, lay the files of the accounts' real photos into a dataset, and return the accounts."""
     small, large = paths[:SMALL_REAL], paths[SMALL_REAL : SMALL_REAL + LARGE_REAL]
     others = list(pictures(paths[SMALL_REAL + LARGE_REAL :]))
-    store = Store(Database(url), VERSIONS)
-    await store.create_schema()
-    await fill(store, others, arguments.images)
     made_up = list(invented(others, arguments.large, seed=arguments.images))
-    accounts = [
-        await added(store, dataset, SMALL, small, [], first=arguments.images),
-        await added(store, dataset, LARGE, large, made_up, first=arguments.images + len(small)),
-    ]
-    await store.close()
-    return accounts
+    async with open_store(url) as store:
+        await fill_store(store, others, arguments.images)
+        return [
+            await added(store, dataset, SMALL, small, [], first=arguments.images),
+            await added(store, dataset, LARGE, large, made_up, first=arguments.images + len(small)),
+        ]
 
 
 async def added(
@@ -130,28 +118,22 @@ async def added(
 ) -> Account:
     """Put an account into the store, its real photos first, and their files into the dataset."""
     prints = [*(one.prints for one in pictures(photos)), *made_up]
-    await put(store, prints, owner=lambda _: name, first=first)
+    await put_prints(store, prints, owner=lambda _: name, first=first)
     for number, path in enumerate(photos, first):
-        Shell(dataset).put(f"{name}/{number}.jpg", path.read_bytes())
+        put(path, dataset / name / f"{number}.jpg")
     return Account(name, photos, frozenset(hashes.sha256 for hashes, _ in prints))
-
-
-def warm_up(name: str, talk: Talk[Any], stranger: Path) -> None:
-    """Ask for a photo that nobody posted, which goes through all of the search, so that both indexes are read."""
-    verdict = talk.ask(Query(as_sent(stranger.read_bytes()), None), seconds=WARM_SECONDS).verdict
-    assert verdict == "right", f"{name} answered its first photo with: {verdict}"
 
 
 # How soon
 
 
-def forgotten(account: Account, talks: Mapping[str, Talk[Any]], shell: Shell, url: str) -> list[str]:
+def forgotten(account: Account, bots: Mapping[str, Bot[Any]], shell: Shell, url: str) -> list[str]:
     """Forget an account while its photos are asked for, print how soon that shows, and return the faults."""
     queries, is_over = account.queries, Event()
-    asked: dict[str, list[AnyAsked]] = {name: [] for name in talks}
-    with ThreadPoolExecutor(len(talks)) as pool:
+    asked: dict[str, list[Asked]] = {name: [] for name in bots}
+    with ThreadPoolExecutor(len(bots)) as pool:
         try:
-            works = [pool.submit(keep_asking, talk, queries, asked[name], is_over) for name, talk in talks.items()]
+            works = [pool.submit(keep_asking, bot, queries, asked[name], is_over) for name, bot in bots.items()]
             time.sleep(LEAD_SECONDS)
             began = time.monotonic()
             ended = shell.igsearch("forget", account.name, variables={"IGSEARCH_DATABASE_URL": url})
@@ -166,48 +148,40 @@ def forgotten(account: Account, talks: Mapping[str, Talk[Any]], shell: Shell, ur
     faults = [f"exit code {ended.code}: {ended.err.strip()}"] if ended.code else []
     for work in works:
         work.result()
-    for name in talks:
+    for name in bots:
         faults += [f"{name}: {fault}" for fault in judged(name, account.name, asked[name], began)]
     return faults
 
 
-def keep_asking(talk: Talk[Any], queries: Sequence[Query], asked: list[AnyAsked], is_over: Event) -> None:
+def keep_asking(bot: Bot[Any], queries: Sequence[Query], asked: list[Asked], is_over: Event) -> None:
     """Ask for one photo after the other, each time as somebody new."""
     for query in cycle(queries):
         if is_over.wait(PAUSE_SECONDS):
             return
-        asked.append(talk.ask(query))
+        asked.append(bot.ask(query))
 
 
-def first_without(username: str, asked: Sequence[AnyAsked], began: float) -> float | None:
+def first_without(username: str, asked: Sequence[Asked], began: float) -> float | None:
     """Return how long after the command began the first answer came that does not name an account."""
-    times = [
-        one.at + one.seconds - began for one in list(asked) if not refusal_of(one.words) and username not in one.words
-    ]
+    times = [one.at + one.seconds - began for one in list(asked) if not one.refusal and username not in one.words]
     return min((seconds for seconds in times if seconds > 0), default=None)
 
 
-def judged(chat: str, username: str, asked: Sequence[AnyAsked], began: float) -> list[str]:
+def judged(chat: str, username: str, asked: Sequence[Asked], began: float) -> list[str]:
     """Print when the first answer came that does not name an account, and what came later; return the faults."""
-    refused = Counter(refusal for one in asked if (refusal := refusal_of(one.words)))
-    answers = sorted(
-        (one.at + one.seconds - began, username in one.words) for one in asked if not refusal_of(one.words)
-    )
+    refused = Counter(one.refusal for one in asked if one.refusal)
+    answers = sorted((one.at + one.seconds - began, username in one.words) for one in asked if not one.refusal)
     first = first_without(username, asked, began)
     before = [is_named for at, is_named in answers if at <= 0]
     later = [is_named for at, is_named in answers if first is not None and at > first]
     counts = f"{sum(before)} of {len(before)} answers before, {sum(later)} of {len(later)} after"
-    print(f"    {chat}: {shown_exactly(first)} s; named in {counts}; refused: {dict(refused)}", flush=True)
+    print(f"    {chat}: {shown(first)} s; named in {counts}; refused: {dict(refused)}", flush=True)
     faults = [f"{sum(later)} later answers name it"] if any(later) else []
     if not before or not all(before):
         faults.append(f"it was named in {sum(before)} of {len(before)} answers before")
     if first is None or first > GOAL_SECONDS:
         faults.append(f"first answer without it after {shown(first)} s, the goal is {GOAL_SECONDS:g} s")
     return faults
-
-
-def shown_exactly(seconds: float | None) -> str:
-    return "never" if seconds is None else f"{seconds:.2f}"
 
 
 # What is left

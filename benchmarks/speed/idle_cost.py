@@ -17,44 +17,27 @@ import random
 import sys
 import time
 from contextlib import ExitStack
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from benchmarks.lab.daemon import (
-    Ask,
-    Daemon,
-    backlog,
-    chosen_target,
-    cpu_seconds,
-    end_at_sigterm,
-    fill,
-    index_light,
-    members,
-    number,
-    parser,
-    photo_count,
-    reading,
-    report,
-    sampling,
-    wait_until,
-    watching,
-)
+from benchmarks.lab.daemon import Daemon, index_hashes, watching
+from benchmarks.lab.databases import BACKLOG_SECONDS, Ask, backlog, folder_and_target, number, photo_count, reading
+from benchmarks.lab.photos import fill
+from benchmarks.lab.processes import cpu_seconds, members, sampling
+from benchmarks.lab.script import parser, report
+from benchmarks.lab.timing import wait_until
 
 PERCENT_GOAL, BYTES_GOAL = 1.0, 150e6
 SAMPLE_SECONDS = 5.0
-BACKLOG_SECONDS, CALM_SECONDS = 3_600, 20.0
+CALM_SECONDS = 20.0
 
 
 def main() -> int:
-    end_at_sigterm()
     arguments = parse()
     faults: list[str] = []
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="igsearch-idling-")))
-        target = stack.enter_context(chosen_target(folder, is_sqlite=arguments.sqlite))
+        folder, target = stack.enter_context(folder_and_target(is_sqlite=arguments.sqlite))
         dataset, url = folder / "dataset", target.create("idling")
         fill(dataset, files=arguments.files, folders=arguments.folders, chance=random.Random(arguments.seed))
-        index_light(dataset, url)
+        index_hashes(dataset, url)
         ask = stack.enter_context(reading(url))
         print(f"{photo_count(ask):,} photos, {arguments.folders} folders, {target.name}, rescan {arguments.rescan}")
         print(f"{'':20} {'% of a core':>12} {'PSS MB':>7} {'RSS MB':>7} {'processes':>10} {'rescans':>8}", flush=True)
@@ -68,12 +51,11 @@ def main() -> int:
 
 
 def parse() -> argparse.Namespace:
-    options = parser(__doc__)
+    options = parser(__doc__, has_daemon=True)
     options.add_argument("--files", type=int, default=20_000)
     options.add_argument("--folders", type=int, default=500)
     options.add_argument("--seconds", type=float, default=300)
     options.add_argument("--rescan", default="2m", help="IGSEARCH_RESCAN")
-    options.add_argument("--sqlite", action="store_true", help="on SQLite, not on a private MariaDB")
     return options.parse_args()
 
 

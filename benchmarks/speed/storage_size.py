@@ -2,32 +2,28 @@
 
 `python -m benchmarks.speed.storage_size PHOTOS [--images 28000]` has one worker do everything to some photos, fills a
 SQLite file and a private MariaDB with the fingerprints of a folder's photos and of invented ones
-(benchmarks/speed/query_cost.py), and has a fresh process follow the file, without a snapshot and with one. `igsearch
+(lab/large_store.py), and has a fresh process follow the file, without a snapshot and with one. `igsearch
 doctor` reckons with what it prints.
 """
 
-import argparse
 import asyncio
-import multiprocessing
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
 from threading import Event, Thread
 
 from sqlalchemy import URL
 
-from benchmarks.speed.query_cost import fill, pictures
+from benchmarks.lab.large_store import fill_store, indexes, open_store, pictures
+from benchmarks.lab.photos import files_of
+from benchmarks.lab.processes import in_a_fresh_process, rollup, status
+from benchmarks.lab.script import own_folder, parser
 from core.fingerprints.features import RICH_PASS
-from core.index.feature_index import FeatureIndex
-from core.index.hash_index import HashIndex
-from core.matching.ranking import DHASH_RADIUS, PDQ_RADIUS
-from core.storage.database import Database, sqlite_url
-from core.storage.store import Store
+from core.storage.database import sqlite_url
 from core.workers.pool import PhotoWorkers
-from core.workers.tasks import VERSIONS
 from tests.mariadb import private_mariadb
 
 SAMPLE_SECONDS = 0.02
@@ -44,11 +40,9 @@ class Filling:
 
 async def grown(url: str | URL, filling: Filling, size: Callable[[], int]) -> float:
     """Fill an empty database, and return the bytes a photo by which it grew."""
-    store = Store(Database(url), VERSIONS)
-    await store.create_schema()
-    before = size()
-    await fill(store, list(pictures(filling.paths)), filling.images)
-    await store.close()
+    async with open_store(url) as store:
+        before = size()
+        await fill_store(store, list(pictures(filling.paths)), filling.images)
     return (size() - before) / filling.images
 
 
@@ -62,26 +56,15 @@ def follow(database: Path, cache: Path, images: int) -> None:
 
 
 async def _follow(database: Path, cache: Path, images: int) -> None:
-    store = Store(Database(sqlite_url(database)), VERSIONS)
     resident, addresses = status("VmRSS"), status("VmSize")
-    index = HashIndex(cache, pdq_radius=PDQ_RADIUS, dhash_radius=DHASH_RADIUS, hashes_version=VERSIONS.hashes)
-    features = FeatureIndex(cache, features_version=VERSIONS.features)
-    await index.follow(store)
-    await features.follow(store)
-    await store.close()
+    async with open_store(sqlite_url(database)) as store:
+        held = indexes(cache)
+        for index in held:
+            await index.follow(store)
     print(f"  at the start {resident / 1e6:.0f} MB resident, {addresses / 1e6:.0f} MB of addresses; bytes a photo:")
-    for what, name, before in (
-        ("most", "VmHWM", resident),
-        ("kept", "VmRSS", resident),
-        ("space", "VmPeak", addresses),
-    ):
-        print(f"  {what} {(status(name) - before) / images:,.0f}")
-
-
-def status(name: str) -> int:
-    """Return a figure of our process in bytes."""
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))
+    most, kept, space = status("VmHWM") - resident, status("VmRSS") - resident, status("VmPeak") - addresses
+    print(f"  most {most / images:,.0f}, kept {kept / images:,.0f}, addresses {space / images:,.0f}")
+    del held
 
 
 async def work(paths: Sequence[Path]) -> None:
@@ -107,7 +90,8 @@ def sampled() -> Iterator[dict[str, int]]:
             for process in Path("/proc").glob("[0-9]*"):
                 with suppress(OSError):
                     if b"forkserver" in (process / "cmdline").read_bytes():
-                        most[process.name] = max(private(process), most.get(process.name, 0))
+                        private = sum(size for name, size in rollup(process).items() if name.startswith("Private_"))
+                        most[process.name] = max(private, most.get(process.name, 0))
 
     thread = Thread(target=sample)
     thread.start()
@@ -118,37 +102,29 @@ def sampled() -> Iterator[dict[str, int]]:
         thread.join()
 
 
-def private(process: Path) -> int:
-    lines = (process / "smaps_rollup").read_text(encoding="ascii").splitlines()
-    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Private_"))
-
-
 async def in_sqlite(filling: Filling) -> None:
-    with tempfile.TemporaryDirectory() as name:
-        database, cache = Path(name) / "needing.db", Path(name) / "cache"
-        print(f"SQLite: {await grown(sqlite_url(database), filling, lambda: size_of(Path(name), 'needing.db*')):,.0f}")
+    with own_folder() as folder:
+        database, cache = folder / "photos.db", folder / "cache"
+        print(f"SQLite: {await grown(sqlite_url(database), filling, lambda: size_of(folder, 'photos.db*')):,.0f}")
         for what in ("without a snapshot", "with one"):
             print(what)
-            arguments = database, cache, filling.images
-            process = multiprocessing.get_context("spawn").Process(target=follow, args=arguments)
-            process.start()
-            process.join()
+            in_a_fresh_process(partial(follow, database, cache, filling.images))
         print(f"snapshot: {size_of(cache, '*') / filling.images:,.0f}")
 
 
 async def in_mariadb(filling: Filling) -> None:
     with private_mariadb() as server:
-        url = server.create_database("needing")
-        tables = server.folder / "data" / "needing"
+        url = server.create_database("photos")
+        tables = server.folder / "data" / "photos"
         print(f"MariaDB: {await grown(url, filling, lambda: size_of(tables, '*.ibd')):,.0f}")
 
 
 async def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("photos", type=Path)
-    parser.add_argument("--images", type=int, default=28_000)
-    options = parser.parse_args()
-    filling = Filling(sorted(path for path in options.photos.glob("*/*") if path.is_file()), options.images)
+    arguments = parser(__doc__)
+    arguments.add_argument("photos", type=Path)
+    arguments.add_argument("--images", type=int, default=28_000)
+    options = arguments.parse_args()
+    filling = Filling(files_of(options.photos), options.images)
     await work(filling.paths)
     print("bytes a photo:")
     await in_sqlite(filling)
