@@ -7,6 +7,7 @@ bytes; another random gives another place, colour, strength or text.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from random import Random
@@ -25,6 +26,7 @@ from benchmarks.lab.templates import (
     Size,
     avatar,
     bubble,
+    centre,
     chat_frame,
     gradient,
     handle,
@@ -62,7 +64,9 @@ RGBFloats = NDArray[np.float32]
 Quad = tuple[Point, Point, Point, Point]
 Effect = Callable[[Picture, Random], Picture]
 Collage = Callable[[Picture, Random, Sequence[Picture]], Picture]
+Curve = Callable[[float], float]
 Encoder = Callable[[Picture, Random], bytes]
+Enhancer = type[ImageEnhance.Brightness | ImageEnhance.Contrast | ImageEnhance.Color]
 
 
 @dataclass(frozen=True)
@@ -81,32 +85,21 @@ class Edit:
 # Files
 
 
-def _jpeg(quality: int) -> Encoder:
-    return lambda picture, _: _encoded(picture, "JPEG", quality=quality)
+def _as(form: str, **options: int) -> Encoder:
+    return lambda picture, _: _encoded(picture, form, **options)
 
 
 def _jpeg_as_sent(picture: Picture, rng: Random) -> bytes:
     return _encoded(picture, "JPEG", quality=rng.randint(76, 93))
 
 
-def _webp(quality: int) -> Encoder:
-    return lambda picture, _: _encoded(picture, "WEBP", quality=quality)
-
-
-def _avif(picture: Picture, _: Random) -> bytes:
-    return _encoded(picture, "AVIF", quality=55)
-
-
-def _png(picture: Picture, _: Random) -> bytes:
+def _encoded(picture: Picture, form: str, **options: int) -> bytes:
     buffer = BytesIO()
-    picture.save(buffer, "PNG", compress_level=2)
+    picture.save(buffer, form, **options)
     return buffer.getvalue()
 
 
-def _encoded(picture: Picture, form: str, *, quality: int) -> bytes:
-    buffer = BytesIO()
-    picture.save(buffer, form, quality=quality)
-    return buffer.getvalue()
+_png = _as("PNG", compress_level=2)
 
 
 def _resent(picture: Picture, quality: int) -> Picture:
@@ -145,44 +138,32 @@ def _grey(photo: Picture, _: Random) -> Picture:
     return photo.convert("L").convert("RGB")
 
 
-def _brightness(least: float, most: float) -> Effect:
-    return lambda photo, rng: ImageEnhance.Brightness(photo).enhance(rng.uniform(least, most))
+def _enhanced(by: Enhancer, least: float, most: float) -> Effect:
+    return lambda photo, rng: by(photo).enhance(rng.uniform(least, most))
 
 
-def _contrast(least: float, most: float) -> Effect:
-    return lambda photo, rng: ImageEnhance.Contrast(photo).enhance(rng.uniform(least, most))
-
-
-def _saturation(least: float, most: float) -> Effect:
-    return lambda photo, rng: ImageEnhance.Color(photo).enhance(rng.uniform(least, most))
-
-
-def _curved(photo: Picture, curves: Sequence[Callable[[float], float]]) -> Picture:
+def _curved(photo: Picture, curves: Sequence[Curve]) -> Picture:
     levels = [curve(level / 255) * 255 for curve in curves for level in range(256)]
     return photo.point([min(255, max(0, round(level))) for level in levels])
 
 
-def _warm(photo: Picture, rng: Random) -> Picture:
+def _warm(photo: Picture, rng: Random, *, turn: int = 1) -> Picture:
     shift = rng.uniform(0.12, 0.24)
-    return _curved(photo, [lambda x: x ** (1 - shift), lambda x: x, lambda x: x ** (1 + 1.5 * shift)])
+    curves: list[Curve] = [lambda x: x ** (1 - shift), lambda x: x, lambda x: x ** (1 + 1.5 * shift)]
+    return _curved(photo, curves[::turn])
 
 
-def _cool(photo: Picture, rng: Random) -> Picture:
-    shift = rng.uniform(0.12, 0.24)
-    return _curved(photo, [lambda x: x ** (1 + 1.5 * shift), lambda x: x, lambda x: x ** (1 - shift)])
+_cool = partial(_warm, turn=-1)
 
 
 def _vintage(photo: Picture, rng: Random) -> Picture:
     lift = rng.uniform(0.06, 0.12)
-    faded = _curved(
-        photo,
-        [
-            lambda x: lift + (0.96 - lift) * (x * x * (3 - 2 * x) * 0.5 + x * 0.5),
-            lambda x: lift + (0.90 - lift) * x,
-            lambda x: 1.6 * lift + (0.78 - 1.6 * lift) * x,
-        ],
-    )
-    return _vignette(faded, rng.uniform(0.3, 0.5))
+    curves: list[Curve] = [
+        lambda x: lift + (0.96 - lift) * (x * x * (3 - 2 * x) * 0.5 + x * 0.5),
+        lambda x: lift + (0.90 - lift) * x,
+        lambda x: 1.6 * lift + (0.78 - 1.6 * lift) * x,
+    ]
+    return _vignette(_curved(photo, curves), rng.uniform(0.3, 0.5))
 
 
 def _vignette(picture: Picture, depth: float) -> Picture:
@@ -203,7 +184,7 @@ def _inverted_balance(photo: Picture, _: Random) -> Picture:
     return _curved(photo, [_gain(min(1.3, max(0.75, (grey / mean) ** 2))) for mean in (red, green, blue)])
 
 
-def _gain(factor: float) -> Callable[[float], float]:
+def _gain(factor: float) -> Curve:
     return lambda level: level * factor
 
 
@@ -306,16 +287,13 @@ def _warped(picture: Picture, size: Size, *, source: Quad, target: Quad) -> Pict
     return picture.transform(size, Image.Transform.PERSPECTIVE, coefficients.tolist(), Image.Resampling.BICUBIC)
 
 
-def _bordered(photo: Picture, rng: Random, colour: str) -> Picture:
-    return ImageOps.expand(photo, round(min(photo.size) * rng.uniform(0.04, 0.12)), colour)
-
-
 def _border_white(photo: Picture, rng: Random) -> Picture:
-    return _bordered(photo, rng, "#ffffff")
+    return ImageOps.expand(photo, round(min(photo.size) * rng.uniform(0.04, 0.12)), "#ffffff")
 
 
 def _border_coloured(photo: Picture, rng: Random) -> Picture:
-    return _bordered(photo, rng, _colour(rng))
+    colour = _colour(rng)
+    return ImageOps.expand(photo, round(min(photo.size) * rng.uniform(0.04, 0.12)), colour)
 
 
 def _colour(rng: Random) -> str:
@@ -388,14 +366,6 @@ def _caption_bar(photo: Picture, rng: Random, *, is_above: bool) -> Picture:
     return page
 
 
-def _caption_bar_above(photo: Picture, rng: Random) -> Picture:
-    return _caption_bar(photo, rng, is_above=True)
-
-
-def _caption_bar_below(photo: Picture, rng: Random) -> Picture:
-    return _caption_bar(photo, rng, is_above=False)
-
-
 def _stickers(area: float, most: int) -> Effect:
     """Cover so much of the area by one sticker or more, side by side."""
 
@@ -453,8 +423,7 @@ def _heart(rng: Random) -> Picture:
 def _label(rng: Random) -> Picture:
     tile = _tile()
     ImageDraw.Draw(tile).rounded_rectangle((6, 130, 506, 382), 60, _colour(rng), "#ffffff", 16)
-    text = wrapped(phrase(rng, 2, 3).upper(), size=84, width=440)
-    write(tile, text, (256, 256), size=84, ink="#ffffff", anchor="mm", align="center", bold=True)
+    centre(tile, phrase(rng, 2, 3).upper(), (256, 256), width=440, size=84, ink="#ffffff", bold=True)
     return tile
 
 
@@ -463,8 +432,7 @@ def _speech(rng: Random) -> Picture:
     pen = ImageDraw.Draw(tile)
     pen.polygon([(150, 360), (110, 505), (290, 380)], "#ffffff")
     pen.ellipse((6, 30, 506, 400), "#ffffff")
-    text = wrapped(phrase(rng, 2, 4), size=64, width=340)
-    write(tile, text, (256, 215), size=64, ink="#1b1b1b", anchor="mm", align="center")
+    centre(tile, phrase(rng, 2, 4), (256, 215), width=340, size=64, ink="#1b1b1b")
     return tile
 
 
@@ -578,11 +546,7 @@ def _face_hidden(photo: Picture, rng: Random) -> Picture:
 # Screens
 
 
-def _post(look: Look) -> Effect:
-    return lambda photo, rng: _post_screenshot(photo, rng, look)
-
-
-def _post_screenshot(photo: Picture, rng: Random, look: Look) -> Picture:
+def _post(photo: Picture, rng: Random, look: Look) -> Picture:
     size = rng.choice(PHONES)
     screen = Image.new("RGB", size, look.paper)
     status_bar(screen, look, rng)
@@ -592,6 +556,9 @@ def _post_screenshot(photo: Picture, rng: Random, look: Look) -> Picture:
     _post_body(screen, landscape((1080, 1350), hue), top + 40, look=look, rng=rng)
     _tab_bar(screen, look)
     return screen
+
+
+_post_dark, _post_light = (partial(_post, look=look) for look in (DARK, LIGHT))
 
 
 def _app_bar(screen: Picture, look: Look) -> int:
@@ -682,14 +649,8 @@ def _photo_bubble(screen: Picture, photo: Picture, top: int, *, is_mine: bool, r
     shown = ImageOps.contain(photo, (round(screen.width * rng.uniform(0.6, 0.74)), 1150))
     left = screen.width - shown.width - 36 if is_mine else 36
     screen.paste(shown, (left, top), rounded_mask(shown.size, 36))
-    write(
-        screen,
-        f"{rng.randrange(24)}:{rng.randint(10, 59)}",
-        (left + shown.width - 30, top + shown.height - 24),
-        size=28,
-        ink="#ffffff",
-        anchor="rs",
-    )
+    said, at = f"{rng.randrange(24)}:{rng.randint(10, 59)}", (left + shown.width - 30, top + shown.height - 24)
+    write(screen, said, at, size=28, ink="#ffffff", anchor="rs")
     return top + shown.height
 
 
@@ -861,36 +822,19 @@ def _members(photo: Picture, rng: Random, others: Sequence[Picture], count: int)
     return members
 
 
-def _side_by_side(count: int) -> Collage:
-    """A row of whole photos of one height, with or without gaps."""
+def _strip(count: int, *, is_row: bool) -> Collage:
+    """A row of whole photos of one height, or a column of one width, with or without gaps."""
 
     def lay(photo: Picture, rng: Random, others: Sequence[Picture]) -> Picture:
-        gap, height = rng.choice((0, 12, 24)), 900
-        row = [_scaled(member, height / member.height) for member in _members(photo, rng, others, count)]
-        strip = Image.new("RGB", (sum(part.width for part in row) + gap * (count + 1), height + 2 * gap), _paper(rng))
-        left = gap
-        for part in row:
-            strip.paste(part, (left, gap))
-            left += part.width + gap
-        return _at_most(strip, 2160)
-
-    return lay
-
-
-def _stacked(count: int) -> Collage:
-    """A column of whole photos of one width, with or without gaps."""
-
-    def lay(photo: Picture, rng: Random, others: Sequence[Picture]) -> Picture:
-        gap, width = rng.choice((0, 12, 24)), 900
-        column = [_scaled(member, width / member.width) for member in _members(photo, rng, others, count)]
-        strip = Image.new(
-            "RGB", (width + 2 * gap, sum(part.height for part in column) + gap * (count + 1)), _paper(rng)
-        )
-        top = gap
-        for part in column:
-            strip.paste(part, (gap, top))
-            top += part.height + gap
-        return _at_most(strip, 2700)
+        gap, side, axis = rng.choice((0, 12, 24)), 900, 0 if is_row else 1
+        parts = [_scaled(member, side / member.size[1 - axis]) for member in _members(photo, rng, others, count)]
+        size = [side + 2 * gap, side + 2 * gap]
+        size[axis] = sum(part.size[axis] for part in parts) + gap * (count + 1)
+        strip, place = Image.new("RGB", (size[0], size[1]), _paper(rng)), [gap, gap]
+        for part in parts:
+            strip.paste(part, (place[0], place[1]))
+            place[axis] += part.size[axis] + gap
+        return _at_most(strip, 2160 if is_row else 2700)
 
     return lay
 
@@ -964,25 +908,25 @@ def _collage(name: str, group: str, collage: Collage, others_needed: int) -> Edi
 
 
 EDITS: tuple[Edit, ...] = (
-    _edit("jpeg_85", PLAIN, _unchanged, _jpeg(85)),
-    _edit("jpeg_55", PLAIN, _unchanged, _jpeg(55)),
-    _edit("jpeg_30", PLAIN, _unchanged, _jpeg(30)),
-    _edit("jpeg_12", PLAIN, _unchanged, _jpeg(12)),
-    _edit("webp_80", PLAIN, _unchanged, _webp(80)),
-    _edit("webp_35", PLAIN, _unchanged, _webp(35)),
+    _edit("jpeg_85", PLAIN, _unchanged, _as("JPEG", quality=85)),
+    _edit("jpeg_55", PLAIN, _unchanged, _as("JPEG", quality=55)),
+    _edit("jpeg_30", PLAIN, _unchanged, _as("JPEG", quality=30)),
+    _edit("jpeg_12", PLAIN, _unchanged, _as("JPEG", quality=12)),
+    _edit("webp_80", PLAIN, _unchanged, _as("WEBP", quality=80)),
+    _edit("webp_35", PLAIN, _unchanged, _as("WEBP", quality=35)),
     _edit("png", PLAIN, _unchanged, _png),
-    _edit("avif", PLAIN, _unchanged, _avif),
+    _edit("avif", PLAIN, _unchanged, _as("AVIF", quality=55)),
     _edit("resized_640", PLAIN, _resized(640)),
     _edit("resized_320", PLAIN, _resized(320)),
     _edit("resized_160", PLAIN, _resized(160)),
     _edit("upscaled_2x", PLAIN, _upscaled),
     _edit("grey", PLAIN, _grey),
-    _edit("brighter", PLAIN, _brightness(1.25, 1.5)),
-    _edit("darker", PLAIN, _brightness(0.5, 0.75)),
-    _edit("more_contrast", PLAIN, _contrast(1.3, 1.6)),
-    _edit("less_contrast", PLAIN, _contrast(0.55, 0.75)),
-    _edit("more_saturation", PLAIN, _saturation(1.5, 2.0)),
-    _edit("less_saturation", PLAIN, _saturation(0.2, 0.5)),
+    _edit("brighter", PLAIN, _enhanced(ImageEnhance.Brightness, 1.25, 1.5)),
+    _edit("darker", PLAIN, _enhanced(ImageEnhance.Brightness, 0.5, 0.75)),
+    _edit("more_contrast", PLAIN, _enhanced(ImageEnhance.Contrast, 1.3, 1.6)),
+    _edit("less_contrast", PLAIN, _enhanced(ImageEnhance.Contrast, 0.55, 0.75)),
+    _edit("more_saturation", PLAIN, _enhanced(ImageEnhance.Color, 1.5, 2.0)),
+    _edit("less_saturation", PLAIN, _enhanced(ImageEnhance.Color, 0.2, 0.5)),
     _edit("warm", PLAIN, _warm),
     _edit("cool", PLAIN, _cool),
     _edit("vintage", PLAIN, _vintage),
@@ -1014,8 +958,8 @@ EDITS: tuple[Edit, ...] = (
     _edit("crop_60", GEOMETRY, _crop(0.60)),
     _edit("crop_45", GEOMETRY, _crop(0.45)),
     _edit("caption_outlined", OVERLAY, _caption_outlined),
-    _edit("caption_bar_below", OVERLAY, _caption_bar_below),
-    _edit("caption_bar_above", OVERLAY, _caption_bar_above),
+    _edit("caption_bar_below", OVERLAY, partial(_caption_bar, is_above=False)),
+    _edit("caption_bar_above", OVERLAY, partial(_caption_bar, is_above=True)),
     _edit("stickers_10", OVERLAY, _stickers(0.10, 2)),
     _edit("stickers_20", OVERLAY, _stickers(0.20, 4)),
     _edit("watermark_tiled", OVERLAY, _watermark_tiled),
@@ -1026,8 +970,8 @@ EDITS: tuple[Edit, ...] = (
     _edit("face_hidden", OVERLAY, _face_hidden),
     _edit("crop_35", CROP_35, _crop(0.35)),
     _edit("crop_20", CROP_20, _crop(0.20)),
-    _edit("post_dark", SCREEN, _post(DARK), _png),
-    _edit("post_light", SCREEN, _post(LIGHT)),
+    _edit("post_dark", SCREEN, _post_dark, _png),
+    _edit("post_light", SCREEN, _post_light),
     _edit("chat", SCREEN, _chat),
     _edit("browser", SCREEN, _browser, _png),
     _edit("story_blurred", SCREEN, _story_blurred),
@@ -1035,10 +979,10 @@ EDITS: tuple[Edit, ...] = (
     _edit("screen_photo", SCREEN, _screen_photo),
     _edit("print_photo", SCREEN, _print_photo),
     _collage("picture_in_picture", SCREEN, _picture_in_picture, 1),
-    _collage("side_by_side_2", STRIP, _side_by_side(2), 1),
-    _collage("side_by_side_3", STRIP, _side_by_side(3), 2),
-    _collage("stacked_2", STRIP, _stacked(2), 1),
-    _collage("stacked_3", STRIP, _stacked(3), 2),
+    _collage("side_by_side_2", STRIP, _strip(2, is_row=True), 1),
+    _collage("side_by_side_3", STRIP, _strip(3, is_row=True), 2),
+    _collage("stacked_2", STRIP, _strip(2, is_row=False), 1),
+    _collage("stacked_3", STRIP, _strip(3, is_row=False), 2),
     _collage("big_and_two_small", STRIP, _big_and_two_small, 2),
     _collage("grid_4", GRID, _grid(2, 2), 3),
     _collage("grid_6", GRID, _grid(3, 2), 5),
@@ -1047,12 +991,16 @@ EDITS: tuple[Edit, ...] = (
         "crop_filter_small",
         COMBINATION,
         _in_turn(_crop(0.65), _any_of(_warm, _cool, _vintage, _sepia), _resized(400)),
-        _jpeg(28),
+        _as("JPEG", quality=28),
     ),
     _edit("mirror_crop_caption", COMBINATION, _in_turn(_mirrored, _crop(0.7), _caption_outlined)),
-    _edit("screenshot_of_crop", COMBINATION, _in_turn(_crop(0.6), _any_of(_post(DARK), _post(LIGHT)))),
+    _edit(
+        "screenshot_of_crop",
+        COMBINATION,
+        _in_turn(_crop(0.6), _any_of(_post_dark, _post_light)),
+    ),
     _edit("tilt_border_noise", COMBINATION, _in_turn(_tilted(6), _any_of(_border_white, _border_coloured), _noisy)),
-    _edit("repost_of_repost", COMBINATION, _reposted, _jpeg(60)),
+    _edit("repost_of_repost", COMBINATION, _reposted, _as("JPEG", quality=60)),
 )
 """Every kind of edit, in the order of the groups."""
 

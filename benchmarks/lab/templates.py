@@ -118,6 +118,22 @@ def write(
     return math.ceil(pen.textbbox(at, text, face, anchor, spacing, align, stroke_width=stroke)[3])
 
 
+def centre(
+    picture: Picture,
+    text: str,
+    at: Point,
+    *,
+    size: int,
+    ink: str,
+    width: float = 0,
+    bold: bool = False,
+    outline: str | None = None,
+) -> None:
+    """Write the text with its middle at a point, wrapped to a width if there is one."""
+    lines = wrapped(text, size=size, width=width) if width else text
+    write(picture, lines, at, size=size, ink=ink, anchor="mm", align="center", bold=bold, outline=outline)
+
+
 def gradient(size: Size, first: str, last: str, *, degrees: float = 90) -> Picture:
     """Run from one colour to another: 0 degrees to the right, 90 downwards."""
     turn = math.radians(degrees)
@@ -203,9 +219,8 @@ def _quote_on_paper(rng: Random) -> Picture:
     page = Image.new("RGB", (1080, 1080), "#f4efe6")
     ImageDraw.Draw(page).rectangle((60, 60, 1019, 1019), outline="#8a6d4b", width=4)
     write(page, "\N{LEFT DOUBLE QUOTATION MARK}", (540, 130), size=260, ink="#c9a77c", anchor="ma")
-    text = wrapped(sentence(rng, 9, 16), size=64, width=760)
-    write(page, text, (540, 560), size=64, ink="#43352a", anchor="mm", align="center")
-    write(page, f"- {rng.choice(NAMES)} -", (540, 940), size=38, ink="#8a6d4b", anchor="mm")
+    centre(page, sentence(rng, 9, 16), (540, 560), width=760, size=64, ink="#43352a")
+    centre(page, f"- {rng.choice(NAMES)} -", (540, 940), size=38, ink="#8a6d4b")
     return page
 
 
@@ -228,24 +243,21 @@ def _quote_on_pastel(rng: Random) -> Picture:
     ):
         pen.circle(place, radius, colour)
     pen.rounded_rectangle((140, 240, 940, 840), 48, "#fffdfb")
-    text = wrapped(phrase(rng, 8, 13), size=56, width=640)
-    write(page, text, (540, 540), size=56, ink="#6b4a5a", anchor="mm", align="center")
+    centre(page, phrase(rng, 8, 13), (540, 540), width=640, size=56, ink="#6b4a5a")
     return page
 
 
 def _quote_on_gradient(rng: Random) -> Picture:
     page = gradient((1080, 1080), "#5b2a86", "#f0785a", degrees=60)
-    text = wrapped(sentence(rng, 8, 14), size=72, width=860)
-    write(page, text, (540, 520), size=72, ink="#ffffff", anchor="mm", align="center", bold=True)
-    write(page, handle(rng), (540, 980), size=34, ink="#ffe3d3", anchor="mm")
+    centre(page, sentence(rng, 8, 14), (540, 520), width=860, size=72, ink="#ffffff", bold=True)
+    centre(page, handle(rng), (540, 980), size=34, ink="#ffe3d3")
     return page
 
 
 def _quote_on_landscape(rng: Random) -> Picture:
     page = landscape((1080, 1350), 205).filter(ImageFilter.GaussianBlur(6))
-    text = wrapped(phrase(rng, 6, 10).title(), size=80, width=880)
-    write(page, text, (540, 420), size=80, ink="#ffffff", anchor="mm", align="center", bold=True)
-    write(page, rng.choice(NAMES).upper(), (540, 1220), size=36, ink="#ffffff", anchor="mm")
+    centre(page, phrase(rng, 6, 10).title(), (540, 420), width=880, size=80, ink="#ffffff", bold=True)
+    centre(page, rng.choice(NAMES).upper(), (540, 1220), size=36, ink="#ffffff")
     return page
 
 
@@ -323,35 +335,26 @@ def _gradient_across(rng: Random) -> Picture:
 
 def _gradient_with_word(rng: Random) -> Picture:
     page = gradient((1080, 1080), "#0f9b8e", "#c8e66b", degrees=30)
-    write(page, rng.choice(WORDS), (540, 540), size=150, ink="#ffffff", anchor="mm", bold=True)
+    centre(page, rng.choice(WORDS), (540, 540), size=150, ink="#ffffff", bold=True)
     return page
 
 
 def _gradient_with_lines(rng: Random) -> Picture:
     page = gradient((1080, 1920), "#20114f", "#b14aa6")
     for line in range(5):
-        write(page, phrase(rng, 3, 4), (540, 560 + line * 190), size=62, ink="#ffffff", anchor="mm")
+        centre(page, phrase(rng, 3, 4), (540, 560 + line * 190), size=62, ink="#ffffff")
     return page
 
 
 def _story_on_black(rng: Random) -> Picture:
     page = Image.new("RGB", (1080, 1920), "#000000")
-    text = wrapped(phrase(rng, 10, 22), size=58, width=820)
-    write(page, text, (540, 960), size=58, ink="#ffffff", anchor="mm", align="center")
+    centre(page, phrase(rng, 10, 22), (540, 960), width=820, size=58, ink="#ffffff")
     return page
 
 
 def _story_small_on_black(rng: Random) -> Picture:
     page = Image.new("RGB", (720, 1280), "#000000")
-    write(
-        page,
-        wrapped(phrase(rng, 4, 7), size=30, width=500),
-        (360, 1080),
-        size=30,
-        ink="#ffffff",
-        anchor="mm",
-        align="center",
-    )
+    centre(page, phrase(rng, 4, 7), (360, 1080), width=500, size=30, ink="#ffffff")
     return page
 
 
@@ -360,7 +363,7 @@ def _story_question(rng: Random) -> Picture:
     pen = ImageDraw.Draw(page)
     pen.rounded_rectangle((130, 560, 950, 960), 40, "#ffffff")
     pen.rounded_rectangle((130, 560, 950, 680), 40, "#2c2c34")
-    write(page, "Ask me a question", (540, 620), size=42, ink="#ffffff", anchor="mm", bold=True)
+    centre(page, "Ask me a question", (540, 620), size=42, ink="#ffffff", bold=True)
     question = wrapped(phrase(rng, 4, 7) + "?", size=46, width=700)
     write(page, question, (540, 815), size=46, ink="#15171a", anchor="mm", align="center")
     answer = wrapped(sentence(rng, 5, 12), size=54, width=820)
@@ -383,8 +386,7 @@ def _meme_face(size: Size, paper: str) -> Picture:
 def _meme_two_captions(rng: Random) -> Picture:
     page = _meme_face((1080, 1080), "#bcd7ea")
     for y in (120, 960):
-        text = wrapped(phrase(rng, 3, 6).upper(), size=84, width=1000)
-        write(page, text, (540, y), size=84, ink="#ffffff", outline="#000000", anchor="mm", align="center")
+        centre(page, phrase(rng, 3, 6).upper(), (540, y), width=1000, size=84, ink="#ffffff", outline="#000000")
     return page
 
 
@@ -405,30 +407,21 @@ def _meme_choice(rng: Random) -> Picture:
         pen.circle((330, 230), 20, "#222222")
         pen.arc((190, 300, 350, 390), lips, lips + 140, "#8d3b33", 12)
         page.paste(half, (0, row * 540))
-        text = wrapped(phrase(rng, 3, 6), size=58, width=460)
-        write(page, text, (810, 270 + row * 540), size=58, ink="#000000", anchor="mm", align="center")
+        centre(page, phrase(rng, 3, 6), (810, 270 + row * 540), width=460, size=58, ink="#000000")
     ImageDraw.Draw(page).line(((0, 540), (1080, 540)), "#000000", 4)
     return page
 
 
 def _receipt(rng: Random) -> Picture:
     page = Image.new("RGB", (600, 1100), "#faf9f4")
-    write(
-        page,
-        f"{rng.choice(WORDS)} & {rng.choice(WORDS)}".upper(),
-        (300, 80),
-        size=42,
-        ink="#222222",
-        anchor="mm",
-        bold=True,
-    )
-    write(page, f"No. {rng.randint(1000, 9999)}   {clock(rng)}", (300, 140), size=28, ink="#444444", anchor="mm")
+    centre(page, f"{rng.choice(WORDS)} & {rng.choice(WORDS)}".upper(), (300, 80), size=42, ink="#222222", bold=True)
+    centre(page, f"No. {rng.randint(1000, 9999)}   {clock(rng)}", (300, 140), size=28, ink="#444444")
     prices = [rng.randint(80, 2900) for _ in range(11)]
     for row, price in enumerate(prices):
         _receipt_line(page, 210 + row * 56, rng.choice(WORDS), price, size=32)
-    write(page, "- " * 28, (300, 850), size=28, ink="#444444", anchor="mm")
+    centre(page, "- " * 28, (300, 850), size=28, ink="#444444")
     _receipt_line(page, 890, "TOTAL", sum(prices), size=46)
-    write(page, "thank you, come again", (300, 1020), size=30, ink="#444444", anchor="mm")
+    centre(page, "thank you, come again", (300, 1020), size=30, ink="#444444")
     return page
 
 
@@ -469,16 +462,7 @@ def _flyer_night(rng: Random) -> Picture:
         reach = [(540 + 1200 * math.cos(turn + wide), 560 + 1200 * math.sin(turn + wide)) for wide in (-0.09, 0.09)]
         pen.polygon([(540, 560), *reach], "#2d1a68")
     pen.circle((540, 560), 270, "#f23d7f")
-    write(
-        page,
-        wrapped(phrase(rng, 2, 3).upper(), size=110, width=900),
-        (540, 560),
-        size=110,
-        ink="#ffffff",
-        anchor="mm",
-        align="center",
-        bold=True,
-    )
+    centre(page, phrase(rng, 2, 3).upper(), (540, 560), width=900, size=110, ink="#ffffff", bold=True)
     _flyer_facts(page, rng, ink="#7df0e6")
     return page
 
@@ -489,16 +473,7 @@ def _flyer_market(rng: Random) -> Picture:
     for stripe in range(9):
         pen.pieslice((stripe * 120, 120, stripe * 120 + 120, 320), 0, 180, "#d9503f" if stripe % 2 else "#ffffff")
         pen.rectangle((stripe * 120, 0, stripe * 120 + 120, 220), "#d9503f" if stripe % 2 else "#ffffff")
-    write(
-        page,
-        wrapped(f"{rng.choice(WORDS)} market".title(), size=120, width=960),
-        (540, 600),
-        size=120,
-        ink="#2f5d50",
-        anchor="mm",
-        align="center",
-        bold=True,
-    )
+    centre(page, f"{rng.choice(WORDS)} market".title(), (540, 600), width=960, size=120, ink="#2f5d50", bold=True)
     _flyer_facts(page, rng, ink="#7a3b2e")
     return page
 
@@ -511,23 +486,16 @@ def _flyer_facts(page: Picture, rng: Random, *, ink: str) -> None:
         f"{rng.choice(WORDS)} street {rng.randint(1, 99)}",
     )
     for row, fact in enumerate(facts):
-        write(page, fact, (540, 980 + row * 100), size=60, ink=ink, anchor="mm")
+        centre(page, fact, (540, 980 + row * 100), size=60, ink=ink)
 
 
 def _flyer_lineup(rng: Random) -> Picture:
     page = gradient((1080, 1350), "#ffb347", "#e0486e")
-    write(page, "LIVE MUSIC", (540, 150), size=120, ink="#ffffff", anchor="mm", bold=True)
+    centre(page, "LIVE MUSIC", (540, 150), size=120, ink="#ffffff", bold=True)
     for row, size in enumerate((96, 96, 70, 70, 70, 50, 50, 50)):
         act = f"{rng.choice(OPENINGS)} {rng.choice(WORDS)}s".upper()
-        write(page, act, (540, 340 + row * 108), size=size, ink="#3a1030", anchor="mm", bold=True)
-    write(
-        page,
-        f"{rng.randint(1, 28)} August - {rng.choice(WORDS)} park",
-        (540, 1260),
-        size=46,
-        ink="#ffffff",
-        anchor="mm",
-    )
+        centre(page, act, (540, 340 + row * 108), size=size, ink="#3a1030", bold=True)
+    centre(page, f"{rng.randint(1, 28)} August - {rng.choice(WORDS)} park", (540, 1260), size=46, ink="#ffffff")
     return page
 
 
