@@ -165,7 +165,7 @@ def answer(group: str, expected: str | None, *names: tuple[str, float], others: 
         0, "kind", group, "jpeg_85", original(1), tuple(map(original, range(len(others)))), expected, members, ""
     )
     said = tuple(Name(username, confidence, ("cropped",), f"{username}/1.jpg") for username, confidence in names)
-    return Outcome(query, "match" if said else "none", said, (), inliers, 5.0)
+    return Outcome(query, "match" if said else "none", said, (), inliers)
 
 
 def test_recall_counts_the_expected_name_only_where_it_is_first() -> None:

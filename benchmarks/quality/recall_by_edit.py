@@ -1,6 +1,6 @@
 """How good the answers are: edited copies of known photos and cards, pictures that nobody posted, and how sure we were.
 
-python -m benchmarks.quality.recall_by_edit ../shared/photos --plot quality.png --json quality.json
+python -m benchmarks.quality.recall_by_edit ../shared/photos --plot quality.png
 
 1. By the seed some of the photos become known and the rest unknown; cards of text are drawn, and some of them known.
 2. What is known is indexed on SQLite, as `igsearch index` does.
@@ -12,9 +12,7 @@ python -m benchmarks.quality.recall_by_edit ../shared/photos --plot quality.png 
 import argparse
 import asyncio
 import hashlib
-import json
 import os
-import shutil
 import sys
 import time
 from collections import defaultdict
@@ -22,49 +20,34 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from io import BytesIO
 from itertools import count, cycle, islice, pairwise
 from math import nan
 from multiprocessing import get_context
 from pathlib import Path
 from random import Random
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-from PIL import Image, ImageOps
 
-from benchmarks.lab.edits import (
-    COMBINATION,
-    CROP_20,
-    CROP_35,
-    EDITS,
-    GEOMETRY,
-    GRID,
-    GROUPS,
-    OVERLAY,
-    PLAIN,
-    SCREEN,
-    STRIP,
-    Edit,
-)
+from benchmarks.lab.edits import BY_NAME, EDITS, GROUPS, PLAIN, Edit
+from benchmarks.lab.large_store import indexes, open_store
+from benchmarks.lab.photos import opened, put
+from benchmarks.lab.script import own_folder, parser
 from benchmarks.lab.templates import TEMPLATES
 from cli.progress import shown_progress
 from core.dataset import locate
 from core.errors import ImageError
 from core.fingerprints.features import Pass
 from core.imaging.decoding import decode
-from core.index.feature_index import FeatureIndex
-from core.index.hash_index import HashIndex
-from core.matching.ranking import DHASH_RADIUS, PDQ_RADIUS, SAME_SCENE_INLIERS
+from core.matching.ranking import SAME_SCENE_INLIERS
 from core.model import Evidence, Match, PhotoHashes, SearchResult, Verdict
 from core.search.engine import SearchEngine
-from core.storage.database import Database, sqlite_url
+from core.storage.database import sqlite_url
 from core.storage.store import Store
 from core.workers.pool import PhotoWorkers
-from core.workers.tasks import VERSIONS, Description, Question
+from core.workers.tasks import Description, Question
 from indexer.feature_backlog import FeatureBacklog
 from indexer.full_scan import FullScan, Removal
 from indexer.scanning.account_scan import ScanOptions
@@ -78,15 +61,7 @@ KNOWN_GROUPS = (*GROUPS, TEXT_CARDS, DARK_AND_FLAT)
 UNKNOWN_PHOTOS, SAME_SCENES, UNKNOWN_CARDS = "unknown_photos", "same_scenes", "unknown_templates"
 
 LEAST_RECALL: Mapping[str, float] = {
-    PLAIN: 99.5,
-    GEOMETRY: 99,
-    OVERLAY: 98,
-    CROP_35: 97,
-    CROP_20: 85,
-    SCREEN: 98,
-    STRIP: 97,
-    GRID: 90,
-    COMBINATION: 97,
+    **dict(zip(GROUPS, (99.5, 99, 98, 97, 85, 98, 97, 90, 97), strict=True)),
     TEXT_CARDS: 93,
     DARK_AND_FLAT: 60,
 }
@@ -104,7 +79,6 @@ BINS = (0.7, 0.8, 0.9, 0.95, 0.97, 0.99, 1.0)
 QUALITY_OF_FILES = 92
 PROGRESS_SECONDS = 20.0
 
-BY_NAME: Mapping[str, Edit] = {edit.name: edit for edit in EDITS}
 PLAIN_EDITS = tuple(edit for edit in EDITS if edit.group == PLAIN)
 UNEDITED = "jpeg_85"
 
@@ -200,7 +174,6 @@ class Outcome:
     names: tuple[Name, ...]
     similar: tuple[Name, ...]
     inliers: int
-    milliseconds: float
 
     @property
     def is_first(self) -> bool:
@@ -261,16 +234,6 @@ class Collages:
 
 
 @dataclass(frozen=True, slots=True)
-class Times:
-    """Milliseconds that the answers of one verdict took, the time they waited for a worker included."""
-
-    verdict: Verdict
-    answers: int
-    median: float
-    late: float
-
-
-@dataclass(frozen=True, slots=True)
 class Report:
     """Everything that is printed; percents where it says so, else counts."""
 
@@ -282,7 +245,6 @@ class Report:
     wrong: tuple[Share, ...]
     sure_right: Share
     reliability: tuple[Share, ...]
-    times: tuple[Times, ...]
     faults: tuple[str, ...]
 
 
@@ -296,33 +258,27 @@ class Tradeoff:
 
 def main() -> None:
     arguments, scope = parse()
-    with TemporaryDirectory(prefix="igsearch-quality-") as folder:
-        outcomes = asyncio.run(measured(arguments.photos, Path(folder), scope, keep=arguments.keep, say=_say))
+    with own_folder() as folder:
+        outcomes = asyncio.run(measured(arguments.photos, folder, scope, say=_say))
     report = scored(outcomes)
     print("\n".join(lines(report)))
-    if arguments.json:
-        arguments.json.write_text(as_json(scope, report, outcomes), encoding="utf-8")
     if arguments.plot:
         draw(outcomes, report, arguments.plot)
 
 
 def parse() -> tuple[argparse.Namespace, Scope]:
     usual = Scope()
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("photos", type=Path, metavar="PHOTOS", help="a folder of <username>/<file>")
-    parser.add_argument("--known", type=int, help="photos that are indexed; the default is half of them")
-    parser.add_argument("--queries", type=int, default=usual.queries, help="known photos for each kind of edit")
-    parser.add_argument("--unknown", type=int, default=usual.unknown, help="queries of unknown photos")
-    parser.add_argument("--templates", type=int, default=usual.templates, help="cards that are indexed")
-    parser.add_argument(
-        "--unknown-templates", type=int, default=usual.unknown_templates, help="queries of unknown cards"
-    )
-    parser.add_argument("--seed", type=int, default=usual.seed)
-    parser.add_argument("--only", type=_chosen, default=usual.only, help="groups and kinds, separated by commas")
-    parser.add_argument("--plot", type=Path, help="draw the curves into this file")
-    parser.add_argument("--json", type=Path, help="write the figures and every answer into this file")
-    parser.add_argument("--keep", type=Path, help="keep the query images in this folder")
-    found = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("photos", type=Path, metavar="PHOTOS", help="a folder of <username>/<file>")
+    options.add_argument("--known", type=int, help="photos that are indexed; the default is half of them")
+    options.add_argument("--queries", type=int, default=usual.queries, help="known photos for each kind of edit")
+    options.add_argument("--unknown", type=int, default=usual.unknown, help="queries of unknown photos")
+    options.add_argument("--templates", type=int, default=usual.templates, help="cards that are indexed")
+    options.add_argument("--unknown-templates", type=int, default=usual.unknown_templates, help="queries of their like")
+    options.add_argument("--seed", type=int, default=usual.seed)
+    options.add_argument("--only", type=_chosen, default=usual.only, help="groups and kinds, separated by commas")
+    options.add_argument("--plot", type=Path, help="draw the curves into this file")
+    found = options.parse_args()
     sizes = (found.known, found.queries, found.unknown, found.templates, found.unknown_templates)
     return found, Scope(*sizes, found.seed, found.only)
 
@@ -341,9 +297,7 @@ def _say(sentence: str) -> None:
 # From a folder of photos to outcomes
 
 
-async def measured(
-    photos: Path, folder: Path, scope: Scope, *, keep: Path | None = None, say: Callable[[str], None]
-) -> list[Outcome]:
+async def measured(photos: Path, folder: Path, scope: Scope, *, say: Callable[[str], None]) -> list[Outcome]:
     """Index what is known, search for everything and return the outcomes; `folder` takes our own files."""
     cores = os.cpu_count() or 1
     with ProcessPoolExecutor(cores, mp_context=get_context("spawn")) as studio:
@@ -351,10 +305,12 @@ async def measured(
         queries = planned(collection, scope)
         known = [*collection.known, *collection.known_cards]
         say(f"{len(known):,} known pictures are indexed, then {len(queries):,} queries searched")
-        await asyncio.to_thread(_copy, known, folder / "dataset")
+        for original in known:
+            put(original.path, folder / "dataset" / original.place)
         async with PhotoWorkers(cores) as workers, _indexed(folder, workers, pictures=len(known)) as store:
             witness = Witness(workers)
-            bench = Bench(_engine(store, witness, folder / "cache"), witness, studio, searches=cores, keep=keep)
+            engine = SearchEngine(witness, store, *indexes(folder / "cache"))
+            bench = Bench(engine, witness, studio, searches=cores)
             return await answered(queries, bench, at_a_time=2 * cores, say=say)
 
 
@@ -415,38 +371,21 @@ def draw_card(card: tuple[Path, str, str, str]) -> Original:
     return original
 
 
-def _copy(originals: Iterable[Original], root: Path) -> None:
-    for original in originals:
-        target = root / original.place
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(original.path, target)
-
-
 @asynccontextmanager
 async def _indexed(folder: Path, workers: PhotoWorkers, *, pictures: int) -> AsyncIterator[Store]:
     """Open a store in which everything below the dataset has both its fingerprints."""
     root = folder / "dataset"
     options = ScanOptions(root, workers.count, clock=lambda: datetime.now(UTC), is_asked=True)
-    store = Store(Database(sqlite_url(folder / "quality.db")), VERSIONS)
-    try:
+    async with open_store(sqlite_url(folder / "photos.db")) as store:
         async with store.writer():
-            await store.create_schema()
             with shown_progress("indexing", is_quiet=True) as progress:
                 report = await FullScan(options, Removal(0), store=store, reader=workers, progress=progress).run()
                 backlog = (await store.stats()).backlog
                 pool = TaskPool(workers.count)
                 work = FeatureBacklog(options, store=store, reader=workers, pool=pool, heard=progress.advance)
                 await work.run()
-                done = work.done
-        assert (report.added, done) == (pictures, backlog), f"not all of {pictures} were indexed: {report}, {done} deep"
+        assert (report.added, work.done) == (pictures, backlog), f"of {pictures}: {report}, {work.done} features"
         yield store
-    finally:
-        await store.close()
-
-
-def _engine(store: Store, reader: "Witness", cache: Path) -> SearchEngine:
-    index = HashIndex(cache, pdq_radius=PDQ_RADIUS, dhash_radius=DHASH_RADIUS, hashes_version=VERSIONS.hashes)
-    return SearchEngine(reader, store, index, FeatureIndex(cache, features_version=VERSIONS.features))
 
 
 class Witness:
@@ -477,55 +416,32 @@ class Witness:
 class Bench:
     """Makes queries in other processes, and has so many of them searched at a time."""
 
-    def __init__(
-        self,
-        engine: SearchEngine,
-        witness: Witness,
-        studio: ProcessPoolExecutor,
-        *,
-        searches: int,
-        keep: Path | None,
-    ) -> None:
+    def __init__(self, engine: SearchEngine, witness: Witness, studio: ProcessPoolExecutor, *, searches: int) -> None:
         self._engine = engine
         self._witness = witness
         self._studio = studio
         self._searching = asyncio.Semaphore(searches)
-        self._keep = keep
 
     async def ask(self, query: Query) -> Outcome:
         data = await asyncio.get_running_loop().run_in_executor(self._studio, made, query)
-        if self._keep:
-            await asyncio.to_thread(_kept, self._keep, query, data)
         async with self._searching:
             inliers = self._witness.listen()
             try:
                 return outcome(query, await self._engine.search(data), inliers)
             except ImageError:
-                return Outcome(query, "error", (), (), 0, 0)
+                return Outcome(query, "error", (), (), 0)
 
 
 def made(query: Query) -> bytes:
     """Make the file of a query."""
-    others = [_opened(other.path) for other in query.others]
-    return BY_NAME[query.edit].apply(_opened(query.original.path), Random(query.seed), others)
-
-
-def _opened(path: Path) -> Image.Image:
-    with Image.open(path) as picture:
-        return ImageOps.exif_transpose(picture).convert("RGB")
-
-
-def _kept(folder: Path, query: Query, data: bytes) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    with Image.open(BytesIO(data)) as picture:
-        suffix = str(picture.format).lower()
-    (folder / f"{query.number:05}_{query.group}_{query.kind}.{suffix}").write_bytes(data)
+    others = [opened(other.path) for other in query.others]
+    return BY_NAME[query.edit].apply(opened(query.original.path), Random(query.seed), others)
 
 
 def outcome(query: Query, result: SearchResult, inliers: Iterable[int]) -> Outcome:
     """Keep what counts of a result."""
     names, similar = tuple(map(_name, result.matches)), tuple(map(_name, result.similar))
-    return Outcome(query, result.verdict, names, similar, max(inliers, default=0), result.milliseconds)
+    return Outcome(query, result.verdict, names, similar, max(inliers, default=0))
 
 
 def _name(match: Match) -> Name:
@@ -648,7 +564,6 @@ def scored(outcomes: Sequence[Outcome]) -> Report:
         wrong=tuple(_wrong_shares(outcomes)),
         sure_right=share(f"names at {SURE:g} or more", (right for name, right in names if name.confidence >= SURE)),
         reliability=tuple(_reliability(names)),
-        times=tuple(_times(some) for some in _by(outcomes, lambda one: one.verdict).values()),
         faults=tuple(line for one in outcomes for line in _faults(one)),
     )
 
@@ -721,11 +636,6 @@ def _reliability(names: Sequence[tuple[Name, bool]]) -> Iterator[Share]:
         yield share(f"{least:.2f} to {most:.2f}", held)
 
 
-def _times(outcomes: Sequence[Outcome]) -> Times:
-    median, late = np.quantile([one.milliseconds for one in outcomes], (0.5, 0.95))
-    return Times(outcomes[0].verdict, len(outcomes), round(float(median), 1), round(float(late), 1))
-
-
 def _faults(one: Outcome) -> Iterator[str]:
     query, said = one.query, "; ".join(map(_said, (*one.names, *one.similar))) or one.verdict
     asked = (
@@ -766,7 +676,8 @@ def lines(report: Report) -> Iterator[str]:
     for group in report.groups:
         yield _row(group.recall, f"at least {LEAST_RECALL[group.recall.name]:g}", _is_reached(group.recall))
         yield from (f"    {_row(kind)}" for kind in group.kinds)
-    yield from _mean_lines(report)
+    yield _mean_line("mean over the kinds of edits", report.mean_percent)
+    yield _mean_line("the same, one known picture a query", report.mean_percent_alone)
     yield from _collage_lines(report)
     yield "\nwrong names"
     yield _row(report.first_wrong)
@@ -776,8 +687,6 @@ def lines(report: Report) -> Iterator[str]:
     yield "\nright names by confidence, percent"
     yield _row(report.sure_right, f"at least {LEAST_SURE_RIGHT:g}", report.sure_right.percent >= LEAST_SURE_RIGHT)
     yield from (f"    {_row(each)}" for each in report.reliability)
-    yield "\nmilliseconds, waiting included: p50, p95"
-    yield from (f"{each.verdict:16} {each.answers:6,} {each.median:8,.0f} {each.late:8,.0f}" for each in report.times)
     yield f"\n{len(report.faults):,} missed or wrong"
     yield from report.faults
 
@@ -797,11 +706,6 @@ def _is_reached(recall: Share) -> bool:
     return recall.percent >= LEAST_RECALL[recall.name]
 
 
-def _mean_lines(report: Report) -> Iterator[str]:
-    yield _mean_line("mean over the kinds of edits", report.mean_percent)
-    yield _mean_line("the same, one known picture a query", report.mean_percent_alone)
-
-
 def _mean_line(name: str, percent: float) -> str:
     told = f"{name:36} {percent:7.2f}"
     return f"{told:64} goal at least {LEAST_MEAN:g}: {_verdict(is_reached=percent >= LEAST_MEAN)}"
@@ -813,17 +717,6 @@ def _collage_lines(report: Report) -> Iterator[str]:
         yield f"collages of {collages.group}"
         yield f"    {_row(collages.alone, f'at least {least:g}', collages.alone.percent >= least)}"
         yield from (f"    {_row(row)}" for row in (collages.expected_first, collages.member_first, collages.named))
-
-
-def as_json(scope: Scope, report: Report, outcomes: Sequence[Outcome]) -> str:
-    whole = {"scope": asdict(scope), "report": asdict(report), "outcomes": [asdict(one) for one in outcomes]}
-    return json.dumps(whole, default=_plain, indent=1)
-
-
-def _plain(thing: object) -> object:
-    if isinstance(thing, bytes):
-        return thing.hex()
-    return sorted(thing) if isinstance(thing, frozenset) else str(thing)
 
 
 def draw(outcomes: Sequence[Outcome], report: Report, path: Path) -> None:
