@@ -7,7 +7,7 @@ import os
 import re
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +24,6 @@ from tests.shell import Shell
 IGSEARCH = ("-m", "igsearch")
 ANSWER_SECONDS, WARM_SECONDS, LOG_SECONDS = 60.0, 300.0, 10.0
 LOOK_EVERY = 0.05
-SHOW, WRONG = "s", "w"
-"""Kinds of buttons: show the picture, and the answer is wrong."""
 
 REFUSALS = {sentence: str(fault) for fault, sentence in FAULTS.items()}
 TOO_FAST = "You are faster"
@@ -109,13 +107,6 @@ class Bot(ABC, Generic[SomeAsked]):
     @abstractmethod
     def send_file(self, data: bytes) -> SomeAsked:
         """Hand a file of somebody new to the bot."""
-
-    @abstractmethod
-    def press(self, asked: SomeAsked, kind: str) -> Callable[[], bool] | None:
-        """Press the first button of a kind below an answer; return how to tell whether all came that it is to bring.
-
-        None where there is no such button.
-        """
 
     def ask(self, query: Query, *, seconds: float = ANSWER_SECONDS) -> SomeAsked:
         """Send a photo of somebody new, and wait for the answer."""

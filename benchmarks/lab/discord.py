@@ -5,7 +5,7 @@ first sign, or take the place of "thinking", or stand in a message of its own.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,14 +90,6 @@ class DiscordBot(Bot[Used]):
 
     def send_file(self, data: bytes) -> Used:
         return self.hand_in([Query(data, None)])[0]
-
-    def press(self, asked: Used, kind: str) -> Callable[[], bool] | None:
-        answer = asked.answers[0]
-        said = next((one.custom_id for one in answer.buttons if one.custom_id and one.custom_id[0] == kind), None)
-        if said is None:
-            return None
-        pressed = asked.person.presses_raw(answer, said)
-        return lambda: bool(pressed.answers)
 
     @property
     def limited(self) -> int:

@@ -1,30 +1,27 @@
-"""Hostile pictures: mutants of all eight types, and hand-made bombs.
+"""Hostile pictures: mutants of all eight types, and the bombs of the tests.
 
 Seeds are drawn by Pillow and pillow-heif in several modes (progressive, palette, 16 bits, alpha, animated, tiled, with
 EXIF and colour profile). A mutant has flipped bits, a cut end, a hole, a doubled or foreign stretch, other numbers in
-its header, huge sizes where its size is written (checksums made right again), or noise behind a valid signature. The
-bombs are small files that ask for much, and things that are no picture files at all.
+its header, huge sizes where its size is written (checksums made right again), or noise behind a valid signature.
 """
 
 import io
-import os
 import random
 import re
-import socket
 import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
+import numpy as np
 import pillow_heif
 from PIL import Image, ImageCms, PngImagePlugin
 
+from tests import pictures
+
 INTACT_EVERY = 50
 """Of the mutants so many are followed by an intact picture."""
-
-Named = tuple[str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +35,10 @@ class Seed:
 
 @dataclass(frozen=True, slots=True)
 class HostileFile:
-    """One thing to send: bytes, or a path; `right` is the name of the seed where it is intact."""
+    """A file to send; `intact` is the name of the seed where it is one, unchanged."""
 
     name: str
     data: bytes
-    is_path: bool = False
     intact: str | None = None
 
 
@@ -243,184 +239,22 @@ def noise_behind_signature(seed: Seed, chance: random.Random, _: list[Seed]) -> 
     return seed.data[: chance.choice((4, 12, 24, 64, 200))] + chance.randbytes(chance.choice((0, 20, 500, 20_000)))
 
 
-# Bombs
+def hostile_files(photos: Path, count: int) -> list[bytes]:
+    """Make odd pictures that are intact, bombs, and mutants for the rest."""
+    seeds, chance = list(draw_seeds(photos)), random.Random(1)
+    bombs = [make() for make in pictures.bombs().values()]
+    made = [*odd_pictures(), *(seed.data for seed in seeds[: len(seeds) // 4]), *bombs]
+    files = made + [mutant.data for mutant in mutants(seeds, chance, count - len(made))]
+    return chance.sample(files, len(files))
 
 
-def bombs(folder: Path, seeds: list[Seed]) -> Iterator[HostileFile]:
-    """Yield small files that ask for much, and things that are no picture files, some in a folder."""
-    made = (webp_bombs(), png_bombs(), jpeg_bombs(), avif_and_heif_bombs(), other_bombs(), foreign_types(seeds))
-    yield from (HostileFile(name, data) for name, data in chain(*made))
-    yield from odd_files(folder)
-
-
-def webp_bombs() -> Iterator[Named]:
-    sides = 16_382 | 16_382 << 14
-    lossless = b"\x2f" + struct.pack("<I", sides) + b"\0" * 9
-    lossy = struct.pack("<I", 0x10)[:3] + b"\x9d\x01\x2a" + struct.pack("<HH", 16_383, 16_383) + b"\0" * 4
-    extended = b"\x02\0\0\0" + (16_382).to_bytes(3, "little") * 2
-    small = b"\0\0\0\0" + (99).to_bytes(3, "little") * 2
-    yield "WEBP 16383 x 16383 lossless, 34 bytes", riff((b"VP8L", lossless))
-    yield "WEBP 16383 x 16383 lossy", riff((b"VP8 ", lossy))
-    yield "WEBP 16383 x 16383 extended", riff((b"VP8X", extended), (b"VP8L", lossless))
-    yield "WEBP 100 x 100 around 16383 x 16383", riff((b"VP8X", small), (b"VP8L", lossless))
-    yield "WEBP 7000 x 7000 lossless", saved(Image.new("RGBA", (7000, 7000)), "WEBP", lossless=True, method=0)
-
-
-def riff(*chunks: tuple[bytes, bytes]) -> bytes:
-    body = b"WEBP" + b"".join(name + struct.pack("<I", len(data)) + data for name, data in chunks)
-    return b"RIFF" + struct.pack("<I", len(body)) + body
-
-
-def png_bombs() -> Iterator[Named]:
-    text = png_chunk(b"tEXt", b"a\0b")
-    inflated = png_chunk(b"zTXt", b"a\0\0" + zlib.compress(b"\0" * 50_000_000))
-    profile = png_chunk(b"iCCP", b"a\0\0" + zlib.compress(b"\0" * 200_000_000))
-    frames = png_chunk(b"fcTL", b"\0" * 26)
-    yield "PNG 13000 x 13000 (169 megapixels)", png(13_000, 13_000)
-    yield "PNG 7071 x 7071, RGBA of 16 bits", png(7071, 7071, depth=16, colour=6)
-    yield "PNG 7071 x 7071, interlaced", png(7071, 7071, interlace=1)
-    yield "PNG 200,000 text chunks", png(100, 100, text * 200_000)
-    yield "PNG 400 text chunks of 50 MB", png(100, 100, inflated * 400)
-    yield "PNG colour profile of 200 MB", png(100, 100, profile)
-    yield "PNG 2,000,000 empty IDAT", png(100, 100, png_chunk(b"IDAT", b"") * 2_000_000)
-    yield "PNG 600,000 frame controls", png(100, 100, frames * 600_000)
-
-
-def png(width: int, height: int, between: bytes = b"", *, depth: int = 8, colour: int = 0, interlace: int = 0) -> bytes:
-    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlace)
-    row = 1 + width * depth * (4 if colour == 6 else 1) // 8
-    pressed = zlib.compressobj(1)
-    body = b"".join(pressed.compress(bytes(row)) for _ in range(height * (1 + interlace))) + pressed.flush()
-    chunks = png_chunk(b"IHDR", header) + between + png_chunk(b"IDAT", body) + png_chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + chunks
-
-
-def png_chunk(name: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
-
-def jpeg_bombs() -> Iterator[Named]:
-    small = saved(textured(600, 20), "JPEG", progressive=True)
-    flat = saved(textured(7000, 0), "JPEG", progressive=True)
-    grainy = saved(textured(7000, 20), "JPEG", progressive=True, quality=5)
-    colour = saved(textured(7000, 0).convert("RGB"), "JPEG", progressive=True)
-    yield "JPEG 3,006 scans", with_scans(flat, 3006)
-    yield "JPEG 64 scans, 49 megapixels, flat", with_scans(flat, 64)
-    yield "JPEG 64 scans, 49 megapixels, grainy", with_scans(grainy, 64)
-    yield "JPEG 64 scans, 49 megapixels, colour", with_scans(colour, 64)
-    yield "JPEG 65 scans", with_scans(small, 65)
-    yield "JPEG 65500 x 65500", with_jpeg_size(small, 65_500)
-    yield "JPEG 24 MB of fill bytes", small[:2] + b"\xff" * 24_000_000 + small[2:]
-    yield "JPEG 24 MB of comments", small[:2] + (b"\xff\xfe\xff\xff" + bytes(65_533)) * 366 + small[2:]
-    yield "JPEG 5,000,000 empty comments", small[:2] + b"\xff\xfe\0\x02" * 5_000_000 + small[2:]
-    yield "JPEG 8,000,000 start markers", small[:2] + b"\xff\xd8" * 8_000_000 + small[2:]
-    yield "JPEG arithmetic-coded lie", small.replace(b"\xff\xc2", b"\xff\xca")
-    yield "JPEG EXIF that contains itself", small[:2] + looping_exif() + small[2:]
-
-
-def textured(side: int, noise: float) -> Image.Image:
-    tile = Image.effect_noise((500, 500), noise)
-    image = Image.new("L", (side, side))
-    for top in range(0, side, 500):
-        for left in range(0, side, 500):
-            image.paste(tile, (left, top))
-    return image
-
-
-def with_scans(data: bytes, count: int) -> bytes:
-    """Repeat the last scan that refines all coefficients of luminance: the most work for the fewest bytes."""
-    starts = [found.start() for found in re.finditer(rb"\xff\xda", data)]
-    scans = [data[start:end] for start, end in zip(starts, [*starts[1:], len(data) - 2], strict=True)]
-    refining = [scan for scan in scans if scan[4:6] == b"\1\1" and scan[7:9] == b"\1\x3f" and scan[9] >> 4]
-    repeated = re.split(rb"\xff\xc4", refining[-1])[0]  # without the tables for the next one
-    return data[:-2] + repeated * (count - len(starts)) + b"\xff\xd9"
-
-
-def with_jpeg_size(data: bytes, side: int) -> bytes:
-    at = data.index(b"\xff\xc2")
-    return data[: at + 5] + struct.pack(">HH", side, side) + data[at + 9 :]
-
-
-def looping_exif() -> bytes:
-    entry = struct.pack("<HHII", 0x8769, 4, 1, 8)
-    body = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 1) + entry + struct.pack("<I", 8)
-    return b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body
-
-
-def avif_and_heif_bombs() -> Iterator[Named]:
-    within = saved(Image.new("L", (7000, 7000)), "AVIF", speed=10)
-    beyond = saved(Image.new("L", (10_000, 9_000)), "AVIF", speed=10)
-    hidden = with_heif_size(beyond, 100, 100)
-    small = saved(Image.new("RGB", (64, 64)), "AVIF", speed=10)
-    yield "AVIF 7000 x 7000", within
-    yield "AVIF 10000 x 9000", beyond
-    yield "AVIF 10000 x 9000 that says 100 x 100", hidden
-    yield "AVIF 64 x 64 that says 20000 x 15000", with_heif_size(small, 20_000, 15_000)
-    yield "AVIF 64 x 64 that says 7000 x 7000", with_heif_size(small, 7000, 7000)
-    heif = saved(Image.new("RGB", (64, 64)), "HEIF")
-    yield "HEIF 64 x 64 that says 20000 x 15000", with_heif_size(heif, 20_000, 15_000)
-    yield "HEIF 64 x 64 that says 7000 x 7000", with_heif_size(heif, 7000, 7000)
-    large = saved(Image.new("RGB", (7000, 7000)), "HEIF")
-    yield "HEIF 7000 x 7000", large
-    yield "HEIF 7000 x 7000 that says 100 x 100", with_heif_size(large, 100, 100)
-    yield "HEIF 3,000,000 empty boxes", small_boxes(heif, 3_000_000)
-
-
-def with_heif_size(data: bytes, width: int, height: int) -> bytes:
-    """Write another size into every size box."""
-    return re.sub(rb"(?s)(ispe\0\0\0\0).{8}", lambda found: found[1] + struct.pack(">II", width, height), data)
-
-
-def small_boxes(data: bytes, count: int) -> bytes:
-    end = int.from_bytes(data[:4])
-    return data[:end] + b"\0\0\0\x08free" * count + data[end:]
-
-
-def other_bombs() -> Iterator[Named]:
-    gif = saved(Image.new("P", (10, 10)), "GIF")
-    yield "GIF 65535 x 65535", gif[:6] + b"\xff\xff\xff\xff" + gif[10:]
-    yield "GIF 24 MB of extensions", gif[:13] + b"\x21\xfe\x01a\0" * 4_800_000 + gif[13:]
-    yield "GIF 1 comment of 12,000,000 blocks", gif[:13] + b"\x21\xfe" + b"\x01a" * 12_000_000 + b"\0" + gif[13:]
-    bmp = struct.pack("<2sIIIIiiHHIIiiII", b"BM", 0, 0, 1078, 40, 7071, 7071, 1, 8, 1, 0, 0, 0, 256, 0) + bytes(1024)
-    yield "BMP 7071 x 7071, run lengths, no data", bmp + b"\0\x01"
-    wide = bmp[:18] + struct.pack("<ii", 20_000, 2500) + bmp[26:]
-    yield "BMP 20000 x 2500, run lengths of nothing", wide + b"\0\0" * 10_000_000
-    tags = struct.pack("<HHII", 270, 2, 2**31, 8) * 65_535
-    yield "TIFF 65,535 tags", b"II*\0" + struct.pack("<IH", 8, 65_535) + tags
-    yield "TIFF 7071 x 7071, deflate", saved(Image.new("RGBA", (7071, 7071)), "TIFF", compression="tiff_adobe_deflate")
-    yield "TIFF 7071 x 7071, floats", saved(Image.new("F", (7071, 7071)), "TIFF", compression="tiff_adobe_deflate")
-    yield "TIFF directory that follows itself", b"II*\0" + struct.pack("<IHI", 8, 0, 8)
-    yield "TIFF 1,900,000 directories", tiff_chain(1_900_000)
-
-
-def tiff_chain(count: int) -> bytes:
-    entry = struct.pack("<HHHI", 1, 256, 3, 1)
-    return b"II*\0\x08\0\0\0" + b"".join(entry[:2] + bytes(4) + struct.pack("<I", 18 + at * 10) for at in range(count))
-
-
-def foreign_types(seeds: list[Seed]) -> Iterator[Named]:
-    """What decodes, or starts a program, behind a picture's name in a careless reader."""
-    image = Image.new("RGB", (50, 50), "red")
-    for format_ in ("EPS", "PDF", "PPM", "PCX", "TGA", "SGI", "ICO", "ICNS", "DDS", "JPEG2000", "DIB"):
-        yield f"{format_} behind .jpg", saved(image, format_)
-    yield "PostScript behind .jpg", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(%pipe%id) (w) file\n"
-    yield "PSD", b"8BPS\0\x01" + bytes(100)
-    yield "SVG", b"<svg xmlns='http://www.w3.org/2000/svg'><image href='file:///etc/passwd'/></svg>"
-    yield "HTML", b"<!DOCTYPE html><title>Login - Instagram</title>"
-    yield "MP4", b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(100)
-    yield "nothing", b""
-    yield "one byte", b"\xff"
-    yield "25 MB of zeros behind a JPEG", seeds[0].data + bytes(25_000_000 - len(seeds[0].data))
-
-
-def odd_files(folder: Path) -> Iterator[HostileFile]:
-    os.mkfifo(folder / "fifo.jpg")
-    with (folder / "sparse.jpg").open("wb") as file:
-        file.truncate(20 << 30)
-    (folder / "link.jpg").symlink_to("/etc/passwd")
-    (folder / "loop.jpg").symlink_to("loop.jpg")
-    (folder / "folder.jpg").mkdir()
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind(str(folder / "socket.jpg"))
-        for path in (*sorted(folder.iterdir()), Path("/dev/zero"), Path("/dev/tty")):
-            yield HostileFile(f"file {path.name}", os.fsencode(path), is_path=True)
+def odd_pictures() -> Iterator[bytes]:
+    """Yield what was held in eight ways, is CMYK or has 16 bits, and the first half of a file of each type."""
+    for orientation in pictures.LYING:
+        picture, exif = pictures.lying(pictures.photo(orientation), orientation)
+        yield pictures.encode(picture, "JPEG", exif=exif)
+    yield pictures.encode(pictures.photo(9).convert("CMYK"), "JPEG")
+    yield pictures.png_of_16_bits(np.asarray(pictures.photo(10), np.uint16) * 257)
+    for kind in pictures.KINDS:
+        data = pictures.photo_bytes(11, kind)
+        yield data[: len(data) // 2]

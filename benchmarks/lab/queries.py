@@ -2,21 +2,16 @@
 
 import asyncio
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import cycle, islice
 from pathlib import Path
 from random import Random
-from tempfile import TemporaryDirectory
 
-import numpy as np
-
-from benchmarks.lab import hostile_pictures as hostile
 from benchmarks.lab.edits import edited_copies
 from benchmarks.lab.large_store import ACCOUNTS, Picture, fill_store, open_store, pictures
 from benchmarks.lab.photos import opened, put, shuffled_files
-from tests import pictures as drawn
 
 WHOLE = ("jpeg_55", "resized_640", "mirrored", "warm")
 PART = ("crop_35", "post_dark", "caption_bar_above", "crop_60", "chat", "caption_bar_below", "story_blurred", "browser")
@@ -27,7 +22,6 @@ WHOLE_MIXED, PARTS_MIXED = 60, 120
 """Different photos in a mix, which come again where more are asked for."""
 SENT_SIDE, SENT_QUALITY = 1280, 87
 """How Telegram encodes whatever is sent as a photo."""
-HOSTILE = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,27 +92,3 @@ class Album:
 
 def _shuffled(queries: Sequence[Query]) -> list[Query]:
     return Random(len(queries)).sample(queries, len(queries))
-
-
-def hostile_files(photos: Path) -> list[bytes]:
-    """Make odd pictures that are intact, bombs, and mutants for the rest."""
-    seeds = list(hostile.draw_seeds(photos))
-    with TemporaryDirectory(prefix="igsearch-bombs-") as folder:
-        heavy = [sample.data for sample in hostile.bombs(Path(folder), seeds) if not sample.is_path]
-    small = [make() for make in drawn.bombs().values()]
-    made = [*_odd_pictures(), *(seed.data for seed in seeds[: len(seeds) // 4]), *small, *heavy]
-    damaged = hostile.mutants(seeds, Random(1), HOSTILE - len(made))
-    files = made + [sample.data for sample in damaged]
-    return Random(1).sample(files, len(files))
-
-
-def _odd_pictures() -> Iterator[bytes]:
-    """Yield what was held in eight ways, is CMYK or has 16 bits, and the first half of a file of each type."""
-    for orientation in drawn.LYING:
-        picture, exif = drawn.lying(drawn.photo(orientation), orientation)
-        yield drawn.encode(picture, "JPEG", exif=exif)
-    yield drawn.encode(drawn.photo(9).convert("CMYK"), "JPEG")
-    yield drawn.png_of_16_bits(np.asarray(drawn.photo(10), np.uint16) * 257)
-    for kind in drawn.KINDS:
-        data = drawn.photo_bytes(11, kind)
-        yield data[: len(data) // 2]

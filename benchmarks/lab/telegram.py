@@ -5,12 +5,12 @@ Times are taken by the server: from the moment at which an update can be had, to
 
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.lab.bots import SHOW, Asked, Bot, running
+from benchmarks.lab.bots import Asked, Bot, running
 from benchmarks.lab.queries import Query
 from tests.fakes.telegram.bot_api import TEST_TOKEN, BotApi, bot_api
 from tests.fakes.telegram.chats import BotMessage, Message
@@ -72,19 +72,6 @@ class TelegramBot(Bot[Sent]):
 
     def send_file(self, data: bytes) -> Sent:
         return Sent(Query(data, None), time.monotonic(), self.api.person().sends_document(data, file_name="photo.jpg"))
-
-    def press(self, asked: Sent, kind: str) -> Callable[[], bool] | None:
-        answer, chat = asked.answers[0], asked.message.chat
-        said = next((one.data for row in answer.buttons for one in row if one.data and one.data[0] == kind), None)
-        if said is None:
-            return None
-        pressed = self.api.telegram.press(asked.message.raw["from"], answer, said)
-
-        def has_brought_all() -> bool:
-            has_picture = any(message.message_id > answer.message_id for message in chat.bot_messages)
-            return pressed.answered is not None and (kind != SHOW or has_picture)
-
-        return has_brought_all
 
 
 @contextmanager

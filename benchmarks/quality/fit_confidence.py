@@ -1,6 +1,6 @@
 """Fit the confidence: which evidence is that of a true copy, and which that of another photo of the same scene.
 
-`python -m benchmarks.quality.fit_confidence PHOTOS [--half 0] [--edits 3] [--evidence FILE] [--write]` indexes half of
+`python -m benchmarks.quality.fit_confidence PHOTOS [--half 0] [--edits 3] [--write]` indexes half of
 the photos (the SHA-256 of a photo's path tells which half it belongs to) and some drawn templates, searches for each
 picture plain and edited, and notes the evidence for the picture itself and for the best other candidates: with the
 picture left out, these are what an unknown photo of the same scene would be answered with. Two logistic regressions are
@@ -10,12 +10,10 @@ into core/matching/calibration.json.
 `--half 1 --judge` prints the figures of the shipped calibration on the photos it was not fitted to.
 """
 
-import argparse
 import hashlib
 import io
 import json
 import os
-import pickle
 import random
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -26,9 +24,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
 
-from benchmarks.lab.edits import EDITS, Edit
+from benchmarks.lab.edits import BY_NAME, EDITS
+from benchmarks.lab.photos import files_of
+from benchmarks.lab.photos import opened as opened_photo
+from benchmarks.lab.script import parser
 from benchmarks.lab.templates import TEMPLATES
 from core.fingerprints.features import FEATURE, FEATURES_VERSION, Features, opened, photo_features, query_features
 from core.imaging.decoding import decode
@@ -89,9 +89,9 @@ class Bench:
 
     def __init__(self, folder: Path, half: int) -> None:
         self.folder = folder
-        photos = sorted(str(path.relative_to(folder)) for path in folder.glob("*/*") if path.is_file())
-        mine = [name for name in photos if hashlib.sha256(name.encode()).digest()[0] % 2 == half]
-        self.others = sorted(set(photos).difference(mine))
+        names = sorted(str(path.relative_to(folder)) for path in files_of(folder))
+        mine = [name for name in names if hashlib.sha256(name.encode()).digest()[0] % 2 == half]
+        self.others = sorted(set(names).difference(mine))
         first = half * 1000
         known = [f"{TEMPLATE}:{number}" for number in range(first, first + KNOWN_TEMPLATES)]
         unknown = range(first + KNOWN_TEMPLATES, first + KNOWN_TEMPLATES + UNKNOWN_TEMPLATES)
@@ -162,18 +162,9 @@ def _query(bench: Bench, job: Job) -> bytes:
     data = content(bench.folder, job.subject.name)
     if job.edit is None:
         return data
-    edit = edit_named(job.edit)
-    choice = random.Random(f"{job.subject.name} {job.edit}")
-    others = [opened_picture(content(bench.folder, name)) for name in choice.sample(bench.others, edit.others_needed)]
-    return edit.apply(opened_picture(data), choice, others)
-
-
-def edit_named(name: str) -> Edit:
-    return next(edit for edit in EDITS if edit.name == name)
-
-
-def opened_picture(data: bytes) -> Image.Image:
-    return ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
+    edit, choice = BY_NAME[job.edit], random.Random(f"{job.subject.name} {job.edit}")
+    others = [opened_photo(content(bench.folder, name)) for name in choice.sample(bench.others, edit.others_needed)]
+    return edit.apply(opened_photo(data), choice, others)
 
 
 def _examined(
@@ -254,11 +245,9 @@ def print_figures(found: Sequence[Sample], confidences: NDArray[np.float64], que
         own = [best[key] for key in best if key[1] and key[0].subject.is_template == is_template]
         other = [best[key] for key in best if not key[1] and key[0].subject.is_template == is_template]
         for accepted in (0.5, ACCEPTED_CONFIDENCE, 0.8, 0.9):
-            print(
-                f"{'templates' if is_template else 'photos':10} accepted from {accepted:.2f}:"
-                f" found {sum(one > accepted for one in own)} of {len(own)} aligned,"
-                f" a wrong name {sum(one > accepted for one in other)} of {len(other)}"
-            )
+            found_own, named = (sum(one > accepted for one in some) for some in (own, other))
+            print(f"{'templates' if is_template else 'photos':10} accepted from {accepted:.2f}:", end=" ")
+            print(f"found {found_own} of {len(own)} aligned, a wrong name {named} of {len(other)}")
     print(f"{queries} queries, {len(found)} candidates examined")
     print_reliability(found, confidences)
 
@@ -270,11 +259,8 @@ def print_reliability(found: Sequence[Sample], confidences: NDArray[np.float64])
     for low, high in pairwise(edges):
         inside = (confidences >= low) & (confidences < high)
         if inside.any():
-            mean, share = confidences[inside].mean(), right[inside].mean()
-            print(
-                f"confidence {low:.2f}-{min(high, 1):.2f}: {inside.sum():6} candidates,"
-                f" mean {mean:.3f}, right {share:.3f}"
-            )
+            print(f"confidence {low:.2f}-{min(high, 1):.2f}: {inside.sum():6} candidates", end=", ")
+            print(f"mean {confidences[inside].mean():.3f}, right {right[inside].mean():.3f}")
 
 
 def write(found: Sequence[Sample], origin: str) -> None:
@@ -285,14 +271,8 @@ def write(found: Sequence[Sample], origin: str) -> None:
         model = fit(names, rows[part], right[part])
         arrays = {name: getattr(model, name).round(5).tolist() for name in ("means", "spreads", "weights", "products")}
         models[kind] = {**arrays, "bias": round(model.bias, 5)}
-    content = {
-        "version": 2,
-        "features_version": FEATURES_VERSION,
-        "fitted_to": origin,
-        "signals": names,
-        "models": models,
-    }
-    FILE.write_text(json.dumps(content) + "\n", encoding="utf-8")
+    origins = {"version": 2, "features_version": FEATURES_VERSION, "fitted_to": origin}
+    FILE.write_text(json.dumps({**origins, "signals": names, "models": models}) + "\n", encoding="utf-8")
     print(f"written: {FILE}")
 
 
@@ -310,21 +290,15 @@ def collect(folder: Path, half: int, edits: int) -> tuple[list[Sample], int]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("photos", type=Path)
-    parser.add_argument("--half", type=int, choices=(0, 1), default=0)
-    parser.add_argument("--edits", type=int, default=3, help="edited queries for each picture")
-    parser.add_argument("--evidence", type=Path, help="keep the evidence here, and take it from here if it is there")
-    parser.add_argument("--judge", action="store_true", help="use the shipped calibration instead of left-out folds")
-    parser.add_argument("--write", action="store_true", help="write core/matching/calibration.json")
-    options = parser.parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("photos", type=Path)
+    arguments.add_argument("--half", type=int, choices=(0, 1), default=0)
+    arguments.add_argument("--edits", type=int, default=3, help="edited queries for each picture")
+    arguments.add_argument("--judge", action="store_true", help="use the shipped calibration instead of left-out folds")
+    arguments.add_argument("--write", action="store_true", help="write core/matching/calibration.json")
+    options = arguments.parse_args()
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    if options.evidence and options.evidence.exists():
-        found, queries = pickle.loads(options.evidence.read_bytes())  # noqa: S301 - our own file
-    else:
-        found, queries = collect(options.photos, options.half, options.edits)
-        if options.evidence:
-            options.evidence.write_bytes(pickle.dumps((found, queries)))
+    found, queries = collect(options.photos, options.half, options.edits)
     shipped = np.array([confidence(sample.evidence) for sample in found]) if options.judge else left_out(found)
     print_figures(found, shipped, queries)
     if options.write:

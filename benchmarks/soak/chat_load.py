@@ -36,8 +36,9 @@ from pathlib import Path
 from answers.replies import FAULTS
 from benchmarks.lab.bots import counted, unfit, waits
 from benchmarks.lab.databases import frozen, stopped
+from benchmarks.lab.hostile_pictures import hostile_files
 from benchmarks.lab.processes import MB, sampling
-from benchmarks.lab.queries import Album, Query, hostile_files
+from benchmarks.lab.queries import Album, Query
 from benchmarks.lab.script import missed, own_folder, parser, report
 from benchmarks.lab.telegram import Sent, TelegramBot, telegram_bot
 from benchmarks.lab.timing import shown_spread
@@ -54,7 +55,7 @@ HANGING_PHOTOS, HANGING_SECONDS = 40, 20.0
 FLOOD, FLOOD_ANSWERED, FLOOD_LEAD_SECONDS = 100, 60, 1.0
 OTHERS, OTHERS_SECONDS = 9, 2.0
 """How much longer the others may wait, each for the same photo."""
-AT_ONCE, HOSTILE_MB = 20, 300
+HOSTILE, AT_ONCE, HOSTILE_MB = 300, 20, 300
 PRACTICE, SETTLE_SECONDS = 40, 20.0
 """Ordinary photos that are answered before the memory is first noted, and the rest before each look at it."""
 EACH_SECONDS, CLEAR_SECONDS, RETURN_SECONDS = 1.0, 5.0, 10.0
@@ -188,7 +189,7 @@ def refused_badly(flooded: Sequence[Sent]) -> list[str]:
 
 
 def try_hostile(ground: Ground) -> list[str]:
-    files = hostile_files(ground.photos)
+    files = hostile_files(ground.photos, HOSTILE)
     with ground.bot() as bot:
         for query in ground.album.mixed(PRACTICE):
             bot.ask(query)

@@ -1,7 +1,7 @@
 """Whether `kill -9` of the daemon costs anything while photos arrive: killed at random moments and started again.
 
 python -m benchmarks.soak.kill_daemon --kills 200 --files 1000
-python -m benchmarks.soak.kill_daemon --kills 20 --sqlite --features
+python -m benchmarks.soak.kill_daemon --kills 20 --sqlite
 
 For each kill, on a fresh database, the daemon is started on an empty dataset, and at the same time 5,000 small photos
 (some of them byte-identical in other accounts, some unreadable) begin to arrive one after another, each in two pieces,
@@ -13,13 +13,13 @@ may still be under way), the arrival goes on, and five things are checked:
 1. The new daemon starts and gets everything on record; SIGTERM ends it with 0 within 10 s.
 2. The store then equals that of a clean `igsearch index --light`, row by row: images with stamp and fingerprint, users,
    fingerprints, ledger, and the count of images; without ids, revisions, moments and scans, and
-   without features, whose backlog may be left (with --features it must be worked off).
+   without features, whose backlog may be left.
 3. What was in the store right after the kill is not added again: nothing twice.
 4. No file was taken too early: none is 'updated'.
 5. No process of the killed daemon lives 2 s later.
 
 The clean index is made once, of the tree that the photos are copied from; its stamps are replaced by those of the
-copies. The first clean run proves that this equals a clean index of the copies. Exits 1 on a difference.
+copies. Exits 1 on a difference.
 """
 
 import argparse
@@ -44,7 +44,6 @@ from benchmarks.lab.databases import (
     Content,
     Row,
     Target,
-    backlog,
     content_differences,
     folder_and_target,
     photo_count,
@@ -53,7 +52,7 @@ from benchmarks.lab.databases import (
 )
 from benchmarks.lab.photos import fill, fresh
 from benchmarks.lab.processes import survivors
-from benchmarks.lab.script import parser
+from benchmarks.lab.script import parser, report
 from benchmarks.lab.timing import sleep_until, wait_until
 
 ORPHAN_SECONDS = 2.0
@@ -63,7 +62,6 @@ RETIME_EVERY = 20
 STAMP = slice(3, 7)
 """Where size, mtime, inode and device stand in the rows of images and of the ledger; the path comes first."""
 GAP_SECONDS = 0.0005
-RANGES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +74,6 @@ class Stage:
     rate: float
     settle: float
     patience: float
-    has_features: bool
 
     @property
     def tree(self) -> Path:
@@ -88,22 +85,12 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
-class Killed:
-    """A daemon that was killed: when it died, and what it left in the store."""
-
-    daemon: Daemon
-    died: float
-    left: Content
-
-
-@dataclass(frozen=True, slots=True)
 class Kill:
-    """One kill: when, what the store held right after it, and what went wrong."""
+    """One kill: what the store held right after it, and what went wrong."""
 
-    moment: float
     images: int
     has_schema: bool
-    faults: tuple[str, ...]
+    faults: list[str]
 
 
 def main() -> int:
@@ -111,11 +98,12 @@ def main() -> int:
     with folder_and_target(is_sqlite=arguments.sqlite) as (folder, target):
         make_tree(folder / "tree", arguments.files, random.Random(arguments.seed))
         clean = clean_index(target, folder / "tree")
-        stage = Stage(
-            target, folder, clean, arguments.rate, arguments.settle, arguments.patience, has_features=arguments.features
-        )
+        stage = Stage(target, folder, clean, arguments.rate, arguments.settle, arguments.patience)
         print(f"{target.name}, {len(clean['images']):,} photos and {len(clean['unreadable_files'])} unreadable files")
-        return report(stage, kill_often(stage, arguments))
+        kills = kill_often(stage, arguments)
+        print(f"{sum(not kill.has_schema for kill in kills)} kills before there was a schema, the others with", end=" ")
+        print(f"{min(kill.images for kill in kills):,} to {max(kill.images for kill in kills):,} images stored")
+        return report([fault for kill in kills for fault in kill.faults])
 
 
 def parse() -> argparse.Namespace:
@@ -124,7 +112,6 @@ def parse() -> argparse.Namespace:
     options.add_argument("--files", type=int, default=5_000)
     options.add_argument("--rate", type=float, default=400, help="files that arrive in a second")
     options.add_argument("--patience", type=float, default=120, help="seconds until all must be on record")
-    options.add_argument("--features", action="store_true", help="also wait until the backlog is worked off")
     return options.parse_args()
 
 
@@ -166,25 +153,12 @@ def kill_often(stage: Stage, arguments: argparse.Namespace) -> list[Kill]:
     chance = random.Random(arguments.seed)
     shares = [(number + chance.random()) / arguments.kills for number in range(arguments.kills)]
     chance.shuffle(shares)
-    prove_stamps(stage)
     kills: list[Kill] = []
     for number, share in enumerate(shares):
         if number % RETIME_EVERY == 0:
             seconds = clean_run(stage)
         kills.append(kill_once(stage, share * seconds))
-        for fault in kills[-1].faults:
-            print(
-                f"kill {number} after {kills[-1].moment:.2f} s, {kills[-1].images} images stored: {fault}", flush=True
-            )
     return kills
-
-
-def prove_stamps(stage: Stage) -> None:
-    """Show once that replacing stamps gives what a clean index of the copies does."""
-    with arriving(stage) as is_over:
-        wait_until(is_over.is_set, seconds=stage.patience)
-    faults = content_differences(clean_index(stage.target, stage.dataset), restamped(stage.clean, stage.dataset))
-    assert not faults, faults
 
 
 def clean_run(stage: Stage) -> float:
@@ -202,37 +176,33 @@ def clean_run(stage: Stage) -> float:
 
 
 def kill_once(stage: Stage, moment: float) -> Kill:
-    """Kill the daemon at a moment, and see what the next one makes of it."""
+    """Kill the daemon at a moment, start another, and see what that makes of what is left."""
     url = stage.target.create("killed")
     with arriving(stage) as is_over:
-        daemon = start(stage.dataset, url, stage.folder / "killed.log", settle_seconds=stage.settle)
+        killed = start(stage.dataset, url, stage.folder / "killed.log", settle_seconds=stage.settle)
         try:
             time.sleep(moment)
-            faults = kill_hard(daemon)
-            killed = Killed(daemon, time.monotonic(), stage.target.read(url))
-            faults += go_on(stage, url, is_over, killed)
+            faults = kill_hard(killed)
+            died, left = time.monotonic(), stage.target.read(url)
+            with watching(stage.dataset, url, stage.folder / "log", settle_seconds=stage.settle) as daemon:
+                sleep_until(died + ORPHAN_SECONDS)
+                orphans = survivors(killed.session)
+                faults += [f"still alive {ORPHAN_SECONDS:.0f} s later: {orphans}"] if orphans else []
+                with reading(url) as ask:
+                    faults += wait_for_all(stage, ask, is_over, daemon)
+                faults += taken_early(killed) + finish(stage, daemon, url, left["images"])
         finally:
-            daemon.kill()
-    return Kill(moment, killed.left["images"].total(), bool(killed.left["checkpoint"]), tuple(faults))
+            killed.kill()
+    images, has_schema = left["images"].total(), bool(left["checkpoint"])
+    return Kill(images, has_schema, [f"killed after {moment:.2f} s with {images} images: {each}" for each in faults])
 
 
 def kill_hard(daemon: Daemon) -> list[str]:
     if daemon.process.poll() is not None:
         return [f"it ended by itself with {daemon.process.returncode}: {daemon.end_of_log()}"]
-    os.kill(daemon.process.pid, signal.SIGKILL)
+    os.kill(daemon.session, signal.SIGKILL)
     daemon.process.wait()
     return []
-
-
-def go_on(stage: Stage, url: str, is_over: Event, killed: Killed) -> list[str]:
-    """Start the daemon again, and return what is wrong then."""
-    with watching(stage.dataset, url, stage.folder / "log", settle_seconds=stage.settle) as daemon:
-        sleep_until(killed.died + ORPHAN_SECONDS)
-        orphans = survivors(killed.daemon.session)
-        faults = [f"still alive {ORPHAN_SECONDS:.0f} s later: {orphans}"] if orphans else []
-        with reading(url) as ask:
-            faults += wait_for_all(stage, ask, is_over, daemon)
-        return faults + taken_early(killed.daemon) + finish(stage, daemon, url, killed.left["images"])
 
 
 def wait_for_all(stage: Stage, ask: Ask, is_over: Event, daemon: Daemon) -> list[str]:
@@ -249,8 +219,7 @@ def is_complete(stage: Stage, ask: Ask, is_over: Event) -> bool:
     if not is_over.is_set():
         return False
     images, failures = stage.clean["images"].total(), stage.clean["unreadable_files"].total()
-    has_all = photo_count(ask) >= images and unreadable_count(ask) >= failures
-    return has_all and not (stage.has_features and backlog(ask))
+    return photo_count(ask) >= images and unreadable_count(ask) >= failures
 
 
 def finish(stage: Stage, daemon: Daemon, url: str, left: Counter[Row]) -> list[str]:
@@ -302,23 +271,6 @@ def copy_in_two(source: Path, copy: Path) -> None:
         file.write(data[: len(data) // 2])
         time.sleep(GAP_SECONDS)
         file.write(data[len(data) // 2 :])
-
-
-def report(stage: Stage, kills: list[Kill]) -> int:
-    good = sum(not kill.faults for kill in kills)
-    step = max(1, stage.clean["images"].total() // RANGES)
-    stored = Counter(
-        f"{kill.images // step * step:,} to {kill.images // step * step + step - 1:,}"
-        if kill.has_schema
-        else "no schema yet"
-        for kill in sorted(kills, key=lambda kill: (kill.has_schema, kill.images))
-    )
-    print("images in the store at the kill: " + "; ".join(f"{each}: {times} kills" for each, times in stored.items()))
-    print(f"moments {min(kill.moment for kill in kills):.2f} to {max(kill.moment for kill in kills):.2f} s")
-    print(
-        f"{stage.target.name}: {good} of {len(kills)} as without a kill, nothing done twice, no orphan, no stale lock"
-    )
-    return 0 if good == len(kills) else 1
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.lab.daemon import Daemon, Ended, index_hashes, watching
+from benchmarks.lab.daemon import Daemon, index_hashes, watching
 from benchmarks.lab.databases import (
     Ask,
     Target,
@@ -93,21 +93,10 @@ class Arrival:
     copying: float
     all_in: float | None
     missed: int
-    updated: int
-    unreadable: int
-    wrong: int
-    double_rows: int
-    added_twice: int
+    incomplete: int
+    twice: int
     digested: int
-    ended: Ended
-
-    @property
-    def incomplete(self) -> int:
-        return self.updated + self.unreadable + self.wrong
-
-    @property
-    def twice(self) -> int:
-        return self.double_rows + self.added_twice
+    faults: list[str]
 
 
 def main() -> int:
@@ -204,10 +193,11 @@ def bring(way: str, load: Load, dataset: Path) -> list[str]:
         moved = fresh(dataset.with_name("moved"))
         subprocess.run(["cp", "-rl", f"{load.tree}/.", str(moved)], check=True)
         return ["mv", "-t", str(dataset), *sorted(map(str, moved.iterdir()))]
+    copy = ["cp", "-r", f"{load.tree}/.", str(dataset)]
     return {
-        "cp -r": ["cp", "-r", f"{load.tree}/.", str(dataset)],
-        STANDING: ["cp", "-r", f"{load.tree}/.", str(dataset)],
-        "cp -rl": ["cp", "-rl", f"{load.tree}/.", str(dataset)],
+        "cp -r": copy,
+        STANDING: copy,
+        "cp -rl": ["cp", "-rl", *copy[2:]],
         "rsync -a": ["rsync", "-a", f"{load.tree}/", f"{dataset}/"],
         "unzip": ["unzip", "-q", str(load.zipped), "-d", str(dataset)],
         "tar x": ["tar", "xf", str(load.tarred), "-C", str(dataset)],
@@ -235,17 +225,15 @@ def examine(daemon: Daemon, ask: Ask, expected: Digests, copying: float, all_in:
     outcomes = daemon.outcomes()
     logged = Counter(outcome for outcome, _ in outcomes)
     added = Counter(path for outcome, path in outcomes if outcome == "added")
+    wrong = sum(expected.get(path) != digest for path, digest in rows)
     return Arrival(
         copying=copying,
         all_in=all_in,
         missed=len(expected.keys() - dict(rows).keys()),
-        updated=logged["updated"],
-        unreadable=logged["unreadable"],
-        wrong=sum(expected.get(path) != digest for path, digest in rows),
-        double_rows=len(rows) - len(dict(rows)),
-        added_twice=sum(times > 1 for times in added.values()),
+        incomplete=logged["updated"] + logged["unreadable"] + wrong,
+        twice=len(rows) - len(dict(rows)) + sum(times > 1 for times in added.values()),
         digested=logged["unchanged"],
-        ended=ended,
+        faults=ended.faults,
     )
 
 
@@ -254,12 +242,9 @@ def judge(stage: Stage, mode: str, way: str, arrival: Arrival) -> list[str]:
     seconds = f"{arrival.copying:8.1f} {shown(arrival.all_in):>7}"
     counts = f"{arrival.missed:7} {arrival.incomplete:11} {arrival.twice:6} {arrival.digested:9}"
     print(f"{mode:8} {way:9} {seconds} {counts}", flush=True)
-    faults = list(arrival.ended.faults)
+    faults = list(arrival.faults)
     if arrival.missed or arrival.incomplete or arrival.twice:
-        faults.append(
-            f"{arrival.missed} missed; {arrival.updated} updated, {arrival.unreadable} unreadable,"
-            f" {arrival.wrong} of wrong bytes; {arrival.double_rows} rows twice, {arrival.added_twice} added twice"
-        )
+        faults.append(f"{arrival.missed} missed, {arrival.incomplete} incomplete, {arrival.twice} twice")
     if arrival.all_in is None or arrival.all_in > FOUND_SECONDS + stage.patience:
         faults.append(f"all in: {shown(arrival.all_in)} s after the copying")
     return [f"{mode}, {way}: {fault}" for fault in faults]

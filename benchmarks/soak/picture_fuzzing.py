@@ -1,4 +1,4 @@
-"""Whether hostile pictures can hurt: mutants of all eight types and hand-made bombs through the worker processes.
+"""Whether hostile pictures can hurt: mutants of all eight types, and bombs, through the worker processes.
 
 python -m benchmarks.soak.picture_fuzzing --count 10000 --seed 1
 
@@ -21,12 +21,13 @@ from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
-from benchmarks.lab.hostile_pictures import HostileFile, Seed, bombs, draw_seeds, mutants
+from benchmarks.lab.hostile_pictures import HostileFile, Seed, draw_seeds, mutants
 from benchmarks.lab.processes import MB, status
-from benchmarks.lab.script import missed, own_folder, parser, report
+from benchmarks.lab.script import missed, parser, report
 from core.errors import ImageError
 from core.model import PhotoHashes
 from core.workers.pool import PICTURE_SECONDS, PhotoWorkers
+from tests.pictures import bombs
 
 WORKERS, IN_FLIGHT = 2, 4
 SLACK_SECONDS = 3.0
@@ -60,11 +61,10 @@ def main() -> int:
     seeds = list(draw_seeds(arguments.photos))
     types = {seed.name.split()[0] for seed in seeds}
     print(f"{len(seeds)} seeds of {len(types)} types; {arguments.count:,} mutants", flush=True)
-    with own_folder() as folder:
-        return report(asyncio.run(run(seeds, folder, arguments)))
+    return report(asyncio.run(run(seeds, arguments)))
 
 
-async def run(seeds: list[Seed], folder: Path, arguments: argparse.Namespace) -> list[str]:
+async def run(seeds: list[Seed], arguments: argparse.Namespace) -> list[str]:
     """Send mutants, some at a time, then bombs one by one; return the faults."""
     tally, megabytes = Tally(), dict[int, float]()
     async with PhotoWorkers(WORKERS) as workers:
@@ -75,7 +75,7 @@ async def run(seeds: list[Seed], folder: Path, arguments: argparse.Namespace) ->
             if number in {WARM_UP, arguments.count // 2, arguments.count}:
                 megabytes[number] = status("VmRSS") / MB
         print_table(tally, time.monotonic() - started)
-        await judge.each_alone(bombs(folder, seeds))
+        await judge.each_alone(HostileFile(name, make()) for name, make in bombs().items())
         await judge.again_alone()
     print("the parent: " + ", ".join(f"{size:.1f} MB after {number:,}" for number, size in megabytes.items()))
     died = sum(number for outcome, number in tally.outcomes.items() if outcome.startswith(("crash", "time")))
@@ -124,10 +124,7 @@ class Judge:
 
     async def _outcome(self, sample: HostileFile) -> str:
         try:
-            if sample.is_path:
-                fingerprint = (await self._workers.hash_file(sample.data)).hashes
-            else:
-                fingerprint = await self._workers.hash_bytes(sample.data)
+            fingerprint = await self._workers.hash_bytes(sample.data)
         except ImageError as error:
             if sample.intact:
                 self._fault(sample, f"intact, yet {type(error).__name__}: {error}")

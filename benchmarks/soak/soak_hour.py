@@ -7,7 +7,7 @@ On a private MariaDB run the real `igsearch watch`, `igsearch telegram` and `igs
 servers of the tests. The dataset has the real photos, which lie still, and small photos, which churn as in
 benchmarks/soak/churn_hour.py, three changes a second. At each bot somebody new asks every two seconds, about a real
 photo (a whole copy, or a crop, screenshot or captioned copy), about one that churns (a whole copy), about an unknown
-one, or with a hostile file; some press a button below the answer. Every five minutes an account of real photos is
+one, or with a hostile file. Every five minutes an account of real photos is
 forgotten, and that is undone a minute later.
 
 An answer is judged by where the photo lay: it may name an account that had it within the last minute before it was
@@ -18,11 +18,11 @@ Every minute are printed, of each process with its children: memory (PSS), open 
 minute before; the photos that wait for their features, by `igsearch stats`; and the lag: how long a dropped
 photo takes until its row is there. At the end the record must equal the disk.
 
-Exits 1 when an answer names a wrong account, does not come, or tells of a fault in igsearch; when a pressed button does
-nothing; when an account is named while it is forgotten, or not named a minute after that was undone; when the memory of
-a process grows by 5 MiB or more in 10 minutes (least squares over the second half, from 20 minutes on), or its open
-files grow; when a log tells of an error; when the record does not equal the disk; when a lag is over a minute; or when
-SIGTERM does not end a process with 0 within 10 s.
+Exits 1 when an answer names a wrong account, does not come, or tells of a fault in igsearch; when an account is named
+while it is forgotten, or not named a minute after that was undone; when the memory of a process grows by 5 MiB or more
+in 10 minutes (least squares over the second half, from 20 minutes on), or its open files grow; when a log tells of an
+error; when the record does not equal the disk; when a lag is over a minute; or when SIGTERM does not end a process with
+0 within 10 s.
 """
 
 import argparse
@@ -32,7 +32,7 @@ import random
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -42,15 +42,16 @@ from pathlib import Path
 from threading import Event, Lock
 from typing import Any
 
-from benchmarks.lab.bots import SHOW, WARM_SECONDS, WRONG, Asked, Bot
+from benchmarks.lab.bots import WARM_SECONDS, Asked, Bot
 from benchmarks.lab.churn import PROBE, SAMPLE_SECONDS, catch_up, churn, drift, measured_lag
 from benchmarks.lab.daemon import ERROR, Daemon, watching
 from benchmarks.lab.databases import Ask, folder_and_target, photo_count, reading, wait_until_indexed
 from benchmarks.lab.discord import discord_bot
 from benchmarks.lab.edits import edited_copies
+from benchmarks.lab.hostile_pictures import hostile_files
 from benchmarks.lab.photos import files_of, fill, put
 from benchmarks.lab.processes import MIB, Sample, members, open_files, rollup, sample, sampling, threads
-from benchmarks.lab.queries import PART, UNKNOWN, WHOLE, Query, as_sent, hostile_files
+from benchmarks.lab.queries import PART, UNKNOWN, WHOLE, Query, as_sent
 from benchmarks.lab.script import parser, report
 from benchmarks.lab.telegram import telegram_bot
 from benchmarks.lab.timing import shown, sleep_until, wait_until
@@ -60,11 +61,9 @@ LATE_SECONDS = 60.0
 """How long an answer may name an account that has the photo no more, and need not name one that has it only now."""
 FORGET_SECONDS, FORGOTTEN_SECONDS = 5.0, 60.0
 """After which nobody may name an account that is forgotten; and until that is undone."""
-PRESS_SECONDS = 15.0
+HOSTILE = 300
 SLOPE_GOAL, JUDGED_MINUTES = 5.0, 20
 """MiB in 10 minutes; in a shorter run a worker more or less looks like a slope."""
-PRESSED = 0.15
-"""Share of the answers with a match below which a button is pressed."""
 KINDS = {"whole": 6, "part": 6, "churned": 5, "unknown": 2, "hostile": 1}
 CHURNED = "churned"
 VERDICTS = ("right", "wrong", "nothing", "refused", "lost")
@@ -202,10 +201,6 @@ class Requester:
             return Question(kind, as_sent(self._chance.choice(self._unknown)))
         return self._about_one_of_ours(kind)
 
-    def presses(self) -> str | None:
-        """Return the kind of button that is pressed this time, if any is."""
-        return self._chance.choice((SHOW, WRONG)) if self._chance.random() < PRESSED else None
-
     def _about_one_of_ours(self, kind: str) -> Question:
         """Ask about a photo that is still there and the same when it is copied."""
         while True:
@@ -239,9 +234,8 @@ class Process:
 
     def faults(self, *, is_long: bool) -> list[str]:
         """Print how memory and open files went, and end it; return what is wrong."""
-        print(
-            f"{self.name}, without its children: {self.first:.1f} MiB at first, {own_memory(self.daemon):.1f} at last"
-        )
+        last = own_memory(self.daemon)
+        print(f"{self.name}, without its children: {self.first:.1f} MiB at first, {last:.1f} at last")
         print(f"{self.name}: ", end="")
         faults = drift(self.samples, goal=SLOPE_GOAL if is_long else math.inf)
         ended = self.daemon.terminate()
@@ -260,7 +254,6 @@ class Stage:
     bots: Mapping[str, Bot[Any]]
     processes: Sequence[Process]
     answers: list[Answer] = field(default_factory=list)
-    presses: list[float | None] = field(default_factory=list)
     is_over: Event = field(default_factory=Event)
 
     @property
@@ -356,7 +349,7 @@ def own_memory(daemon: Daemon) -> float:
 
 def live_through(stage: Stage, ask: Ask, unknown: Sequence[Path], arguments: argparse.Namespace) -> list[str]:
     """Let everything happen, print a line a minute, and return the faults."""
-    hostile = hostile_files(arguments.photos)
+    hostile = hostile_files(arguments.photos, HOSTILE)
     with ThreadPoolExecutor(len(stage.bots) + 2) as pool:
         started = time.monotonic()
         works: list[Future[Any]] = [pool.submit(churning, stage, arguments)]
@@ -429,10 +422,7 @@ def inquire(stage: Stage, bot: Bot[Any], asker: Requester, every: float) -> None
         due = max(due + every, time.monotonic())
         question = asker.question()
         asked = asked_about(bot, question)
-        answer = judged(question, asked, stage.whereabouts)
-        stage.answers.append(answer)
-        if answer.verdict == "right" and asked.named and (kind := asker.presses()):
-            press(stage, bot, asked, kind)
+        stage.answers.append(judged(question, asked, stage.whereabouts))
 
 
 def asked_about(bot: Bot[Any], question: Question) -> Asked:
@@ -463,13 +453,6 @@ def judged(question: Question, asked: Asked, whereabouts: Whereabouts) -> Answer
     return Answer(question.kind, "right")
 
 
-def press(stage: Stage, bot: Bot[Any], asked: Asked, kind: str) -> None:
-    """Press a button, where there is one, and note how long it took; None where nothing came."""
-    has_brought_all: Callable[[], bool] | None = bot.press(asked, kind)
-    if has_brought_all:
-        stage.presses.append(wait_until(has_brought_all, seconds=PRESS_SECONDS, every=0.05))
-
-
 def judge_answers(stage: Stage) -> list[str]:
     """Print what became of all questions, by kind, and return the faults."""
     print(f"{'':8} {' '.join(f'{name:>8}' for name in VERDICTS)}")
@@ -480,10 +463,7 @@ def judge_answers(stage: Stage) -> list[str]:
         remarks = Counter(f"{one.kind}: {one.remark}" for one in stage.answers if one.verdict == verdict)
         for remark, times in remarks.most_common(SHOWN_EXAMPLES):
             print(f"    {verdict}, {times} x {remark}")
-    answered = [seconds for seconds in stage.presses if seconds is not None]
-    unanswered = len(stage.presses) - len(answered)
-    print(f"{len(stage.presses):,} buttons pressed, answered within {max(answered, default=0):.1f} s", flush=True)
-    return bad_answers(stage.answers) + ([f"{unanswered} pressed buttons did nothing"] if unanswered else [])
+    return bad_answers(stage.answers)
 
 
 def bad_answers(answers: Sequence[Answer]) -> list[str]:
@@ -498,9 +478,6 @@ def bad_answers(answers: Sequence[Answer]) -> list[str]:
 
 def forget_now_and_then(stage: Stage, minutes: float, chance: random.Random) -> list[str]:
     """Forget an account each so many minutes, until it is over, and return the faults."""
-    if Shell(stage.folder).igsearch("forget", "--help").code:
-        print("there is no `igsearch forget`: nobody is forgotten", flush=True)
-        return []
     faults: list[str] = []
     accounts = sorted(path.name for path in stage.dataset.iterdir() if not _is_churned(path.name))
     due = time.monotonic() + 60 * minutes

@@ -19,7 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -75,6 +75,9 @@ class Scene:
         url = self.server.url(DATABASE)
         return {"IGSEARCH_DATABASE_URL": url, "IGSEARCH_SETTLE_SECONDS": str(SETTLE_SECONDS)}
 
+    def start(self, name: str, service: AbstractContextManager[Service]) -> None:
+        self.services[name] = self.stack.enter_context(service)
+
     @property
     def daemons(self) -> dict[str, Daemon]:
         return {name: Daemon(service.process, service.log_file) for name, service in self.services.items()}
@@ -98,17 +101,14 @@ class Scene:
 class Outcome:
     """How an order went: seconds until each bot named the account; None where it did not."""
 
-    telegram: float | None
-    discord: float | None
-    ended: Sequence[str]
+    seconds: dict[str, float | None]
+    ended: list[str]
     errors: Counter[str]
 
     @property
     def faults(self) -> list[str]:
-        bots = {"telegram": self.telegram, "discord": self.discord}
-        return list(self.ended) + [
-            f"{name} did not name the account within {LIMIT_SECONDS:g} s" for name, took in bots.items() if took is None
-        ]
+        silent = [name for name, seconds in self.seconds.items() if seconds is None]
+        return self.ended + [f"{name} did not name the account within {LIMIT_SECONDS:g} s" for name in silent]
 
 
 def main() -> int:
@@ -134,7 +134,7 @@ def tried(name: str, photos: Sequence[Path], gap: float) -> list[str]:
         outcome = begun(name, photos, gap)
     except (AssertionError, ExceptionGroup) as error:
         return [str(error)]
-    took = f"{shown(outcome.telegram):>8} {shown(outcome.discord):>7}"
+    took = f"{shown(outcome.seconds['telegram']):>8} {shown(outcome.seconds['discord']):>7}"
     print(f"{name:32} {took} {len(outcome.ended):5} {outcome.errors.total():6}", flush=True)
     for line, times in outcome.errors.most_common(SHOWN_ERRORS):
         print(f"    {times} x {line}", flush=True)
@@ -174,20 +174,26 @@ def scene_of(steps: Sequence[str], photos: Sequence[Path], gap: float) -> Iterat
 
 def take(step: str, scene: Scene) -> None:
     """Take one step of an order."""
-    if step in STEPS:
-        STEPS[step](scene)
-    else:
-        time.sleep(float(step))
-
-
-def start_database(scene: Scene) -> None:
-    scene.server.start()
-
-
-def restart_database(scene: Scene) -> None:
-    scene.server.stop()
-    time.sleep(scene.gap)
-    scene.server.start()
+    match step:
+        case "database":
+            scene.server.start()
+        case "restart":
+            scene.server.stop()
+            time.sleep(scene.gap)
+            scene.server.start()
+        case "tables":
+            make_tables(scene)
+        case "watch":
+            scene.start(step, scene.shell.service("watch", "--dataset", "images", variables=scene.variables))
+        case "telegram":
+            scene.start(step, telegram_stage.Stage(scene.shell, scene.telegram).starting_bot(**scene.variables))
+        case "discord":
+            scene.start(step, discord_stage.Stage(scene.shell, scene.discord).starting_bot(**scene.variables))
+        case "chats":
+            scene.telegram.start()
+            scene.discord.start()
+        case seconds:
+            time.sleep(float(seconds))
 
 
 def make_tables(scene: Scene) -> None:
@@ -196,53 +202,22 @@ def make_tables(scene: Scene) -> None:
     assert ended.code == 0, ended.err
 
 
-def start_daemon(scene: Scene) -> None:
-    service = scene.shell.service("watch", "--dataset", "images", variables=scene.variables)
-    scene.services["watch"] = scene.stack.enter_context(service)
-
-
-def start_telegram(scene: Scene) -> None:
-    bot = telegram_stage.Stage(scene.shell, scene.telegram).starting_bot(**scene.variables)
-    scene.services["telegram"] = scene.stack.enter_context(bot)
-
-
-def start_discord(scene: Scene) -> None:
-    bot = discord_stage.Stage(scene.shell, scene.discord).starting_bot(**scene.variables)
-    scene.services["discord"] = scene.stack.enter_context(bot)
-
-
-def start_chats(scene: Scene) -> None:
-    scene.telegram.start()
-    scene.discord.start()
-
-
-STEPS: dict[str, Callable[[Scene], None]] = {
-    "database": start_database,
-    "restart": restart_database,
-    "tables": make_tables,
-    "watch": start_daemon,
-    "telegram": start_telegram,
-    "discord": start_discord,
-    "chats": start_chats,
-}
-
-
 def asked_for(photo: Path, scene: Scene, began: float) -> Outcome:
     """Drop a photo, and have it asked for at both bots until they name its account."""
     data = photo.read_bytes()
     scene.shell.put(f"images/{ACCOUNT}/{photo.name}", data)
     query = Query(as_sent(data), ACCOUNT)
-    telegram_bot = TelegramBot(scene.daemons["telegram"], scene.telegram)
-    discord_bot = DiscordBot(scene.daemons["discord"], scene.discord, scene.guild)
+    telegram = TelegramBot(scene.daemons["telegram"], scene.telegram)
+    discord = DiscordBot(scene.daemons["discord"], scene.discord, scene.guild)
 
     def hand_to_discord() -> Sequence[Asked]:
         is_heard = scene.discord.gateway.is_online and scene.discord.commands.names()
-        return discord_bot.hand_in([query]) if is_heard else []
+        return discord.hand_in([query]) if is_heard else []
 
-    with ThreadPoolExecutor(2) as pool:
-        telegram = pool.submit(seconds_until_named, lambda: telegram_bot.hand_in([query]), scene, began)
-        discord = pool.submit(seconds_until_named, hand_to_discord, scene, began)
-        return Outcome(telegram.result(), discord.result(), scene.ended, scene.errors)
+    ways = {"telegram": lambda: telegram.hand_in([query]), "discord": hand_to_discord}
+    with ThreadPoolExecutor(len(ways)) as pool:
+        seconds = pool.map(lambda hand_in: seconds_until_named(hand_in, scene, began), ways.values())
+        return Outcome(dict(zip(ways, seconds, strict=True)), scene.ended, scene.errors)
 
 
 def seconds_until_named(hand: Callable[[], Sequence[Asked]], scene: Scene, began: float) -> float | None:
