@@ -12,19 +12,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageOps
 
-from benchmarks.transcripts.entries import (
-    Cause,
-    Command,
-    Embed,
-    Entry,
-    Message,
-    Note,
-    Picture,
-    Quote,
-    Run,
-    Runs,
-    Speaker,
-)
+from benchmarks.transcripts.chat import Card, Entry, Message, Note, Photos, Picture, Run, Speaker
 from benchmarks.transcripts.looks import PX, SMOOTHNESS, Look, Size
 from benchmarks.transcripts.words import SMALL, length_of, words_picture, write
 
@@ -33,27 +21,16 @@ WIDTH, TALLEST = 900 * PX, 1000 * PX
 MARGIN, GAP = 20 * PX, 10 * PX
 """Around columns, and between messages."""
 COLUMN = (WIDTH - 3 * MARGIN) // 2
-PHOTO, LINE = (232 * PX, 260 * PX), 384 * PX
-"""The largest size of a photo, and the longest line of words."""
-PHOTOS_GAP = 4 * PX
-SHORTEST_LINE = 200 * PX
-"""Words below a photo have so much room, however narrow it is."""
-FIELD_PADDING = 10 * PX
-BUTTON, BUTTON_PADDING, BUTTON_GAP, BUTTON_ROUND = 32 * PX, 11 * PX, 4 * PX, 8 * PX
-"""Buttons: their height, what is around their words and between them, and the radius of their corners."""
-CARD_BAR, CARD_ROUND = 3 * PX, 3 * PX
-"""Quotes and embeds: the bar before them, and the radius of their corners."""
-QUOTE, QUOTE_EDGE = 40 * PX, 3 * PX
-EMBED_PADDING, THUMBNAIL = 10 * PX, 58 * PX
-"""With a larger one, "lena.hikes.north — 100.0 %, same photo" would take two lines."""
-AVATAR, SMALL_AVATAR, INDENT = 32 * PX, 14 * PX, 40 * PX
-"""Faces beside messages and in lines above them, and how far messages stand to the right of where faces do."""
-CAUSE, HEADER, TAG, ELBOW = 22 * PX, 22 * PX, 9 * PX, 2 * PX
-"""The heights of the lines above a message, the size of letters of a tag, and the line from a face to the cause."""
-COLOURS = (256, 192, 128, 96, 64)
-"""How many a PNG may have: the first of these with which it is small enough."""
-KMEANS = 1
-"""Colours are moved until they fit; without it clouds are spotted: squared error 4.0, with it 1.4."""
+PHOTO, LINE, SHORTEST_LINE = (232 * PX, 260 * PX), 384 * PX, 200 * PX
+"""The largest size of a photo, the longest line of words, and what words below a narrow photo have at least."""
+SMALL_GAP = 4 * PX
+"""Between photos, and around buttons."""
+BUTTON, BUTTON_PADDING = 32 * PX, 11 * PX
+"""The height of buttons, and what is around their words."""
+CARD_BAR, CARD_PADDING, THUMBNAIL = 3 * PX, 10 * PX, 58 * PX
+AVATAR, INDENT, TAG = 32 * PX, 40 * PX, 9 * PX
+"""Faces beside messages, how far messages stand to the right of where faces do, and the size of letters of a tag."""
+COLOURS = 256
 
 
 def drawn(entries: Sequence[Entry], look: Look) -> Picture:
@@ -66,13 +43,9 @@ def drawn(entries: Sequence[Entry], look: Look) -> Picture:
     return page.reduce(SMOOTHNESS)
 
 
-def save(picture: Picture, path: Path, *, most_bytes: int) -> None:
-    """Write a PNG with as many colours as it may have for its size."""
-    for colours in COLOURS:
-        picture.quantize(colours, kmeans=KMEANS).save(path, "PNG", optimize=True)
-        if path.stat().st_size <= most_bytes:
-            return
-    raise ValueError(f"{path} is larger than {most_bytes:,} bytes with {COLOURS[-1]} colours: show less")
+def save(picture: Picture, path: Path) -> None:
+    """Write a PNG of few colours, which k-means moves until they fit; without it clouds are spotted."""
+    picture.quantize(COLOURS, kmeans=1).save(path, "PNG", optimize=True)
 
 
 # Columns
@@ -82,15 +55,13 @@ Column = Sequence[tuple[Entry, Picture]]
 
 def in_columns(chat: Column) -> list[Column]:
     """Part a chat that is too tall before what a person sends, where both columns are most alike."""
-    cuts = [place for place, (entry, _) in enumerate(chat) if place and is_from_person(entry)]
+    cuts = [
+        place for place, (entry, _) in enumerate(chat) if place and isinstance(entry, Message) and not entry.is_from_bot
+    ]
     if height_of(chat) <= TALLEST or not cuts:
         return [chat]
     cut = min(cuts, key=lambda place: max(height_of(chat[:place]), height_of(chat[place:])))
     return [chat[:cut], chat[cut:]]
-
-
-def is_from_person(entry: Entry) -> bool:
-    return isinstance(entry, Command) or (isinstance(entry, Message) and not entry.is_from_bot)
 
 
 def height_of(column: Column) -> int:
@@ -102,8 +73,7 @@ def lay(column: Column, page: Picture, *, left: int) -> None:
     top = MARGIN
     for entry, picture in column:
         room = COLUMN - picture.width
-        is_mine = isinstance(entry, Message) and entry.is_mine
-        page.paste(picture, (left + (room // 2 if isinstance(entry, Note) else room * is_mine), top))
+        page.paste(picture, (left + (room // 2 if isinstance(entry, Note) else room * entry.is_mine), top))
         top += picture.height + GAP
 
 
@@ -111,57 +81,35 @@ def lay(column: Column, page: Picture, *, left: int) -> None:
 
 
 def entry_picture(entry: Entry, look: Look) -> Picture:
-    match entry:
-        case Note():
-            return button_picture(entry.words, button_width(entry.words), look, radius=BUTTON / 2)
-        case Command():
-            return command_picture(entry, look)
-        case Message():
-            body = message_picture(entry, look)
-            return body if entry.speaker is None else spoken(body, entry.speaker, entry.cause, look)
-
-
-def command_picture(command: Command, look: Look) -> Picture:
-    """Draw the field in which a person writes, as wide as the chat, with the photo above the words."""
-    room = COLUMN - 2 * FIELD_PADDING
-    words = ImageOps.expand(words_picture(command.words, room, look, look.mine), look.padding, look.mine)
-    parts = [photos_picture([command.photo], look, look.mine), words]
-    field = ImageOps.expand(stacked(parts, room, look.mine), FIELD_PADDING, look.mine)
-    return rounded(field, look.round, look.paper)
+    if isinstance(entry, Note):
+        return button_picture(entry.words, button_width(entry.words), look, radius=BUTTON / 2)
+    body = message_picture(entry, look)
+    return spoken(body, entry.speaker, look) if entry.speaker else body
 
 
 def message_picture(message: Message, look: Look) -> Picture:
     fill = look.mine if message.is_mine else look.theirs
     parts = list(parts_of(message, look, fill))
-    quotes = [message.quote] if message.quote else []
-    rows = [row_width(row, look) for row in message.buttons]
-    width = max([*map(quote_width, quotes), *(part.width for part in parts), *rows])
-    body = stacked([*(quote_picture(quote, width, look, fill) for quote in quotes), *parts], width, fill)
+    width = max([*(part.width for part in parts), *(row_width(row, look) for row in message.buttons)])
+    body = stacked(parts, width, fill)
     shaped = pointed(body, look, is_mine=message.is_mine) if look.has_bubbles else body
-    below = [*(row_picture(row, width, look) for row in message.buttons), *footnotes_of(message, look)]
-    return stacked([shaped, *below], width, look.paper)
+    return stacked([shaped, *(row_picture(row, width, look) for row in message.buttons)], width, look.paper)
 
 
 def parts_of(message: Message, look: Look, fill: str) -> Iterator[Picture]:
-    """Draw what a message shows, from above, between a quote and the buttons."""
+    """Draw what a message shows, from above, but for its buttons."""
     line = LINE - (INDENT if message.speaker else 0)
     if message.speaker:
         yield header_picture(message.speaker, look)
-    if message.photos:
-        photos = photos_picture(message.photos, look, fill)
-        line = max(photos.width, SHORTEST_LINE) - 2 * look.padding[0]
-        yield photos
-    if any(run.text for run in message.words):
-        yield ImageOps.expand(words_picture(message.words, line, look, fill), look.padding, fill)
-    for embed in message.embeds:
-        yield ImageOps.expand(embed_picture(embed, COLUMN - INDENT, look, fill), look.padding, fill)
-
-
-def footnotes_of(message: Message, look: Look) -> Iterator[Picture]:
-    if message.footnote:
-        page = plain((math.ceil(length_of(message.footnote, SMALL)), HEADER), look.paper)
-        write(page, message.footnote, (0, HEADER / 2), SMALL, look)
-        yield page
+    for part in message.parts:
+        if isinstance(part, Photos):
+            photos = photos_picture(part.pictures, look, fill)
+            line = max(photos.width, SHORTEST_LINE) - 2 * look.padding[0]
+            yield photos
+        elif isinstance(part, Card):
+            yield ImageOps.expand(card_picture(part, COLUMN - INDENT, look, fill), look.padding, fill)
+        else:
+            yield ImageOps.expand(words_picture(part, line, look, fill), look.padding, fill)
 
 
 def stacked(parts: Sequence[Picture], width: int, fill: str) -> Picture:
@@ -173,146 +121,84 @@ def stacked(parts: Sequence[Picture], width: int, fill: str) -> Picture:
     return page
 
 
-# Who speaks
-
-
-def spoken(body: Picture, speaker: Speaker, cause: Cause | None, look: Look) -> Picture:
-    """Put a message beside the face of who speaks, and below what it answers."""
-    above = [cause_picture(cause, look)] if cause else []
-    top = CAUSE * len(above)
-    width = max(part.width for part in (body, *above))
-    page = plain((INDENT + width, top + max(body.height, AVATAR)), look.paper)
-    for part in above:
-        draw_elbow(page, look)
-        page.paste(part, (INDENT, 0))
-    page.paste(avatar_picture(speaker, AVATAR, look), (0, top))
-    page.paste(body, (INDENT, top))
+def spoken(body: Picture, speaker: Speaker, look: Look) -> Picture:
+    """Put a message beside the disc with the first letter of who speaks."""
+    page, disc = (
+        plain((INDENT + body.width, max(body.height, AVATAR)), look.paper),
+        plain((AVATAR, AVATAR), speaker.colour),
+    )
+    letter, size = [Run(speaker.name[0].upper(), is_bold=True)], AVATAR // 2
+    at = ((AVATAR - length_of(letter, size)) / 2, AVATAR / 2)
+    write(disc, letter, at, size, replace(look, ink=look.button_ink))
+    page.paste(rounded(disc, AVATAR / 2, look.paper), (0, 0))
+    page.paste(body, (INDENT, 0))
     return page
-
-
-def cause_picture(cause: Cause, look: Look) -> Picture:
-    left = SMALL_AVATAR + PHOTOS_GAP
-    page = plain((left + math.ceil(length_of(cause.words, SMALL)), CAUSE), look.paper)
-    page.paste(avatar_picture(cause.speaker, SMALL_AVATAR, look), (0, (CAUSE - SMALL_AVATAR) // 2))
-    write(page, cause.words, (left, CAUSE / 2), SMALL, look)
-    return page
-
-
-def draw_elbow(page: Picture, look: Look) -> None:
-    """Draw a line from above a face to what the message answers."""
-    pen, left, middle, bend = ImageDraw.Draw(page), AVATAR // 2, CAUSE // 2, 6 * PX
-    pen.arc((left, middle, left + 2 * bend, middle + 2 * bend), 180, 270, look.button, ELBOW)
-    pen.rectangle((left, middle + bend, left + ELBOW - 1, CAUSE - ELBOW), look.button)
-    pen.rectangle((left + bend, middle, INDENT - 2 * ELBOW, middle + ELBOW - 1), look.button)
-
-
-def avatar_picture(speaker: Speaker, side: int, look: Look) -> Picture:
-    """Draw a disc with the first letter of a name."""
-    letter, size = [Run(speaker.name[0].upper(), is_bold=True)], side // 2
-    page = plain((side, side), speaker.colour)
-    at = ((side - length_of(letter, size)) / 2, side / 2)
-    write(page, letter, at, size, replace(look, ink=look.button_ink))
-    return rounded(page, side / 2, look.paper)
 
 
 def header_picture(speaker: Speaker, look: Look) -> Picture:
     name, tag = [Run(speaker.name, is_bold=True)], [Run(speaker.tag, is_bold=True)]
-    wide, gap = math.ceil(length_of(name, look.text)), 6 * PX
-    room = (math.ceil(length_of(tag, TAG)) + gap) if speaker.tag else 0
-    page = plain((wide + gap + room, HEADER), look.paper)
-    write(page, name, (0, HEADER / 2), look.text, look)
-    if room:
-        badge = plain((room, TAG + gap), speaker.colour)
-        write(badge, tag, (gap / 2, badge.height / 2), TAG, replace(look, ink=look.button_ink))
-        page.paste(rounded(badge, CARD_ROUND, look.paper), (wide + gap, (HEADER - badge.height) // 2))
+    wide, gap = math.ceil(length_of(name, look.text)) + 6 * PX, 3 * PX
+    badge = plain((math.ceil(length_of(tag, TAG)) + 2 * gap, TAG + 2 * gap), speaker.colour)
+    page = plain((wide + badge.width, 22 * PX), look.paper)
+    write(page, name, (0, page.height / 2), look.text, look)
+    if speaker.tag:
+        write(badge, tag, (gap, badge.height / 2), TAG, replace(look, ink=look.button_ink))
+        page.paste(rounded(badge, gap, look.paper), (wide, (page.height - badge.height) // 2))
     return page
-
-
-# What messages show
 
 
 def photos_picture(photos: Sequence[Picture], look: Look, fill: str) -> Picture:
     """Draw photos beside each other, of one height."""
-    most, tallest = min(len(photos) * PHOTO[0], COLUMN - INDENT), PHOTO[1]
+    most = min(len(photos) * PHOTO[0], COLUMN - INDENT) - SMALL_GAP * (len(photos) - 1)
     ratios = [photo.width / photo.height for photo in photos]
-    height = min(tallest, (most - PHOTOS_GAP * (len(photos) - 1)) / sum(ratios))
+    height = min(PHOTO[1], most / sum(ratios))
     shown = [photo.resize((round(height * ratio), round(height))) for photo, ratio in zip(photos, ratios, strict=True)]
-    edges = [0, *accumulate(photo.width + PHOTOS_GAP for photo in shown)]
-    page = plain((edges[-1] - PHOTOS_GAP, round(height)), fill)
+    edges = [0, *accumulate(photo.width + SMALL_GAP for photo in shown)]
+    page = plain((edges[-1] - SMALL_GAP, round(height)), fill)
     for photo, left in zip(shown, edges, strict=False):
         page.paste(rounded(photo, look.round - look.edge[0], fill), (left, 0))
     return ImageOps.expand(page, look.edge, fill)
 
 
-def quote_picture(quote: Quote, width: int, look: Look, fill: str) -> Picture:
-    """Draw the bar, the small photo, and a line each for the name and the words."""
-    page = barred((width - 4 * QUOTE_EDGE, QUOTE), look.link, look)
-    if quote.photo:
-        side = QUOTE - 2 * QUOTE_EDGE
-        page.paste(ImageOps.fit(quote.photo, (side, side)), (CARD_BAR + QUOTE_EDGE, QUOTE_EDGE))
-    for line, middle in zip(quote_lines(quote), (0.28, 0.72), strict=True):
-        write(page, [line], (quote_indent(quote), QUOTE * middle), SMALL, look)
-    edges = (2 * QUOTE_EDGE, 2 * QUOTE_EDGE, 2 * QUOTE_EDGE, QUOTE_EDGE)
-    return ImageOps.expand(rounded(page, CARD_ROUND, fill), edges, fill)
-
-
-def quote_width(quote: Quote) -> int:
-    longest = max(length_of([line], SMALL) for line in quote_lines(quote))
-    return quote_indent(quote) + math.ceil(longest) + BUTTON_PADDING + 4 * QUOTE_EDGE
-
-
-def quote_lines(quote: Quote) -> Runs:
-    return Run(quote.name, is_bold=True, is_link=True), Run(quote.words)
-
-
-def quote_indent(quote: Quote) -> int:
-    return CARD_BAR + QUOTE_EDGE + (QUOTE if quote.photo else QUOTE_EDGE)
-
-
-def embed_picture(embed: Embed, room: int, look: Look, fill: str) -> Picture:
+def card_picture(card: Card, room: int, look: Look, fill: str) -> Picture:
     """Draw the bar, the words, and the small picture at the right of them."""
-    thumbnails = [ImageOps.contain(embed.thumbnail, (THUMBNAIL, THUMBNAIL))] if embed.thumbnail else []
-    around = CARD_BAR + EMBED_PADDING * (2 + len(thumbnails)) + sum(picture.width for picture in thumbnails)
-    words = words_picture(embed.words, room - around, look, look.card)
-    tallest = max(part.height for part in (words, *thumbnails))
-    page = barred((around + words.width, tallest + 2 * EMBED_PADDING), embed.colour, look)
-    page.paste(words, (CARD_BAR + EMBED_PADDING, EMBED_PADDING))
-    for picture in thumbnails:
-        page.paste(rounded(picture, CARD_ROUND, look.card), (page.width - EMBED_PADDING - picture.width, EMBED_PADDING))
-    return rounded(page, CARD_ROUND, fill)
+    around = CARD_BAR + 2 * CARD_PADDING + (THUMBNAIL + CARD_PADDING if card.picture else 0)
+    words = words_picture(card.words, room - around, look, look.card)
+    page = plain((around + words.width, words.height + 2 * CARD_PADDING), look.card)
+    page.paste(card.colour, (0, 0, CARD_BAR, page.height))
+    page.paste(words, (CARD_BAR + CARD_PADDING, CARD_PADDING))
+    if card.picture:
+        picture = ImageOps.contain(card.picture, (THUMBNAIL, min(THUMBNAIL, words.height)))
+        page.paste(rounded(picture, CARD_BAR, look.card), (page.width - CARD_PADDING - picture.width, CARD_PADDING))
+    return rounded(page, CARD_BAR, fill)
 
 
-def barred(size: Size, bar: str, look: Look) -> Picture:
-    """Return an empty card with a coloured bar at its left."""
-    page = plain(size, look.card)
-    page.paste(bar, (0, 0, CARD_BAR, page.height))
-    return page
+# Buttons
 
 
 def row_picture(row: Sequence[str], width: int, look: Look) -> Picture:
     """Draw a row of buttons, and what parts it from what is above."""
-    page = plain((width, BUTTON + BUTTON_GAP), look.paper)
+    page = plain((width, BUTTON + SMALL_GAP), look.paper)
     for label, (left, right) in zip(row, pairwise(button_edges(row, width, look)), strict=True):
-        page.paste(button_picture(label, right - left - BUTTON_GAP, look), (left, BUTTON_GAP))
+        page.paste(button_picture(label, right - left - SMALL_GAP, look), (left, SMALL_GAP))
     return page
 
 
 def button_edges(row: Sequence[str], width: int, look: Look) -> list[int]:
     """Return where each button begins, and where one more would."""
     if look.has_bubbles:
-        return [round(number * (width + BUTTON_GAP) / len(row)) for number in range(len(row) + 1)]
-    return [0, *accumulate(button_width(label) + BUTTON_GAP for label in row)]
+        return [round(number * (width + SMALL_GAP) / len(row)) for number in range(len(row) + 1)]
+    return [0, *accumulate(button_width(label) + SMALL_GAP for label in row)]
 
 
 def row_width(row: Sequence[str], look: Look) -> int:
-    widest = len(row) * (max(map(button_width, row)) + BUTTON_GAP)
-    return button_edges(row, widest - BUTTON_GAP, look)[-1] - BUTTON_GAP
+    widest = len(row) * (max(map(button_width, row)) + SMALL_GAP)
+    return button_edges(row, widest - SMALL_GAP, look)[-1] - SMALL_GAP
 
 
-def button_picture(label: str, width: int, look: Look, *, radius: float = BUTTON_ROUND) -> Picture:
-    page = plain((width, BUTTON), look.button)
-    run = Run(label, is_bold=True)
-    write(page, [run], ((width - length_of([run], SMALL)) / 2, BUTTON / 2), SMALL, replace(look, ink=look.button_ink))
+def button_picture(label: str, width: int, look: Look, *, radius: float = 8 * PX) -> Picture:
+    page, run = plain((width, BUTTON), look.button), [Run(label, is_bold=True)]
+    write(page, run, ((width - length_of(run, SMALL)) / 2, BUTTON / 2), SMALL, replace(look, ink=look.button_ink))
     return rounded(page, radius, look.paper)
 
 

@@ -4,13 +4,13 @@ import re
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 
-from benchmarks.transcripts.entries import Cause, Command, Embed, Entry, Message, Note, Picture, Run, Speaker
-from benchmarks.transcripts.photos import SHARED, in_a_post, mirrored_crop, opened, view
-from benchmarks.transcripts.words import EYE
+from benchmarks.lab.photos import opened
+from benchmarks.transcripts.chat import Card, Entry, Message, Note, Part, Photos, Picture, Run, Speaker
+from benchmarks.transcripts.photos import SHARED, in_a_post, mirrored_crop, view
 from tests.fakes.discord import channels as discord
 from tests.fakes.discord.api import discord_api
 from tests.fakes.discord.calls import Json
-from tests.fakes.discord.content import Embed as ShownEmbed
+from tests.fakes.discord.content import Embed
 from tests.fakes.discord.people import Person
 from tests.fakes.discord.stage import Stage
 from tests.pictures import encode
@@ -51,7 +51,7 @@ def searched(
     file = person.attaches(filename, sent(picture))
     answer = person.uses_command(SEARCH, {IMAGE: file}, where=guild).answer()
     words = (Run(f"/{SEARCH}  ", is_bold=True), Run(f"{IMAGE}: ", is_faint=True), Run(file.filename))
-    yield Command(words, opened(file.data))
+    yield Message((Photos((opened(file.data),)), words), speaker=speaker_of(person.raw))
     yield from_bot(answer)
     return answer
 
@@ -70,7 +70,8 @@ def searched_by_menu(
     files = [poster.attaches(f"{number}.jpg", sent(picture)) for number, picture in enumerate(pictures)]
     message = poster.sends_message(attachments=files, where=guild)
     answer = asker.uses_message_menu(MENU, message).answer()
-    yield Message(speaker=speaker_of(message.raw["author"]), photos=tuple(opened(file.data) for file in files))
+    photos = Photos(tuple(opened(file.data) for file in files))
+    yield Message((photos,), speaker=speaker_of(message.raw["author"]))
     yield Note(f"{name_of(asker.raw)} chooses Apps > {MENU}")
     yield from_bot(answer)
 
@@ -83,16 +84,13 @@ def sent(picture: Picture) -> bytes:
 
 
 def from_bot(message: discord.BotMessage) -> Message:
-    return Message(
-        is_from_bot=True,
-        speaker=speaker_of(message.author),
-        cause=cause_of(message.more["interaction_metadata"]),
-        photos=tuple(opened(file.data) for file in message.body.shown_attachments),
-        words=tuple(runs_of(message.content)),
-        embeds=tuple(embed_of(embed, message) for embed in message.embeds),
-        buttons=tuple(tuple(button.label for button in row) for row in message.components),
-        footnote=(Run(f"{EYE} Only you can see this", is_faint=True),) if message.is_ephemeral else (),
-    )
+    photos = tuple(opened(file.data) for file in message.body.shown_attachments)
+    parts: list[Part] = [Photos(photos)] if photos else []
+    parts += [tuple(runs_of(message.content))] if message.content else []
+    parts += [card_of(embed, message) for embed in message.embeds]
+    parts += [(Run("Only you can see this", is_faint=True),)] if message.is_ephemeral else []
+    buttons = tuple(tuple(button.label for button in row) for row in message.components)
+    return Message(tuple(parts), buttons, speaker_of(message.author), is_from_bot=True)
 
 
 def speaker_of(user: Json) -> Speaker:
@@ -104,23 +102,11 @@ def name_of(user: Json) -> str:
     return str(user["global_name"] or user["username"])
 
 
-def cause_of(interaction: Json) -> Cause | None:
-    """Return what Discord shows above the answer to a command; buttons have no name."""
-    if "name" not in interaction:
-        return None
-    speaker = speaker_of(interaction["user"])
-    command = f"/{interaction['name']}" if interaction["name"] == SEARCH else interaction["name"]
-    return Cause(speaker, (Run(speaker.name, is_bold=True), Run(" used ", is_faint=True), Run(command, is_link=True)))
-
-
-def embed_of(embed: ShownEmbed, message: discord.BotMessage) -> Embed:
+def card_of(embed: Embed, message: discord.BotMessage) -> Card:
     thumbnails = [opened(file.data) for file in message.body.attachments if file.url == embed.thumbnail]
     title = (Run(f"{embed.title}\n", is_bold=True),) if embed.title else ()
-    return Embed(
-        colour=f"#{embed.raw['color']:06x}",
-        words=(*title, *runs_of(embed.description)),
-        thumbnail=thumbnails[0] if thumbnails else None,
-    )
+    words = (*title, *runs_of(embed.description))
+    return Card(f"#{embed.raw['color']:06x}", words, thumbnails[0] if thumbnails else None)
 
 
 def runs_of(markdown: str) -> Iterator[Run]:

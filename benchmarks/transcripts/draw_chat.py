@@ -10,15 +10,13 @@ them.
 
 import argparse
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
+from benchmarks.lab.script import own_folder, parser
 from benchmarks.transcripts.chat_picture import drawn, save
 from benchmarks.transcripts.discord_chat import discord_chat
 from benchmarks.transcripts.looks import DARK, LIGHT
 from benchmarks.transcripts.photos import indexed
 from benchmarks.transcripts.telegram_chat import telegram_chat
-
-MOST_BYTES = 400_000
 
 
 def main() -> None:
@@ -26,17 +24,17 @@ def main() -> None:
     path, chat_of, look = arguments.path, telegram_chat, LIGHT
     if arguments.discord:
         chat_of, look = discord_chat, DARK
-    with TemporaryDirectory(prefix="igsearch-transcript-") as folder:
-        picture = drawn(chat_of(indexed(Path(folder))), look)
-    save(picture, path, most_bytes=MOST_BYTES)
+    with own_folder() as folder:
+        picture = drawn(chat_of(indexed(folder)), look)
+    save(picture, path)
     print(f"wrote {path}: {picture.width} x {picture.height} px, {path.stat().st_size:,} bytes")
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("path", type=Path, help="the .png file to write")
-    parser.add_argument("--discord", action="store_true", help="ask the Discord bot, not the Telegram bot")
-    return parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("path", type=Path, help="the .png file to write")
+    options.add_argument("--discord", action="store_true", help="ask the Discord bot, not the Telegram bot")
+    return options.parse_args()
 
 
 if __name__ == "__main__":

@@ -11,26 +11,28 @@ PX = SHARPNESS * SMOOTHNESS
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The colours of a chat: its paper, its messages, cards in these, the inks, and its buttons and notes.
-
-    Then measures: letters, what is around words and photos across and down, and the radius of corners. With bubbles,
-    messages point at who speaks, and buttons are as wide as they; else all stands flat below each other.
-    """
+    """The looks of one chat program."""
 
     paper: str
+    """Behind everything."""
     mine: str
     theirs: str
     card: str
+    """Behind messages of mine and of others, and behind cards in these."""
     ink: str
     faint: str
     link: str
     button: str
     button_ink: str
     text: int
+    """The size of letters."""
     padding: Size
     edge: Size
+    """What is around words and around photos, across and down."""
     round: int
+    """The radius of corners."""
     has_bubbles: bool
+    """Messages point at who speaks, and buttons are as wide as they; else all stands flat below each other."""
 
 
 LIGHT = Look(
@@ -49,7 +51,6 @@ LIGHT = Look(
     round=14 * PX,
     has_bubbles=True,
 )
-
 DARK = Look(
     paper="#313338",
     mine="#404249",

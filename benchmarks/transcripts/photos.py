@@ -1,6 +1,5 @@
 """The photos of the transcripts: made-up hills in a small dataset, and what people do to photos before they ask."""
 
-import io
 import math
 from pathlib import Path
 from random import Random
@@ -9,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
-from benchmarks.lab.edits import EDITS
+from benchmarks.lab.edits import BY_NAME
+from benchmarks.lab.photos import opened
 from benchmarks.lab.templates import gradient
-from benchmarks.transcripts.entries import Picture
+from benchmarks.transcripts.chat import Picture
 from tests.pictures import encode
 from tests.shell import Shell
 
@@ -43,10 +43,6 @@ def indexed(folder: Path) -> Shell:
     return shell
 
 
-def opened(data: bytes) -> Picture:
-    return Image.open(io.BytesIO(data)).convert("RGB")
-
-
 # What people do to photos
 
 
@@ -56,8 +52,7 @@ def mirrored_crop(picture: Picture) -> Picture:
 
 
 def in_a_post(picture: Picture) -> Picture:
-    [edit] = [edit for edit in EDITS if edit.name == "post_light"]
-    return opened(edit.apply(picture, Random(SCREEN), []))
+    return opened(BY_NAME["post_light"].apply(picture, Random(SCREEN), []))
 
 
 # Photos

@@ -3,10 +3,11 @@
 from collections.abc import Generator, Iterator
 from itertools import pairwise
 
-from PIL import ImageOps
-
-from benchmarks.transcripts.entries import Entry, Message, Note, Picture, Quote, Run
-from benchmarks.transcripts.photos import SHARED, in_a_post, mirrored_crop, opened, view
+from benchmarks.lab.photos import opened
+from benchmarks.lab.queries import as_sent
+from benchmarks.transcripts.chat import Card, Entry, Message, Note, Part, Photos, Picture, Run
+from benchmarks.transcripts.looks import LIGHT
+from benchmarks.transcripts.photos import SHARED, in_a_post, mirrored_crop, view
 from tests.fakes.telegram import chats as telegram
 from tests.fakes.telegram.bot_api import bot_api
 from tests.fakes.telegram.people import Person
@@ -18,8 +19,6 @@ from tests.shell import Shell
 IN_A_POST, UNKNOWN = 13, 35
 """The seeds of a photo that is shown inside a screenshot, and of one that nobody posted."""
 SHOW = "🖼 1"
-SENT_SIDE, SENT_QUALITY = 1280, 87
-"""How Telegram encodes whatever is sent as a photo."""
 LINKS = {"text_link", "url", "mention", "bot_command", "hashtag"}
 """Entities that Telegram shows as links."""
 
@@ -41,36 +40,30 @@ def conversation(person: Person) -> Iterator[Entry]:
 
 
 def asked(person: Person, picture: Picture) -> Generator[Entry, None, telegram.BotMessage]:
-    question = person.sends_photo(sent(picture))
+    question = person.sends_photo(as_sent(encode(picture, "PNG")))
     answer = person.answer_to(question)
     yield mine(question)
     yield theirs(answer)
     return answer
 
 
-def sent(picture: Picture) -> bytes:
-    """Encode a picture as Telegram does that is sent as a photo."""
-    return encode(ImageOps.contain(picture, (SENT_SIDE, SENT_SIDE)), "JPEG", quality=SENT_QUALITY)
-
-
 def mine(message: telegram.Message) -> Message:
-    return Message(is_mine=True, photos=tuple(photos_in(message.raw, message.chat)))
+    return Message((Photos(tuple(photos_in(message.raw, message.chat))),), is_mine=True)
 
 
 def theirs(message: telegram.BotMessage) -> Message:
-    return Message(
-        is_from_bot=True,
-        quote=quote_of(message.original, message.chat) if message.original else None,
-        photos=(opened(message.photo),) if message.photo else (),
-        words=tuple(runs_of(message.content.text)),
-        buttons=tuple(tuple(button.text for button in row) for row in message.buttons),
-    )
+    parts: list[Part] = [quote_of(message.original, message.chat)] if message.original else []
+    if message.photo:
+        parts.append(Photos((opened(message.photo),)))
+    buttons = tuple(tuple(button.text for button in row) for row in message.buttons)
+    return Message((*parts, tuple(runs_of(message.content.text))), buttons, is_from_bot=True)
 
 
-def quote_of(original: telegram.Json, chat: telegram.Chat) -> Quote:
+def quote_of(original: telegram.Json, chat: telegram.Chat) -> Card:
     """Return what Telegram shows of a message above the reply to it."""
     words = str(original.get("text", "Photo")).splitlines()[0]
-    return Quote(original["from"]["first_name"], words, next(photos_in(original, chat), None))
+    name = Run(f"{original['from']['first_name']}\n", is_bold=True, is_link=True)
+    return Card(LIGHT.link, (name, Run(words)), next(photos_in(original, chat), None))
 
 
 def photos_in(raw: telegram.Json, chat: telegram.Chat) -> Iterator[Picture]:

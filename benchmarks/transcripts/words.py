@@ -1,8 +1,8 @@
-"""Words as they are drawn: parted into lines, measured, and written with the icons among them."""
+"""Words as they are drawn: parted into lines, measured, and written."""
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from itertools import accumulate
@@ -11,7 +11,7 @@ from pathlib import Path
 import matplotlib as mpl
 from PIL import Image, ImageDraw, ImageFont
 
-from benchmarks.transcripts.entries import Picture, Run
+from benchmarks.transcripts.chat import Picture, Run
 from benchmarks.transcripts.looks import PX, Look
 
 Point = tuple[float, float]
@@ -21,8 +21,8 @@ SMALL, LEADING = 12 * PX, 1.42
 """The size of letters beside the words of messages, and the height of a line over that of its letters."""
 BASELINE = 0.36
 """How far below the middle of a line its letters stand, over their size."""
-FRAME, EYE, ICON_WIDTH = "\N{FRAME WITH PICTURE}", "\N{EYE}", 1.3
-"""Icons are drawn, for DejaVu has them not; and their width over the size of the letters beside them."""
+FRAME, FRAME_WIDTH = "\N{FRAME WITH PICTURE}", 1.3
+"""This one is drawn, for DejaVu has it not; and its width over the size of the letters beside it."""
 WORD = re.compile(r"\n| *(?P<word>[^ \n]+)")
 FONTS = Path(mpl.get_data_path()) / "fonts" / "ttf"
 FACES = {
@@ -74,8 +74,8 @@ def write(page: Picture, line: Sequence[Run], at: Point, size: int, look: Look) 
     for run in line:
         ink = look.link if run.is_link else look.faint if run.is_faint else look.ink
         for piece in pieces_of(run):
-            if piece.text in ICONS:
-                ICONS[piece.text](page, (left, middle), size, ink)
+            if piece.text == FRAME:
+                draw_frame(page, (left, middle), size)
             else:
                 place = (left, middle + size * BASELINE)
                 ImageDraw.Draw(page).text(place, piece.text, ink, face_of(piece, size), "ls")
@@ -84,15 +84,15 @@ def write(page: Picture, line: Sequence[Run], at: Point, size: int, look: Look) 
 
 def length_of(line: Sequence[Run], size: int) -> float:
     return sum(
-        size * ICON_WIDTH if piece.text in ICONS else face_of(piece, size).getlength(piece.text)
+        size * FRAME_WIDTH if piece.text == FRAME else face_of(piece, size).getlength(piece.text)
         for run in line
         for piece in pieces_of(run)
     )
 
 
 def pieces_of(run: Run) -> list[Run]:
-    """Part icons from words."""
-    return [replace(run, text=text) for text in re.split(f"([{''.join(ICONS)}])", run.text) if text]
+    """Part the drawn sign from words."""
+    return [replace(run, text=text) for text in re.split(f"({FRAME})", run.text) if text]
 
 
 def face_of(run: Run, size: int) -> Face:
@@ -104,10 +104,7 @@ def face(name: str, size: int) -> Face:
     return ImageFont.truetype(FONTS / name, size)
 
 
-# Icons
-
-
-def draw_frame(page: Picture, at: Point, size: int, _ink: str) -> None:
+def draw_frame(page: Picture, at: Point, size: int) -> None:
     """Draw a sun over a hill in a frame, around a point at its left."""
     pen, (left, middle), side = ImageDraw.Draw(page), at, size * 1.1
     top, frame = middle - side / 2, side / 8
@@ -118,19 +115,5 @@ def draw_frame(page: Picture, at: Point, size: int, _ink: str) -> None:
     pen.rounded_rectangle((left, top, left + side, top + side), frame, "#b9822f")
     pen.rectangle((*place(0, 0), *place(1, 1)), "#cfeafb")
     pen.circle(place(0.7, 0.3), side / 10, "#f5b921")
-    pen.polygon(
-        [place(0, 1), place(0, 0.75), place(0.35, 0.4), place(0.6, 0.75), place(0.75, 0.6), place(1, 1)], "#3d8b4f"
-    )
-
-
-def draw_eye(page: Picture, at: Point, size: int, ink: str) -> None:
-    """Draw a pupil in a white between two arcs, around a point at its left."""
-    pen, (left, middle), wide = ImageDraw.Draw(page), at, size * 1.1
-    steps = [step / 16 for step in range(17)]
-    lid = [(left + wide * step, wide * 0.32 * math.sin(math.pi * step)) for step in steps]
-    outline = [*((x, middle - y) for x, y in lid), *((x, middle + y) for x, y in reversed(lid))]
-    pen.line([*outline, outline[1]], ink, round(size / 9), joint="curve")
-    pen.circle((left + wide / 2, middle), wide * 0.16, ink)
-
-
-ICONS: Mapping[str, Callable[[Picture, Point, int, str], None]] = {FRAME: draw_frame, EYE: draw_eye}
+    hill = ((0, 1), (0, 0.75), (0.35, 0.4), (0.6, 0.75), (0.75, 0.6), (1, 1))
+    pen.polygon([place(*point) for point in hill], "#3d8b4f")
