@@ -4,7 +4,6 @@ import hashlib
 import os
 import shutil
 import sqlite3
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -31,7 +30,7 @@ QUERIES = {
     "checkpoint": "SELECT images FROM checkpoint",
 }
 """What two stores of the same dataset have in common: all but ids, revisions, moments, features, scans, tombstones."""
-START_SECONDS, BACKLOG_SECONDS, QUIET_SECONDS = 60.0, 3_600.0, 5.0
+START_SECONDS, BACKLOG_SECONDS = 60.0, 3_600.0
 
 Row = tuple[object, ...]
 Content = dict[str, Counter[Row]]
@@ -220,21 +219,3 @@ def wait_until_indexed(ask: Ask, photos: int) -> None:
     """Wait until so many photos are on record, all with their features."""
     wait_until_begun(ask, photos, seconds=BACKLOG_SECONDS)
     assert wait_until(lambda: not backlog(ask), seconds=BACKLOG_SECONDS) is not None, "the backlog stays"
-
-
-def wait_until_quiet(ask: Ask, *, seconds: float, still: float = QUIET_SECONDS) -> bool:
-    """Wait until no hashes came for a while; tell whether that came."""
-    seen, since = _progress(ask), time.monotonic()
-    deadline = since + seconds
-    while time.monotonic() < since + still:
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.2)
-        if (state := _progress(ask)) != seen:
-            seen, since = state, time.monotonic()
-    return True
-
-
-def _progress(ask: Ask) -> list[Row]:
-    newest = [ask(f"SELECT COUNT(*), COALESCE(MAX(id), 0) FROM {table}") for table in ("images", "photos")]
-    return [*newest[0], *newest[1], (unreadable_count(ask),)]

@@ -20,7 +20,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A moment of a session: memory of all its processes in bytes, and the open files of its first."""
+    """A moment of a session: memory in bytes, and open files, of all its processes."""
 
     at: float
     pss: int
@@ -29,16 +29,15 @@ class Sample:
 
 
 @contextmanager
-def sampling(session: int, *, every: float, look: Callable[[int], Sample] | None = None) -> Iterator[list[Sample]]:
-    """Sample a session's memory and open files meanwhile; `look` may count otherwise than `sample`."""
+def sampling(session: int, *, every: float) -> Iterator[list[Sample]]:
+    """Sample a session's memory and open files meanwhile."""
     samples: list[Sample] = []
     is_over = Event()
-    look = look or sample
 
     def work() -> None:
-        samples.append(look(session))
+        samples.append(sample(session))
         while not is_over.wait(every):
-            samples.append(look(session))
+            samples.append(sample(session))
 
     with ThreadPoolExecutor(1) as pool:
         sampler = pool.submit(work)
@@ -50,9 +49,10 @@ def sampling(session: int, *, every: float, look: Callable[[int], Sample] | None
 
 
 def sample(session: int) -> Sample:
-    rollups = [rollup(process) for process in members(session)]
+    processes = members(session)
+    rollups = [rollup(process) for process in processes]
     pss, rss = (sum(one.get(name, 0) for one in rollups) for name in ("Pss", "Rss"))
-    return Sample(time.monotonic(), pss, rss, open_files(session))
+    return Sample(time.monotonic(), pss, rss, sum(entries(process / "fd") for process in processes))
 
 
 def rollup(process: Path) -> dict[str, int]:
@@ -91,15 +91,11 @@ def survivors(session: int) -> list[str]:
     return lines
 
 
-def open_files(process: int) -> int:
-    try:
-        return len(os.listdir(f"/proc/{process}/fd"))
-    except OSError:
-        return 0
-
-
-def threads(session: int) -> int:
-    return sum(len(os.listdir(process / "task")) for process in members(session) if (process / "task").exists())
+def entries(folder: Path) -> int:
+    """Count what is in a folder of /proc; nothing where its process has ended."""
+    with suppress(OSError):
+        return len(os.listdir(folder))
+    return 0
 
 
 def cpu_seconds(session: int) -> float:

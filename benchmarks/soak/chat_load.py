@@ -163,17 +163,14 @@ def try_flood(ground: Ground) -> list[str]:
         during = bot.hand_in(few)
         bot.wait(during, seconds=PATIENCE_SECONDS)
         bot.wait(flooded, seconds=PATIENCE_SECONDS, answers=FLOOD_ANSWERED + 1)
+        replied = [one for one in flooded if one.answers]
         more = max(late.seconds - idle.seconds for late, idle in zip(during, before, strict=True))
-        print(f"flood: {counted(flooded)}; last answer after {last(replied_to(flooded)):.1f} s")
+        print(f"flood: {counted(flooded)}; last answer after {last(replied):.1f} s")
         print(f"    nine others, idle: {counted(before)}; {waits(before)}")
         print(f"    nine others, meanwhile: {counted(during)}; {waits(during)}")
         print(f"    at most {more:.2f} s more for the same photo, goal: {OTHERS_SECONDS:g} s", flush=True)
-        faults = unfit(bot, before + during) + unfit(bot, replied_to(flooded), allowed=TOLD_ONCE)
+        faults = unfit(bot, before + during) + unfit(bot, replied, allowed=TOLD_ONCE)
     return faults + refused_badly(flooded) + missed("the others wait longer by", more, OTHERS_SECONDS, "s")
-
-
-def replied_to(asked: Sequence[Sent]) -> list[Sent]:
-    return [one for one in asked if one.answers]
 
 
 def refused_badly(flooded: Sequence[Sent]) -> list[str]:

@@ -5,8 +5,8 @@ python -m benchmarks.soak.churn_hour --minutes 5 --rate 20 --sqlite
 
 2,000 small photos in 50 folders. Photos are created (written, renamed from `.part`, moved in, copied), renamed within
 and across folders and over others, overwritten, deleted; folders are renamed; in such balance that their number stays.
-Every minute are printed: the images on record and the files on the disk, the daemon's open files, the memory (PSS) of
-all its processes, and the lag: how long a photo dropped into a folder of its own takes until its row is there. At the
+Every minute are printed: the images on record, the open files and the memory (PSS) of all processes
+of the daemon, and the lag: how long a photo dropped into a folder of its own takes until its row is there. At the
 end the record must equal the disk, by path and SHA-256, within the settle time and 30 s.
 
 Exits 1 when it does not; when memory grows by 1 MiB or more in 10 minutes (least squares over the second half); when

@@ -7,8 +7,8 @@ Each time on a fresh database. The daemon has worked off some photos, hashes and
 thirds of the photos, of real size, arrive, and when some hundred are on record the outage begins; the last third comes
 in its middle. Shown are the seconds from the return of the server until the first new row, and until another 300 (more
 than one transaction, which a frozen server may have had in hand); the files that are not on record at the end; and by
-how much the memory of the daemon with all its processes (PSS) grew: its maximum during the outage against that before,
-and for the first and the last quarter of the outage.
+how much the memory of the daemon with all its processes (PSS) grew: its maximum during the outage against that
+before.
 
 Third, SIGTERM 2 s after the server was frozen: seconds until the exit, and its code. When the server is back, a new
 daemon must find everything, as if nothing had happened.
@@ -114,9 +114,8 @@ def prepare(server: MariaDB, folder: Path, arguments: argparse.Namespace) -> Sta
 
 
 def try_outage(stage: Stage, kind: str, seconds: float) -> list[str]:
-    if kind == "terminated":
-        return terminate_frozen(stage, kind)
-    return ride_out(stage, kind, stopped if kind == "stopped" else frozen, seconds)
+    away = {"stopped": stopped, "frozen": frozen}
+    return ride_out(stage, kind, away[kind], seconds) if kind in away else terminate_frozen(stage, kind)
 
 
 def ride_out(stage: Stage, kind: str, away: Away, seconds: float) -> list[str]:
@@ -197,16 +196,9 @@ def lost(stage: Stage, kind: str, url: str, daemon: Daemon) -> list[str]:
 
 def growth(kind: str, samples: list[Sample], outage: Outage) -> list[str]:
     """Print the memory before and during the outage, and complain when it grew too much."""
-    quarter = (outage.returned - outage.began) / 4
     before = most(samples, float("-inf"), outage.began)
-    early, late = outage.began + quarter, outage.returned - quarter
     during = most(samples, outage.began, outage.returned)
-    print(
-        f"{kind}: memory before at most {before:.0f} MiB, during {during:.0f} MiB"
-        f" (first quarter {most(samples, outage.began, early):.0f}, last {most(samples, late, outage.returned):.0f});"
-        f" {during - before:+.0f} MiB",
-        flush=True,
-    )
+    print(f"{kind}: memory before at most {before:.0f} MiB, during {during:.0f} MiB", flush=True)
     return missed("growth of memory", during - before, GROWTH_MIB, "MiB")
 
 

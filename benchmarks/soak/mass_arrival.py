@@ -3,7 +3,7 @@
 python -m benchmarks.soak.mass_arrival
 python -m benchmarks.soak.mass_arrival --mode all
 python -m benchmarks.soak.mass_arrival --mode queue --queue 1024 --ways "cp -r" standing
-python -m benchmarks.soak.mass_arrival --mode watches --watches 100 --sqlite
+python -m benchmarks.soak.mass_arrival --mode watches --sqlite
 
 For each way of arriving, on a fresh database, the daemon is started on a dataset of one photo; then the others come
 from outside by `cp -r`, `cp -rl` (hard links), `rsync -a`, `unzip`, `tar x` and `mv`. "standing" is `cp -r` into
@@ -13,7 +13,7 @@ Modes: "plain"; "queue" with fs.inotify.max_queued_events lowered for the run (n
 SIGSTOP while files come into the standing folders, so that the queue is sure to overflow; "watches" with fewer watches
 than folders, by a user namespace, so that the limit is met as folders come, and, by "standing", at the start.
 
-Counted when the record has lain still for a while:
+Counted a while after all are on record:
 
 - missed: files that are not on record;
 - incomplete: files that were taken too early: 'updated' and 'unreadable' in the log, and rows with the SHA-256 of
@@ -24,7 +24,7 @@ Counted when the record has lain still for a while:
 
 Exits 1 on a missed, incomplete or doubled file, when all are in later than 90 s and the patience after the copying, or
 when SIGTERM does not end the daemon with 0 within 10 s. The patience is for the fingerprinting itself: twice what
-`igsearch index --light` of the same photos takes, unless it is given.
+`igsearch index --light` of the same photos takes.
 """
 
 import argparse
@@ -41,48 +41,32 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.lab.daemon import Daemon, index_hashes, watching
-from benchmarks.lab.databases import (
-    Ask,
-    Target,
-    folder_and_target,
-    photo_count,
-    reading,
-    stored,
-    wait_until_begun,
-    wait_until_quiet,
-)
+from benchmarks.lab.databases import Ask, Target, folder_and_target, photo_count, reading, stored, wait_until_begun
 from benchmarks.lab.photos import Digests, fill, fresh
 from benchmarks.lab.script import parser, report
 from benchmarks.lab.timing import shown, timed, wait_until
 
-FOUND_SECONDS = 90.0
+FOUND_SECONDS, QUIET_SECONDS = 90.0, 5.0
 QUEUE_LIMIT = Path("/proc/sys/fs/inotify/max_queued_events")
 LIMIT_WATCHES = 'echo "$0" > /proc/sys/user/max_inotify_watches && exec "$@"'
+WATCHES = 100
+"""Which the daemon may have in mode "watches"."""
 MODES = ("plain", "queue", "watches")
 STANDING = "standing"
+TREE = "tree"
+"""The folder of what arrives, and, with a suffix, the archives of it."""
 WAYS = ("cp -r", "cp -rl", "rsync -a", "unzip", "tar x", "mv", STANDING)
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
-    """What arrives, as a tree and as archives, and the SHA-256 of every file."""
-
-    tree: Path
-    zipped: Path
-    tarred: Path
-    digests: Digests
-
-
-@dataclass(frozen=True, slots=True)
 class Stage:
-    """What all arrivals have in common."""
+    """What all arrivals have in common: the SHA-256 of every file, where the files and the database are."""
 
-    load: Load
+    digests: Digests
     target: Target
     folder: Path
     folders: int
     settle: float
-    watches: int
     patience: float
 
 
@@ -118,33 +102,26 @@ def parse() -> argparse.Namespace:
     options.add_argument("--mode", choices=[*MODES, "all"], default="plain")
     options.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     options.add_argument("--queue", type=int, default=1024, help="events in the kernel's queue, in mode queue")
-    options.add_argument("--watches", type=int, default=100, help="watches the daemon may have, in mode watches")
-    options.add_argument("--patience", type=float, help="seconds granted to the fingerprinting itself")
     return options.parse_args()
 
 
 def prepare(target: Target, folder: Path, arguments: argparse.Namespace) -> Stage:
     """Make the photos, and print the head of the table."""
-    load = make_load(folder, arguments)
-    patience = arguments.patience or 2 * hashing_seconds(load, target)
-    print(f"{len(load.digests):,} photos, {arguments.folders} folders, {target.name}, settle {arguments.settle:g} s")
+    tree = folder / TREE
+    digests = fill(tree, files=arguments.files, folders=arguments.folders, chance=random.Random(arguments.seed))
+    subprocess.run(["zip", "-q", "-r", "-0", f"{tree}.zip", "."], cwd=tree, check=True)
+    subprocess.run(["tar", "cf", f"{tree}.tar", "."], cwd=tree, check=True)
+    patience = 2 * hashing_seconds(tree, len(digests), target)
+    print(f"{len(digests):,} photos, {arguments.folders} folders, {target.name}, settle {arguments.settle:g} s")
     print(f"limit: {FOUND_SECONDS:g} s and {patience:.0f} s of patience for the fingerprinting")
     counts = f"{'missed':>7} {'incomplete':>11} {'twice':>6} {'digested':>9}"
     print(f"{'mode':8} {'way':9} {'copying':>8} {'in':>7} {counts}", flush=True)
-    return Stage(load, target, folder, arguments.folders, arguments.settle, arguments.watches, patience)
+    return Stage(digests, target, folder, arguments.folders, arguments.settle, patience)
 
 
-def make_load(folder: Path, arguments: argparse.Namespace) -> Load:
-    tree, zipped, tarred = folder / "tree", folder / "tree.zip", folder / "tree.tar"
-    digests = fill(tree, files=arguments.files, folders=arguments.folders, chance=random.Random(arguments.seed))
-    subprocess.run(["zip", "-q", "-r", "-0", str(zipped), "."], cwd=tree, check=True)
-    subprocess.run(["tar", "cf", str(tarred), "."], cwd=tree, check=True)
-    return Load(tree, zipped, tarred, digests)
-
-
-def hashing_seconds(load: Load, target: Target) -> float:
-    counts, seconds = timed(lambda: index_hashes(load.tree, target.create("patience")))
-    assert counts["added"] == len(load.digests), counts
+def hashing_seconds(tree: Path, files: int, target: Target) -> float:
+    counts, seconds = timed(lambda: index_hashes(tree, target.create("patience")))
+    assert counts["added"] == files, counts
     return seconds
 
 
@@ -163,16 +140,16 @@ def arrive(stage: Stage, mode: str, way: str) -> Arrival:
     """Let all photos arrive in one way, and see what the daemon makes of them."""
     dataset = fresh(stage.folder / "dataset")
     standing = stand(stage, dataset, is_everywhere=way == STANDING)
-    expected = stage.load.digests | standing
-    command = bring(way, stage.load, dataset)
-    prefix = limited(stage.watches) if mode == "watches" else []
+    expected = stage.digests | standing
+    command = bring(way, stage.folder / TREE, dataset)
+    prefix = limited(WATCHES) if mode == "watches" else []
     url, log = stage.target.create(f"{mode}_{WAYS.index(way)}"), stage.folder / "log"
     with watching(dataset, url, log, prefix=prefix, settle_seconds=stage.settle) as daemon, reading(url) as ask:
         wait_until_begun(ask, len(standing))
         time.sleep(stage.settle)
         copying = copy(command, daemon, is_held=mode == "queue" and way == STANDING)
         all_in = wait_until(lambda: photo_count(ask) >= len(expected), seconds=FOUND_SECONDS + stage.patience)
-        wait_until_quiet(ask, seconds=60, still=stage.settle + 3)
+        time.sleep(stage.settle + QUIET_SECONDS)
         arrival = examine(daemon, ask, expected, copying, all_in)
         daemon.show_complaints()
         return arrival
@@ -182,25 +159,25 @@ def stand(stage: Stage, dataset: Path, *, is_everywhere: bool) -> Digests:
     """Put one photo there, or one into every folder that others come into, before the daemon starts."""
     chance = random.Random("standing")
     if is_everywhere:
-        number = len(stage.load.digests)
+        number = len(stage.digests)
         return fill(dataset, files=stage.folders, folders=stage.folders, chance=chance, first=number)
     return fill(dataset, files=1, folders=1, chance=chance, prefix="first")
 
 
-def bring(way: str, load: Load, dataset: Path) -> list[str]:
+def bring(way: str, tree: Path, dataset: Path) -> list[str]:
     """Return the command that brings all files; what it needs is made ready."""
     if way == "mv":
         moved = fresh(dataset.with_name("moved"))
-        subprocess.run(["cp", "-rl", f"{load.tree}/.", str(moved)], check=True)
+        subprocess.run(["cp", "-rl", f"{tree}/.", str(moved)], check=True)
         return ["mv", "-t", str(dataset), *sorted(map(str, moved.iterdir()))]
-    copy = ["cp", "-r", f"{load.tree}/.", str(dataset)]
+    copy = ["cp", "-r", f"{tree}/.", str(dataset)]
     return {
         "cp -r": copy,
         STANDING: copy,
         "cp -rl": ["cp", "-rl", *copy[2:]],
-        "rsync -a": ["rsync", "-a", f"{load.tree}/", f"{dataset}/"],
-        "unzip": ["unzip", "-q", str(load.zipped), "-d", str(dataset)],
-        "tar x": ["tar", "xf", str(load.tarred), "-C", str(dataset)],
+        "rsync -a": ["rsync", "-a", f"{tree}/", f"{dataset}/"],
+        "unzip": ["unzip", "-q", f"{tree}.zip", "-d", str(dataset)],
+        "tar x": ["tar", "xf", f"{tree}.tar", "-C", str(dataset)],
     }[way]
 
 

@@ -14,7 +14,7 @@ An answer is judged by where the photo lay: it may name an account that had it w
 asked for, and must name one that had it all the time; it must not name one that is forgotten, from 5 s after the
 command on. "nothing" means that an account is missing in the answer, "refused" that the bot did not search.
 
-Every minute are printed, of each process with its children: memory (PSS), open files, threads; the answers since the
+Every minute are printed, of each process with its children: memory (PSS) and open files; the answers since the
 minute before; the photos that wait for their features, by `igsearch stats`; and the lag: how long a dropped
 photo takes until its row is there. At the end the record must equal the disk.
 
@@ -35,7 +35,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import cycle
 from pathlib import Path
@@ -50,7 +50,7 @@ from benchmarks.lab.discord import discord_bot
 from benchmarks.lab.edits import edited_copies
 from benchmarks.lab.hostile_pictures import hostile_files
 from benchmarks.lab.photos import files_of, fill, put
-from benchmarks.lab.processes import MIB, Sample, members, open_files, rollup, sample, sampling, threads
+from benchmarks.lab.processes import MIB, Sample, rollup, sampling
 from benchmarks.lab.queries import PART, UNKNOWN, WHOLE, Query, as_sent
 from benchmarks.lab.script import parser, report
 from benchmarks.lab.telegram import telegram_bot
@@ -61,7 +61,7 @@ LATE_SECONDS = 60.0
 """How long an answer may name an account that has the photo no more, and need not name one that has it only now."""
 FORGET_SECONDS, FORGOTTEN_SECONDS = 5.0, 60.0
 """After which nobody may name an account that is forgotten; and until that is undone."""
-HOSTILE = 300
+HOSTILE, QUESTION_SECONDS = 300, 2.0
 SLOPE_GOAL, JUDGED_MINUTES = 5.0, 20
 """MiB in 10 minutes; in a shorter run a worker more or less looks like a slope."""
 KINDS = {"whole": 6, "part": 6, "churned": 5, "unknown": 2, "hostile": 1}
@@ -228,9 +228,8 @@ class Process:
 
     @property
     def figures(self) -> str:
-        """Say memory, open files and threads."""
-        now = self.samples[-1]
-        return f"{now.pss / MIB:7.1f} {now.open_files:5} {threads(self.daemon.session):4}"
+        """Say memory and open files."""
+        return f"{self.samples[-1].pss / MIB:12.1f} {self.samples[-1].open_files:5}"
 
     def faults(self, *, is_long: bool) -> list[str]:
         """Print how memory and open files went, and end it; return what is wrong."""
@@ -289,7 +288,6 @@ def parse() -> argparse.Namespace:
     options.add_argument("--files", type=int, default=1_000, help="small photos, which churn")
     options.add_argument("--folders", type=int, default=25, help="their accounts")
     options.add_argument("--rate", type=float, default=3, help="changes a second")
-    options.add_argument("--every", type=float, default=2, help="seconds between two questions at a bot")
     options.add_argument("--forget-every", type=float, default=5, help="minutes until the next account is forgotten")
     return options.parse_args()
 
@@ -322,21 +320,10 @@ def running_all(folder: Path, url: str, ask: Ask, settle: float) -> Iterator[Sta
         }
         daemons = {"watch": daemon} | {name: bot.process for name, bot in bots.items()}
         processes = [
-            Process(name, one, stack.enter_context(watched(one)), own_memory(one)) for name, one in daemons.items()
+            Process(name, one, stack.enter_context(sampling(one.session, every=SAMPLE_SECONDS)), own_memory(one))
+            for name, one in daemons.items()
         ]
         yield Stage(folder, url, whereabouts, bots, processes)
-
-
-@contextmanager
-def watched(daemon: Daemon) -> Iterator[list[Sample]]:
-    with sampling(daemon.session, every=SAMPLE_SECONDS, look=sample_with_children) as samples:
-        yield samples
-
-
-def sample_with_children(session: int) -> Sample:
-    """Sample a process, and count the open files of its children too."""
-    files = sum(open_files(int(process.name)) for process in members(session))
-    return replace(sample(session), open_files=files)
 
 
 def own_memory(daemon: Daemon) -> float:
@@ -355,7 +342,7 @@ def live_through(stage: Stage, ask: Ask, unknown: Sequence[Path], arguments: arg
         works: list[Future[Any]] = [pool.submit(churning, stage, arguments)]
         for name, bot in stage.bots.items():
             asker = Requester(stage.whereabouts, unknown, hostile, f"{name} {arguments.seed}")
-            works.append(pool.submit(inquire, stage, bot, asker, arguments.every))
+            works.append(pool.submit(inquire, stage, bot, asker))
         forgotten = pool.submit(forget_now_and_then, stage, arguments.forget_every, random.Random(arguments.seed))
         try:
             faults = print_minutes(stage, ask, [*works, forgotten], started, arguments.minutes)
@@ -382,22 +369,18 @@ def churning(stage: Stage, arguments: argparse.Namespace) -> Counter[str]:
 
 def print_minutes(stage: Stage, ask: Ask, works: Sequence[Future[Any]], started: float, minutes: int) -> list[str]:
     faults: list[str] = []
-    names = " ".join(f"{process.name + ' MiB':>13} files thr" for process in stage.processes)
+    names = " ".join(f"{process.name + ' MiB':>12} files" for process in stage.processes)
     print(f"minute {names} {' '.join(VERDICTS)} backlog {'lag':>5}", flush=True)
     seen = 0
     for minute in range(1, minutes + 1):
         sleep_until(started + 60 * minute)
-        raise_what_failed(works)
+        for work in works:
+            if work.done():
+                work.result()
         now = len(stage.answers)
         faults += print_minute(minute, stage, ask, stage.answers[seen:now])
         seen = now
     return faults
-
-
-def raise_what_failed(works: Sequence[Future[Any]]) -> None:
-    for work in works:
-        if work.done():
-            work.result()
 
 
 def print_minute(minute: int, stage: Stage, ask: Ask, answers: Sequence[Answer]) -> list[str]:
@@ -415,11 +398,11 @@ def print_minute(minute: int, stage: Stage, ask: Ask, answers: Sequence[Answer])
 # People who ask
 
 
-def inquire(stage: Stage, bot: Bot[Any], asker: Requester, every: float) -> None:
-    """Ask one question after the other, one each so many seconds, until it is over."""
+def inquire(stage: Stage, bot: Bot[Any], asker: Requester) -> None:
+    """Ask one question after the other, one each two seconds, until it is over."""
     due = time.monotonic()
     while not stage.is_over.wait(max(0.0, due - time.monotonic())):
-        due = max(due + every, time.monotonic())
+        due = max(due + QUESTION_SECONDS, time.monotonic())
         question = asker.question()
         asked = asked_about(bot, question)
         stage.answers.append(judged(question, asked, stage.whereabouts))
@@ -463,14 +446,9 @@ def judge_answers(stage: Stage) -> list[str]:
         remarks = Counter(f"{one.kind}: {one.remark}" for one in stage.answers if one.verdict == verdict)
         for remark, times in remarks.most_common(SHOWN_EXAMPLES):
             print(f"    {verdict}, {times} x {remark}")
-    return bad_answers(stage.answers)
-
-
-def bad_answers(answers: Sequence[Answer]) -> list[str]:
-    wrong, lost = (sum(one.verdict == verdict for one in answers) for verdict in ("wrong", "lost"))
-    broken = sum(one.remark == UNEXPECTED for one in answers)
-    counts = {"answers name a wrong account": wrong, "answers never came": lost, "answers tell of a fault": broken}
-    return [f"{times} {what}" for what, times in counts.items() if times]
+    bad = Counter(one.verdict for one in stage.answers if one.verdict in {"wrong", "lost"})
+    bad[UNEXPECTED] = sum(one.remark == UNEXPECTED for one in stage.answers)
+    return [f"{times} answers are {kind}" for kind, times in bad.items() if times]
 
 
 # Accounts that are forgotten

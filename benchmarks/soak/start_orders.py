@@ -17,7 +17,7 @@ import argparse
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -97,20 +97,6 @@ class Scene:
         return sum((daemon.complaints(ERROR) for daemon in self.daemons.values()), Counter())
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How an order went: seconds until each bot named the account; None where it did not."""
-
-    seconds: dict[str, float | None]
-    ended: list[str]
-    errors: Counter[str]
-
-    @property
-    def faults(self) -> list[str]:
-        silent = [name for name, seconds in self.seconds.items() if seconds is None]
-        return self.ended + [f"{name} did not name the account within {LIMIT_SECONDS:g} s" for name in silent]
-
-
 def main() -> int:
     arguments = parse()
     photos = files_of(arguments.photos)
@@ -130,26 +116,25 @@ def parse() -> argparse.Namespace:
 
 def tried(name: str, photos: Sequence[Path], gap: float) -> list[str]:
     """Try an order, and print how it went; what a process or a server holds against it at the end is a fault too."""
+    steps = ORDERS[name].split()
     try:
-        outcome = begun(name, photos, gap)
+        with scene_of(steps, photos[:THERE_BEFORE], gap) as scene:
+            for number, step in enumerate(steps):
+                time.sleep(gap if number else 0)
+                take(step, scene)
+            return outcome(name, scene, asked_for(photos[-1], scene, time.monotonic()))
     except (AssertionError, ExceptionGroup) as error:
         return [str(error)]
-    took = f"{shown(outcome.seconds['telegram']):>8} {shown(outcome.seconds['discord']):>7}"
-    print(f"{name:32} {took} {len(outcome.ended):5} {outcome.errors.total():6}", flush=True)
-    for line, times in outcome.errors.most_common(SHOWN_ERRORS):
+
+
+def outcome(name: str, scene: Scene, seconds: Mapping[str, float | None]) -> list[str]:
+    """Print when each bot named the account, and what went wrong; return the faults."""
+    figures = f"{shown(seconds['telegram']):>8} {shown(seconds['discord']):>7}"
+    print(f"{name:32} {figures} {len(scene.ended):5} {scene.errors.total():6}", flush=True)
+    for line, times in scene.errors.most_common(SHOWN_ERRORS):
         print(f"    {times} x {line}", flush=True)
-    return outcome.faults
-
-
-def begun(name: str, photos: Sequence[Path], gap: float) -> Outcome:
-    """Start all parts in an order, drop a photo, and ask for it."""
-    steps = ORDERS[name].split()
-    with scene_of(steps, photos[:THERE_BEFORE], gap) as scene:
-        for number, step in enumerate(steps):
-            time.sleep(gap if number else 0)
-            take(step, scene)
-        began = time.monotonic()
-        return asked_for(photos[-1], scene, began)
+    silent = [bot for bot, took in seconds.items() if took is None]
+    return scene.ended + [f"{bot} did not name the account within {LIMIT_SECONDS:g} s" for bot in silent]
 
 
 @contextmanager
@@ -202,7 +187,7 @@ def make_tables(scene: Scene) -> None:
     assert ended.code == 0, ended.err
 
 
-def asked_for(photo: Path, scene: Scene, began: float) -> Outcome:
+def asked_for(photo: Path, scene: Scene, began: float) -> dict[str, float | None]:
     """Drop a photo, and have it asked for at both bots until they name its account."""
     data = photo.read_bytes()
     scene.shell.put(f"images/{ACCOUNT}/{photo.name}", data)
@@ -217,7 +202,7 @@ def asked_for(photo: Path, scene: Scene, began: float) -> Outcome:
     ways = {"telegram": lambda: telegram.hand_in([query]), "discord": hand_to_discord}
     with ThreadPoolExecutor(len(ways)) as pool:
         seconds = pool.map(lambda hand_in: seconds_until_named(hand_in, scene, began), ways.values())
-        return Outcome(dict(zip(ways, seconds, strict=True)), scene.ended, scene.errors)
+        return dict(zip(ways, seconds, strict=True))
 
 
 def seconds_until_named(hand: Callable[[], Sequence[Asked]], scene: Scene, began: float) -> float | None:

@@ -75,7 +75,7 @@ def main() -> int:
         wait_until_begun(ask, arguments.files, seconds=ALL_SECONDS)
         print(f"{arguments.files:,} photos, {target.name}, unmounted for {arguments.seconds:g} s", flush=True)
         stage = Stage(daemon, ask, url, folder, arguments.seconds, arguments.settle)
-        faults = away_and_back(stage) + away_and_other(stage) + renamed(stage)
+        faults = [f"{title}: {fault}" for title, trial in TRIALS.items() for fault in trial(stage, title)]
         return report(faults + daemon.terminate().faults)
 
 
@@ -129,20 +129,19 @@ def unmount_all(folder: Path) -> None:
             run("umount", "--lazy", line.split()[1])
 
 
-def away_and_back(stage: Stage) -> list[str]:
+def away_and_back(stage: Stage, title: str) -> list[str]:
     """Unmount the dataset, and mount the same again."""
-    title, before, mark = "mounted again", images(stage.ask), stage.daemon.mark()
+    before, mark = images(stage.ask), stage.daemon.mark()
     unmount(stage.dataset)
     faults = stay_away(stage, before)
     run("mount", "--bind", str(stage.folder / "disk"), str(stage.dataset))
     time.sleep(stage.seconds)
-    faults += unchanged(stage, title, before, mark) + found_afterwards(stage, "again")
-    return [f"{title}: {fault}" for fault in faults]
+    return faults + unchanged(stage, title, before, mark) + found_afterwards(stage, "again")
 
 
-def away_and_other(stage: Stage) -> list[str]:
+def away_and_other(stage: Stage, title: str) -> list[str]:
     """Unmount the dataset and its disk, and mount another disk with the same content."""
-    title, before, mark = "on another disk", images(stage.ask), stage.daemon.mark()
+    before, mark = images(stage.ask), stage.daemon.mark()
     unmount(stage.dataset)
     mount_tmpfs(stage.folder / "other")
     run("cp", "-a", f"{stage.folder / 'disk'}/.", str(stage.folder / "other"))
@@ -154,8 +153,7 @@ def away_and_other(stage: Stage) -> list[str]:
     seconds = wait_until(lambda: not number(stage.ask, stale), seconds=HEAL_SECONDS)
     print(f"{title}: all stamps are right after {shown(seconds)} s", flush=True)
     faults += [] if seconds is not None else [f"{number(stage.ask, stale)} rows keep the stamp of the other disk"]
-    faults += unchanged(stage, title, before, mark) + found_afterwards(stage, "other")
-    return [f"{title}: {fault}" for fault in faults]
+    return faults + unchanged(stage, title, before, mark) + found_afterwards(stage, "other")
 
 
 def stay_away(stage: Stage, before: Counter[Row]) -> list[str]:
@@ -195,9 +193,9 @@ def found_afterwards(stage: Stage, name: str) -> list[str]:
     return [] if seconds is not None else ["a photo that was dropped afterwards is not found"]
 
 
-def renamed(stage: Stage) -> list[str]:
+def renamed(stage: Stage, title: str) -> list[str]:
     """Rename the large folder."""
-    title, old, new = "folder renamed", f"{LARGE}0000", "renamed"
+    old, new = f"{LARGE}0000", "renamed"
     before, mark = images(stage.ask), stage.daemon.mark()
     expected = Counter(moved(row, old, new) for row in before.elements())
     (stage.dataset / old).rename(stage.dataset / new)
@@ -210,7 +208,7 @@ def renamed(stage: Stage) -> list[str]:
         faults.append("rows keep the old username")
     if seconds is None or seconds > goal:
         faults.append(f"all rows right after {shown(seconds)} s, the goal is {goal:g} s")
-    return [f"{title}: {fault}" for fault in faults]
+    return faults
 
 
 def moved(row: Row, old: str, new: str) -> Row:
@@ -219,6 +217,8 @@ def moved(row: Row, old: str, new: str) -> Row:
     there = path.replace(f"{old}/", f"{new}/", 1) if path.startswith(f"{old}/") else path
     return (row[0], os.fsencode(there), row[2])
 
+
+TRIALS = {"mounted again": away_and_back, "on another disk": away_and_other, "folder renamed": renamed}
 
 if __name__ == "__main__":
     sys.exit(main())

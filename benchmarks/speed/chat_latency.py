@@ -20,7 +20,6 @@ Times hold on an idle machine only. Exits 1 when a goal is missed.
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.lab.bots import ANSWER_SECONDS, Bot, SomeAsked, Steps, counted, missed_p95, unfit, waits
@@ -38,15 +37,6 @@ SIGN_SECONDS = 1.0
 """Goal for the first sign; after 3 s Discord says itself that the application did not respond."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """A folder, the photos, and the database filled with them."""
-
-    folder: Path
-    album: Album
-    url: str
-
-
 def main() -> int:
     options = parser(__doc__, has_photos=True)
     options.add_argument("chats", nargs="*", choices=CHATS, help="all where none is named")
@@ -55,36 +45,36 @@ def main() -> int:
     album = Album(arguments.photos, arguments.images)
     faults: list[str] = []
     with own_folder() as folder:
-        stage = Stage(folder, album, f"sqlite:///{folder}/chats.db")
-        album.fill(stage.url)
+        url = f"sqlite:///{folder}/chats.db"
+        album.fill(url)
         print(f"{arguments.images:,} images indexed, {len(album.known):,} of them real", flush=True)
         for chat in arguments.chats or CHATS:
-            faults += [f"{chat}, {fault}" for fault in CHATS[chat](stage)]
+            faults += [f"{chat}, {fault}" for fault in CHATS[chat](folder, album, url)]
     return report(faults)
 
 
-def ask_telegram(stage: Stage) -> list[str]:
-    with telegram_bot(stage.folder, stage.url) as bot:
-        bot.warm_up(stage.album.unknown[0])
-        whole = ask_in_turn("telegram, whole copies", bot, stage.album.whole(PHOTOS), goal=WHOLE_SECONDS)
-        parts = ask_in_turn("telegram, search by features", bot, stage.album.parts(PHOTOS), goal=PARTS_SECONDS)
+def ask_telegram(folder: Path, album: Album, url: str) -> list[str]:
+    with telegram_bot(folder, url) as bot:
+        bot.warm_up(album.unknown[0])
+        whole = ask_in_turn("telegram, whole copies", bot, album.whole(PHOTOS), goal=WHOLE_SECONDS)
+        parts = ask_in_turn("telegram, search by features", bot, album.parts(PHOTOS), goal=PARTS_SECONDS)
         bot.process.show_complaints()
     return missed_p95("whole copies", whole, WHOLE_SECONDS) + missed_p95("search by features", parts, PARTS_SECONDS)
 
 
-def ask_discord(stage: Stage) -> list[str]:
-    stage.album.lay_out(stage.folder / "images")
-    with discord_bot(stage.folder, stage.url) as bot:
-        bot.warm_up(stage.album.unknown[0])
-        faults = in_turn(bot, "whole copies", stage.album.whole(PHOTOS), goal=WHOLE_SECONDS)
-        faults += in_turn(bot, "search by features", stage.album.parts(PHOTOS), goal=PARTS_SECONDS)
-        faults += at_once(bot, stage.album.mixed(AT_ONCE))
+def ask_discord(folder: Path, album: Album, url: str) -> list[str]:
+    album.lay_out(folder / "images")
+    with discord_bot(folder, url) as bot:
+        bot.warm_up(album.unknown[0])
+        faults = in_turn(bot, "whole copies", album.whole(PHOTOS), goal=WHOLE_SECONDS)
+        faults += in_turn(bot, "search by features", album.parts(PHOTOS), goal=PARTS_SECONDS)
+        faults += at_once(bot, album.mixed(AT_ONCE))
         print(f"    {bot.limited} of {len(bot.api.calls):,} calls met Discord's limits")
         bot.process.show_complaints()
     return faults
 
 
-CHATS: dict[str, Callable[[Stage], list[str]]] = {"telegram": ask_telegram, "discord": ask_discord}
+CHATS: dict[str, Callable[[Path, Album, str], list[str]]] = {"telegram": ask_telegram, "discord": ask_discord}
 
 
 def ask_in_turn(trial: str, bot: Bot[SomeAsked], queries: Sequence[Query], *, goal: float) -> list[SomeAsked]:

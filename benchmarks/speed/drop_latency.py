@@ -20,10 +20,11 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from benchmarks.lab.daemon import watching
@@ -38,13 +39,13 @@ from benchmarks.lab.databases import (
     wait_until_begun,
 )
 from benchmarks.lab.photos import Digests, files_of, fill_real
-from benchmarks.lab.script import parser, report
-from benchmarks.lab.timing import sleep_until, spread, wait_until
+from benchmarks.lab.script import missed, parser, report
+from benchmarks.lab.timing import spread, wait_until
 
 STANDING, FOLDERS = 10, 100
 """Photos, one an account, that lie there at the start; accounts of the others, the first of them the same."""
 GOAL_SECONDS = 3.0
-POLL_SECONDS = 0.05
+POLL_SECONDS, PATIENCE_SECONDS = 0.05, 60.0
 PIECES, LONGEST_GAP = 4, 0.5
 """A photo written in place comes in so many pieces, with pauses shorter than the settle time."""
 DROPPERS = 16
@@ -54,21 +55,13 @@ NOTHING = "nothing else"
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """A photo that is being dropped: how, what it is, amid which work, and when it was complete, once it is."""
+    """A photo that is being dropped: how, what it is, amid which work, and after how many seconds its row is there."""
 
     path: str
     way: str
     sha256: bytes
     amid: str
-    completed: Future[float]
-
-
-@dataclass(frozen=True, slots=True)
-class Landing:
-    """A dropped photo whose row was there after so many seconds."""
-
-    drop: Drop
-    seconds: float
+    landing: Future[float | None]
 
 
 def main() -> int:
@@ -83,8 +76,8 @@ def main() -> int:
         wait_until_begun(ask, STANDING)
         subprocess.run(["cp", "-r", f"{tree}/.", str(dataset)], check=True)
         wait_until_begun(ask, STANDING + 1)
-        drops, landings = drop_all(ask, dataset, len(others), arguments)
-        faults = judge(drops, landings, arguments.settle)
+        drops = drop_all(url, ask, dataset, len(others), arguments)
+        faults = judge(drops, arguments.settle)
         expected = others | {drop.path: drop.sha256 for drop in drops}
         wait_until(lambda: photo_count(ask) >= len(expected), seconds=ALL_SECONDS)
         faults += differences(ask, expected)
@@ -96,7 +89,6 @@ def parse() -> argparse.Namespace:
     options.add_argument("--files", type=int, default=5_000, help="others that are being indexed")
     options.add_argument("--drops", type=int, default=100)
     options.add_argument("--pause", type=float, default=0.15, help="mean seconds between drops")
-    options.add_argument("--patience", type=float, default=60, help="seconds to wait for the last")
     return options.parse_args()
 
 
@@ -107,22 +99,22 @@ def prepare(tree: Path, dataset: Path, arguments: argparse.Namespace) -> Digests
     return standing | coming
 
 
-def drop_all(ask: Ask, dataset: Path, others: int, arguments: argparse.Namespace) -> tuple[list[Drop], list[Landing]]:
-    """Drop photo by photo, and meanwhile ask for those that have fallen."""
+def drop_all(url: str, ask: Ask, dataset: Path, others: int, arguments: argparse.Namespace) -> list[Drop]:
+    """Drop photo by photo, and wait until all have landed."""
     chance = random.Random(arguments.seed)
     originals = files_of(arguments.photos)
     drops: list[Drop] = []
-    landings: list[Landing] = []
     with ThreadPoolExecutor(DROPPERS) as pool:
         for number in range(arguments.drops):
             amid = business(ask, others)
             data = chance.choice(originals).read_bytes() + chance.randbytes(8)
-            drops.append(drop(pool, dataset, number, data, amid=amid, chance=random.Random(chance.random())))
-            pause_until = time.monotonic() + chance.expovariate(1 / arguments.pause)
-            ask_for(ask, drops, landings, until=pause_until)
-            sleep_until(pause_until)
-        ask_for(ask, drops, landings, until=time.monotonic() + arguments.patience)
-    return drops, landings
+            account = f"new{number:03}" if chance.random() < 0.5 else f"account{chance.randrange(FOLDERS):04}"
+            path, way = f"{account}/dropped{number:03}.jpg", chance.choice(list(WAYS))
+            write = partial(WAYS[way], dataset / path, data, random.Random(chance.random()))
+            landing = pool.submit(drop, url, path, write)
+            drops.append(Drop(path, way, hashlib.sha256(data).digest(), amid, landing))
+            time.sleep(chance.expovariate(1 / arguments.pause))
+    return drops
 
 
 def business(ask: Ask, others: int) -> str:
@@ -132,76 +124,57 @@ def business(ask: Ask, others: int) -> str:
     return "features of the others" if backlog(ask) else NOTHING
 
 
-def drop(
-    pool: ThreadPoolExecutor, dataset: Path, number: int, data: bytes, *, amid: str, chance: random.Random
-) -> Drop:
-    """Begin to drop a photo, into a new account or into one that is there."""
-    account = f"new{number:03}" if chance.random() < 0.5 else f"account{chance.randrange(FOLDERS):04}"
-    path, way = f"{account}/dropped{number:03}.jpg", chance.choice(list(WAYS))
-    completed = pool.submit(WAYS[way], dataset / path, data, chance)
-    return Drop(path, way, hashlib.sha256(data).digest(), amid, completed)
+def drop(url: str, path: str, write: Callable[[], None]) -> float | None:
+    """Drop a photo, and return how long it takes from then until its row is there; None if it does not come."""
+    write()
+    completed = time.monotonic()
+    with reading(url) as ask:
+        is_there = wait_until(lambda: is_stored(ask, path), seconds=PATIENCE_SECONDS, every=POLL_SECONDS) is not None
+        return time.monotonic() - completed if is_there else None
 
 
-def write_in_place(path: Path, data: bytes, chance: random.Random) -> float:
+def write_in_place(path: Path, data: bytes, chance: random.Random) -> None:
     path.parent.mkdir(exist_ok=True)
     size = len(data) // PIECES + 1
     with path.open("wb", buffering=0) as file:
         for start in range(0, len(data), size):
             time.sleep(chance.uniform(0, LONGEST_GAP) if start else 0)
             file.write(data[start : start + size])
-    return time.monotonic()
 
 
-def move_in(path: Path, data: bytes, _chance: random.Random) -> float:
+def move_in(path: Path, data: bytes, _chance: random.Random) -> None:
     outside = path.parents[2] / path.name
     outside.write_bytes(data)
     path.parent.mkdir(exist_ok=True)
     outside.rename(path)
-    return time.monotonic()
 
 
-def rename_part(path: Path, data: bytes, chance: random.Random) -> float:
+def rename_part(path: Path, data: bytes, chance: random.Random) -> None:
     part = path.with_name(path.name + ".part")
     write_in_place(part, data, chance)
     part.rename(path)
-    return time.monotonic()
 
 
 WAYS = {"written in place": write_in_place, "moved in": move_in, ".part renamed": rename_part}
 
 
-def ask_for(ask: Ask, drops: list[Drop], landings: list[Landing], *, until: float) -> None:
-    """Ask for the photos that have fallen, until that moment or until all have landed."""
-    while time.monotonic() < until and len(landings) < len(drops):
-        known = {landing.drop.path for landing in landings}
-        landings += [
-            Landing(drop, time.monotonic() - drop.completed.result())
-            for drop in drops
-            if drop.path not in known and drop.completed.done() and is_stored(ask, drop.path)
-        ]
-        time.sleep(POLL_SECONDS)
-
-
-def judge(drops: list[Drop], landings: list[Landing], settle: float) -> list[str]:
+def judge(drops: list[Drop], settle: float) -> list[str]:
     """Print the seconds by the way and by what went on, and return the faults."""
     print(f"{'seconds until its row is there':34} {'drops':>6} {'p50':>6} {'p95':>6} {'max':>6}")
-    for title, seconds in grouped(landings).items():
-        figures = (*spread(seconds), max(seconds))
-        print(f"{title:34} {len(seconds):6}" + "".join(f" {figure:6.2f}" for figure in figures), flush=True)
-    faults = [f"{len(drops) - len(landings)} dropped photos are not found"] if len(landings) < len(drops) else []
-    if landings and (slow := spread([landing.seconds for landing in landings])[1]) > settle + GOAL_SECONDS:
-        faults.append(f"95th percentile {slow:.2f} s, the goal is {settle + GOAL_SECONDS:g} s")
+    groups: defaultdict[str, list[float]] = defaultdict(list)
+    for drop in drops:
+        if (seconds := drop.landing.result()) is not None:
+            for title in ("all", drop.way, drop.amid):
+                groups[title].append(seconds)
+    for title, taken in groups.items():
+        figures = (*spread(taken), max(taken))
+        print(f"{title:34} {len(taken):6}" + "".join(f" {figure:6.2f}" for figure in figures), flush=True)
+    faults = missed("95th percentile", spread(groups["all"])[1], settle + GOAL_SECONDS, "s") if groups else []
+    if lost := len(drops) - len(groups["all"]):
+        faults.append(f"{lost} dropped photos are not found")
     if idle := sum(drop.amid == NOTHING for drop in drops):
         faults.append(f"at {idle} drops the daemon had nothing else to do: raise --files or lower --pause")
     return faults
-
-
-def grouped(landings: Iterable[Landing]) -> dict[str, list[float]]:
-    groups: defaultdict[str, list[float]] = defaultdict(list)
-    for landing in landings:
-        for title in ("all", landing.drop.way, landing.drop.amid):
-            groups[title].append(landing.seconds)
-    return groups
 
 
 if __name__ == "__main__":

@@ -90,7 +90,7 @@ def main() -> int:
             faults += [f"{account.name}: {fault}" for fault in forgotten(account, bots, Shell(folder), url)]
         for bot in bots.values():
             bot.process.show_complaints()
-        return report(faults + left_behind(server, accounts))
+        return report(faults + held(server, accounts))
 
 
 def parse() -> argparse.Namespace:
@@ -187,19 +187,12 @@ def judged(chat: str, username: str, asked: Sequence[Asked], began: float) -> li
 # What is left
 
 
-def left_behind(server: MariaDB, accounts: Sequence[Account]) -> list[str]:
-    return [f"{times} rows of {table} hold {what}" for (table, what), times in held(server, accounts).items()]
-
-
-def held(server: MariaDB, accounts: Sequence[Account]) -> Counter[tuple[str, str]]:
+def held(server: MariaDB, accounts: Sequence[Account]) -> list[str]:
     """Dump the database, and say how many rows of each table hold what of the accounts."""
     rows, found = remains(dumped(server), accounts)
-    print(f"a dump of {rows:,} rows; how many hold something of the accounts: {told(found)}", flush=True)
-    return found
-
-
-def told(found: Counter[tuple[str, str]]) -> str:
-    return ", ".join(f"{times:,} of {table} {what}" for (table, what), times in sorted(found.items())) or "none"
+    told = [f"{times:,} rows of {table} hold {what}" for (table, what), times in sorted(found.items())]
+    print(f"a dump of {rows:,} rows: {', '.join(told) or 'nothing of the accounts'}", flush=True)
+    return told
 
 
 def dumped(server: MariaDB) -> Iterator[bytes]:

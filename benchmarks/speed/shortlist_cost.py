@@ -3,15 +3,10 @@
 python -m benchmarks.speed.shortlist_cost PHOTOS --images 28000 --large 280000 --tune
 
 The codes are those of the photos in the folder, but for eight that fill the collages among the queries. They are
-extended to the wanted number of images by copies whose codes lie about 60 to 90 bits from those of a real photo. That
-is as far as unrelated features, but in clusters, as real codes are; random ones would all be 128 bits apart and need no
-search. There are two ways:
-
---copies flipped   every bit of a code is flipped with a rate of the feature's own;
---copies blended   a code is made of its descriptor mixed with that of another real feature.
-
-Flipped codes are not the signs of any descriptor and crowd into a few lists, so they show the worst case of memory and
-time, blended ones the likely one.
+extended to the wanted number of images by copies with every bit flipped at a rate of the feature's own, 60 to 90 bits
+from those of a real photo. That is as far as unrelated features, but in clusters, as real codes are; random ones would
+all be 128 bits apart and need no search. Flipped codes are not the signs of any descriptor and crowd into a few lists,
+so they show the worst case of memory and time.
 
 A query is an edited copy of a photo, without mirror images. Each index is built in a fresh process, in pages of 1,000
 images in random order, and opened in another. Times are CPU time of one thread, so that a busy machine may be used;
@@ -34,7 +29,6 @@ from typing import TypeVar
 import numpy as np
 
 from benchmarks.lab.edits import BY_NAME, EDITS, PLAIN
-from benchmarks.lab.large_store import blended
 from benchmarks.lab.photos import opened, shuffled_files
 from benchmarks.lab.processes import MB, in_a_fresh_process, status
 from benchmarks.lab.script import own_folder, parser
@@ -48,9 +42,6 @@ from core.workers.tasks import describe
 
 T = TypeVar("T")
 Task = TypeVar("Task")
-
-Copies = Callable[[Codes, Codes, np.random.Generator], Codes]
-"""Gives a copy of an image's codes; the others are those of all real photos."""
 
 PAGE = 1_000
 NEAREST_BITS, FARTHEST_BITS = 60, 90
@@ -67,11 +58,10 @@ KINDS = [edit for edit in EDITS if edit.group != PLAIN and "mirror" not in edit.
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Images:
-    """The codes of real photos, one array each, how many images to make of them, and how."""
+    """The codes of real photos, one array each, and how many images to make of them."""
 
     codes: Sequence[Codes]
     count: int
-    copies: Copies
 
     def total(self) -> int:
         """Return how many codes all images have."""
@@ -121,9 +111,9 @@ def main() -> None:
     )
     print(f", {first:.0f} codes in the first pass and {rich:.0f} in the rich one; CPU time of one thread", flush=True)
     for count in filter(None, (arguments.images, arguments.large)):
-        print_costs(Images(codes, count, COPIES[arguments.copies]), queries)
+        print_costs(Images(codes, count), queries)
     if arguments.tune:
-        print_tuning(Images(codes, arguments.images, COPIES[arguments.copies]), queries)
+        print_tuning(Images(codes, arguments.images), queries)
 
 
 def parse() -> argparse.Namespace:
@@ -133,7 +123,6 @@ def parse() -> argparse.Namespace:
     options.add_argument("--large", type=int, default=280_000, help="0 leaves it out")
     options.add_argument("--queries", type=int, default=100)
     options.add_argument("--seed", type=int, default=1)
-    options.add_argument("--copies", choices=COPIES, default="flipped")
     options.add_argument("--tune", action="store_true", help="half, once, twice the lists; 4, 8, 16 of them asked")
     return options.parse_args()
 
@@ -165,28 +154,25 @@ def in_all_cores(work: Callable[[Task], T], tasks: Sequence[Task]) -> list[T]:
         return pool.map(work, tasks, chunksize=8)
 
 
-def flipped(codes: Codes, _: Codes, random: np.random.Generator) -> Codes:
+def flipped(codes: Codes, random: np.random.Generator) -> Codes:
     bits = random.integers(NEAREST_BITS, FARTHEST_BITS, (len(codes), 1), endpoint=True)
     dice = np.frombuffer(random.bytes(len(codes) * CODE_BYTES * 8), np.uint8).reshape(len(codes), -1)
     return codes ^ np.packbits(dice < bits, axis=1)
 
 
-COPIES: dict[str, Copies] = {"flipped": flipped, "blended": blended}
-
-
 def pages(images: Images) -> Iterator[tuple[Ids, Ids, Codes]]:
     """Yield ids, counts and codes of all images; the first ids are the real photos, wherever they come."""
     random = np.random.default_rng(images.count)
-    order, pool = random.permutation(images.count), np.concatenate(images.codes)
+    order = random.permutation(images.count)
     for start in range(0, len(order), PAGE):
         ids = order[start : start + PAGE]
-        parts = [image_codes(images, number, pool, random) for number in ids.tolist()]
+        parts = [image_codes(images, number, random) for number in ids.tolist()]
         yield ids, np.array([len(part) for part in parts]), np.concatenate(parts)
 
 
-def image_codes(images: Images, number: int, pool: Codes, random: np.random.Generator) -> Codes:
+def image_codes(images: Images, number: int, random: np.random.Generator) -> Codes:
     original = images.codes[number % len(images.codes)]
-    return original if number < len(images.codes) else images.copies(original, pool, random)
+    return original if number < len(images.codes) else flipped(original, random)
 
 
 # Measuring, in processes of their own
@@ -278,7 +264,7 @@ HEAD = f"{'':18} {'build s':>8} {'RSS MB':>7} {'peak':>6}  first{PASS_HEAD}   ri
 
 
 def print_costs(images: Images, queries: Sequence[Query]) -> None:
-    print(f"\n{images.count:,} images, {images.total():,} codes, copies {images.copies.__name__}\n{HEAD}", flush=True)
+    print(f"\n{images.count:,} images, {images.total():,} codes\n{HEAD}", flush=True)
     with own_folder() as parent:
         folder = parent / "features"
         built = in_a_fresh_process(partial(build_and_save, images, queries, folder))

@@ -9,7 +9,6 @@ doctor` reckons with what it prints.
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
@@ -30,20 +29,12 @@ SAMPLE_SECONDS = 0.02
 PHOTOS_A_WORKER = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Filling:
-    """With what databases are filled."""
-
-    paths: Sequence[Path]
-    images: int
-
-
-async def grown(url: str | URL, filling: Filling, size: Callable[[], int]) -> float:
+async def grown(url: str | URL, paths: Sequence[Path], images: int, size: Callable[[], int]) -> float:
     """Fill an empty database, and return the bytes a photo by which it grew."""
     async with open_store(url) as store:
         before = size()
-        await fill_store(store, list(pictures(filling.paths)), filling.images)
-    return (size() - before) / filling.images
+        await fill_store(store, list(pictures(paths)), images)
+    return (size() - before) / images
 
 
 def size_of(folder: Path, pattern: str) -> int:
@@ -102,21 +93,22 @@ def sampled() -> Iterator[dict[str, int]]:
         thread.join()
 
 
-async def in_sqlite(filling: Filling) -> None:
+async def in_sqlite(paths: Sequence[Path], images: int) -> None:
     with own_folder() as folder:
         database, cache = folder / "photos.db", folder / "cache"
-        print(f"SQLite: {await grown(sqlite_url(database), filling, lambda: size_of(folder, 'photos.db*')):,.0f}")
+        took = await grown(sqlite_url(database), paths, images, lambda: size_of(folder, "photos.db*"))
+        print(f"SQLite: {took:,.0f}")
         for what in ("without a snapshot", "with one"):
             print(what)
-            in_a_fresh_process(partial(follow, database, cache, filling.images))
-        print(f"snapshot: {size_of(cache, '*') / filling.images:,.0f}")
+            in_a_fresh_process(partial(follow, database, cache, images))
+        print(f"snapshot: {size_of(cache, '*') / images:,.0f}")
 
 
-async def in_mariadb(filling: Filling) -> None:
+async def in_mariadb(paths: Sequence[Path], images: int) -> None:
     with private_mariadb() as server:
         url = server.create_database("photos")
         tables = server.folder / "data" / "photos"
-        print(f"MariaDB: {await grown(url, filling, lambda: size_of(tables, '*.ibd')):,.0f}")
+        print(f"MariaDB: {await grown(url, paths, images, lambda: size_of(tables, '*.ibd')):,.0f}")
 
 
 async def main() -> None:
@@ -124,11 +116,11 @@ async def main() -> None:
     arguments.add_argument("photos", type=Path)
     arguments.add_argument("--images", type=int, default=28_000)
     options = arguments.parse_args()
-    filling = Filling(files_of(options.photos), options.images)
-    await work(filling.paths)
+    paths = files_of(options.photos)
+    await work(paths)
     print("bytes a photo:")
-    await in_sqlite(filling)
-    await in_mariadb(filling)
+    await in_sqlite(paths, options.images)
+    await in_mariadb(paths, options.images)
 
 
 if __name__ == "__main__":
