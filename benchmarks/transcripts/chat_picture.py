@@ -12,7 +12,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageOps
 
-from benchmarks.transcripts.chat import Card, Entry, Message, Note, Photos, Picture, Run, Speaker
+from benchmarks.transcripts.entries import Card, Entry, Message, Note, Photos, Picture, Run, Speaker
 from benchmarks.transcripts.looks import PX, SMOOTHNESS, Look, Size
 from benchmarks.transcripts.words import SMALL, length_of, words_picture, write
 

@@ -5,7 +5,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 
 from benchmarks.lab.photos import opened
-from benchmarks.transcripts.chat import Card, Entry, Message, Note, Part, Photos, Picture, Run, Speaker
+from benchmarks.transcripts.entries import Card, Entry, Message, Note, Part, Photos, Picture, Run, Speaker
 from benchmarks.transcripts.photos import SHARED, in_a_post, mirrored_crop, view
 from tests.fakes.discord import channels as discord
 from tests.fakes.discord.api import discord_api

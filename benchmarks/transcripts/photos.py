@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageOps
 from benchmarks.lab.edits import BY_NAME
 from benchmarks.lab.photos import opened
 from benchmarks.lab.templates import gradient
-from benchmarks.transcripts.chat import Picture
+from benchmarks.transcripts.entries import Picture
 from tests.pictures import encode
 from tests.shell import Shell
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from benchmarks.lab.photos import opened
 from benchmarks.lab.queries import as_sent
-from benchmarks.transcripts.chat import Card, Entry, Message, Note, Part, Photos, Picture, Run
+from benchmarks.transcripts.entries import Card, Entry, Message, Note, Part, Photos, Picture, Run
 from benchmarks.transcripts.looks import LIGHT
 from benchmarks.transcripts.photos import SHARED, in_a_post, mirrored_crop, view
 from tests.fakes.telegram import chats as telegram

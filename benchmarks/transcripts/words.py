@@ -11,7 +11,7 @@ from pathlib import Path
 import matplotlib as mpl
 from PIL import Image, ImageDraw, ImageFont
 
-from benchmarks.transcripts.chat import Picture, Run
+from benchmarks.transcripts.entries import Picture, Run
 from benchmarks.transcripts.looks import PX, Look
 
 Point = tuple[float, float]
