@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.churning import churn
-from benchmarks.watching import differences, fill, on_disk, reading
+from benchmarks.lab.churn import churn
+from benchmarks.lab.databases import differences, reading
+from benchmarks.lab.photos import fill, on_disk
 from tests.shell import Shell
 
 

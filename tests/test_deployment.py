@@ -1,6 +1,6 @@
 """What is deployed: docker-compose.yml, the Dockerfile, the database users, the systemd units, and .env.example.
 
-Nothing here needs a container engine. `python -m benchmarks.deploying` runs the services as the compose file says.
+Nothing here needs a container engine.
 """
 
 import os

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.watching import Ask, backlog, photo_count, reading
+from benchmarks.lab.databases import Ask, backlog, photo_count, reading
 from tests.mariadb import MariaDB, free_port
 from tests.metrics_page import Page
 from tests.pictures import photo_bytes

@@ -34,7 +34,7 @@ def _apart(by: timedelta) -> str:
 
 START_BYTES, PHOTO_BYTES = 115_000_000, 21_000
 """Of a searching process at its start, and for a photo at most, while the index is built; afterwards it keeps 10,000
-(28,000 images, `benchmarks.needing`)."""
+(28,000 images, `benchmarks.speed.storage_size`)."""
 WORKER_BYTES = 134_000_000
 """The most that a worker had to itself over 100 photos of 1,080 pixels."""
 START_ADDRESSES, PHOTO_ADDRESSES = 900_000_000, 24_300

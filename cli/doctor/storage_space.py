@@ -52,7 +52,7 @@ def _refusal(folder: Path) -> str | None:
 
 
 SQLITE_BYTES, SERVER_BYTES = 10_100, 20_200
-"""A photo takes in a SQLite file, and in MariaDB's files (28,000 images, `benchmarks.needing`)."""
+"""A photo takes in a SQLite file, and in MariaDB's files (28,000 images, `benchmarks.speed.storage_size`)."""
 SNAPSHOT_BYTES = 6_300
 """A photo takes in a snapshot of the index. The new one is written beside the old one."""
 MARGIN_BYTES = 100_000_000

@@ -2,7 +2,8 @@
 
 Two hashes within the radius must be near in at least one of their substrings (the pigeonhole principle), so a table
 of buckets per substring proposes every neighbour, and the full distance decides: Norouzi, Punjani, Fleet, "Fast search
-in Hamming space with multi-index hashing", 2012. `benchmarks/searching.py` prints the measurements named here.
+in Hamming space with multi-index hashing", 2012. `benchmarks/speed/hamming_speed.py` prints the
+measurements named here.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,6 @@
 """Bucket tables over substrings of hashes, which propose every neighbour without comparing all pairs.
 
-`benchmarks/searching.py` prints the measurements named here.
+`benchmarks/speed/hamming_speed.py` prints the measurements named here.
 """
 
 import math

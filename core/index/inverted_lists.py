@@ -3,7 +3,7 @@
 The index is faiss' IndexBinaryIVF: each code lies in the list of its nearest centroid, and a query code is compared
 only with the codes of the few nearest lists. The centroids are a sample of the codes themselves, moved to the centre of
 their lists a few times (k-means with majority votes). Small indexes have one list, which is a full scan.
-`benchmarks/shortlisting.py` prints the measurements named here.
+`benchmarks/speed/shortlist_cost.py` prints the measurements named here.
 """
 
 from collections.abc import Mapping

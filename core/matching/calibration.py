@@ -1,8 +1,9 @@
 """Turn evidence into confidence, the probability that a candidate is right, by a second-degree logistic regression.
 
 There is one model for photos and one for drawings (cards, chats, posters): two drawings made from one template agree in
-nearly all blocks, and only a few bold letters tell them apart. `python -m benchmarks.calibrate` fits both models and
-writes core/matching/calibration.json, which names its data; docs/matching.md shows how reliable the confidence is.
+nearly all blocks, and only a few bold letters tell them apart. `python -m benchmarks.quality.fit_confidence` fits both
+models and writes core/matching/calibration.json, which names its data; docs/matching.md shows how reliable the
+confidence is.
 """
 
 import json

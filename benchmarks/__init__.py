@@ -1,0 +1,1 @@
+"""Measurements and trials of the whole program: quality, speed, soak; each script runs alone."""

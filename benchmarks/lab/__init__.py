@@ -1,0 +1,1 @@
+"""What several benchmarks share: the processes they drive, databases, pictures, and figures."""

@@ -1,0 +1,1 @@
+"""Whether the program holds under load, over hours, and while parts of it fail."""

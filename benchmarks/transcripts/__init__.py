@@ -1,0 +1,1 @@
+"""The pictures of chats in the documentation."""
