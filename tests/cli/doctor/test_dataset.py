@@ -83,7 +83,7 @@ def test_too_few_watches_are_named_with_the_line_that_mends_it(root: Path, tmp_p
     [few] = check_events(inventory, (high, low))
     [enough] = check_events(inventory, (high,))
 
-    assert "6 folder(s) are to be watched, but only 5 may be" in few.detail
+    assert "6 folder(s) are to be watched, but this user's programs may watch only 5" in few.detail
     assert "write fs.inotify.max_user_watches=524288 to /etc/sysctl.d/" in few.detail
     assert enough == ok("events", "6 folder(s) to be watched, 999 may be")
     assert check_events(inventory, (tmp_path / "none",))[0].state == "skipped"

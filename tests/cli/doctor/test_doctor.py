@@ -152,7 +152,7 @@ def test_faults_of_a_machine_are_named_one_by_one(shell: Shell, api: BotApi) -> 
         ("dataset", "1 folder(s) cannot be listed by user root: carl (Permission denied)"),
         ("dataset", "Folder 'no name' is not indexed"),
         ("database", "images.igsearch.db is damaged"),
-        ("events", "5 folder(s) are to be watched, but only 3 may be"),
+        ("events", "5 folder(s) are to be watched, but this user's programs may watch only 3"),
         ("codecs", "pillow-heif does not load (libheif.so.1"),
         ("telegram", "Telegram refuses it"),
         ("disk", f"at {shell.folder}/tiny (temporary files) 100 MB may be needed"),
