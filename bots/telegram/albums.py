@@ -26,7 +26,7 @@ class Albums(Generic[T]):
         self._open: dict[Hashable, _Album[T]] = {}
 
     async def gathered(self, key: Hashable, item: T) -> list[T] | None:
-        """Return the whole album, once complete, to the caller with its first item; return None to the others at once."""
+        """Return the whole album, once complete, to the caller with its first item; None to the others at once."""
         if key in self._open:
             album = self._open[key]
             album.items.append(item)
