@@ -103,7 +103,7 @@ class QueryQueue:
             self.note_away(error)
             return _failed("unavailable")
         except Exception as error:  # noqa: BLE001 - a bug that one photo triggers must not stop the queue for the others
-            logger.error("a picture hit a bug in igsearch (%s: %s): report it", type(error).__name__, error)  # noqa: TRY400
+            logger.error("a picture caused a fault in igsearch (%s: %s): report it", type(error).__name__, error)  # noqa: TRY400
             return _failed("unexpected")
 
     def note_away(self, error: StoreError) -> None:

@@ -65,7 +65,7 @@ class Entry:
     sureness: str
     """The confidence in percent and in a word."""
     how: str
-    """How the photo matched, in words."""
+    """The way the photo matched, in words."""
     photo_id: int
     """The distinct photo that matched."""
 

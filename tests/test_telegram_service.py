@@ -24,8 +24,8 @@ VERDICTS = 'igsearch_searches_total{front_end="telegram",verdict="'
 STEPS = 'igsearch_search_seconds_count{front_end="telegram",step="'
 END = '"}'
 CONNECTED = 'igsearch_connected{front_end="telegram"}'
-RESTARTED = "I am being restarted: send the picture again in a minute."
-FOREIGN = "This bot serves certain chats only: ask its operator, and name the number {}."
+RESTARTED = "I am restarting: send the picture again in a minute."
+FOREIGN = "This bot serves certain chats only: give its operator the number {} to be admitted."
 NUMBERS = count()
 MEGABYTE = 1 << 20
 

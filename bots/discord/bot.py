@@ -349,7 +349,7 @@ class _Client(Client):
     async def on_error(self, event_method: str, /, *_args: Any, **_kwargs: Any) -> None:
         """Log what went wrong with an event, without the library's traceback."""
         error = sys.exception()
-        logger.error("%s hit a bug in igsearch (%s: %s): report it", event_method, type(error).__name__, error)
+        logger.error("%s caused a fault in igsearch (%s: %s): report it", event_method, type(error).__name__, error)
 
 
 class _Tree(CommandTree[Client]):
@@ -364,7 +364,7 @@ class _Tree(CommandTree[Client]):
             await self._bot.refresh(interaction)
             return
         cause = error.__cause__ or error
-        logger.error("a command hit a bug in igsearch (%s: %s): report it", type(cause).__name__, cause)
+        logger.error("a command caused a fault in igsearch (%s: %s): report it", type(cause).__name__, cause)
         await self._bot.excuse(interaction)
 
 

@@ -260,7 +260,7 @@ class TelegramBot:
     async def _on_error(self, update: object, context: Context) -> None:
         """Report what went wrong, to the operator and to the person."""
         error = context.error
-        logger.error("an update hit a bug in igsearch (%s: %s): report it", type(error).__name__, error)
+        logger.error("an update caused a fault in igsearch (%s: %s): report it", type(error).__name__, error)
         if isinstance(update, Update) and update.message and update.message.chat.type == ChatType.PRIVATE:
             language = self._requester(update.message).language
             await self._say(update.message, words.fault_words("unexpected", language))

@@ -178,4 +178,4 @@ def test_a_list_of_reports_fits_into_a_message() -> None:
         assert len(lines) == 20
         assert all("+497" in line for line in lines)
         assert len("\n".join(lines)) < 4096
-    assert report_lines([], ENGLISH) == ["No answer was called wrong."]
+    assert report_lines([], ENGLISH) == ["No answers have been reported as wrong."]

@@ -136,7 +136,7 @@ def test_a_file_in_the_place_of_the_cache_folder_is_named(tmp_path: Path, below:
 
     [fault] = faults(check_cache(tmp_path / "cache" / below))
 
-    assert fault.startswith(f"{tmp_path / 'cache'} is no folder")
+    assert fault.startswith(f"{tmp_path / 'cache'} is not a folder")
 
 
 def test_a_cache_folder_that_others_write_is_named(tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_a_disk_without_inodes_is_named(mounted: Callable[[str], Path]) -> None:
     disk = mounted("size=200m,nr_inodes=20")
 
     assert faults(check_disk([Want("the cache", disk, 0)])) == [
-        f"no more files can be made at {disk} (its inodes are used up): remove some files there."
+        f"no more files can be created at {disk} (its inodes are used up): remove some files there."
     ]
 
 
