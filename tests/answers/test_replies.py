@@ -60,7 +60,7 @@ def test_similar_scenes_stand_apart() -> None:
 
     assert reply.entries == ()
     assert reply.passages[0].similar == ("anna",)
-    assert reply.closing[0].startswith("Unter 28.114 Fotos von 31 Konten")
+    assert reply.closing[0].startswith("Kein sicherer Treffer unter 28.114 Fotos von 31 Konten")
 
 
 @pytest.mark.parametrize("fault", get_args(Fault))

@@ -62,7 +62,7 @@ def test_a_trouble_is_said_once_and_rests_grow(caplog: pytest.LogCaptureFixture)
 
     assert rests == [0.5, 1, 2, 4, 5, 5]
     assert [record.message for record in caplog.records] == [
-        "Telegram gives no updates (NetworkError: away): asking again until it does",
+        "Telegram gives no updates (NetworkError: away): trying again until it does",
         "Telegram gives updates again",
     ]
     assert failures.pause(NetworkError("away")) == 0.5
