@@ -210,7 +210,7 @@ def forget(
 
 @app.command()
 def doctor(dataset: DatasetOption = None, *, json: JsonOption = False) -> Job:
-    """Check everything that igsearch needs and say what to fix; exit code 1 if anything is."""
+    """Check everything that igsearch needs and say what to fix; exit code 1 if there is anything."""
     from cli.doctor import command
 
     return partial(command.doctor, dataset, as_json=json)

@@ -138,7 +138,7 @@ def opt_out_json(entry: OptOut) -> str:
 
 def opt_out_text(entry: OptOut) -> str:
     """Return an entry of the list of forgotten accounts in one line."""
-    undone = f", taken back {moment_text(entry.undone_at)}" if entry.undone_at else ""
+    undone = f", undone {moment_text(entry.undone_at)}" if entry.undone_at else ""
     return f"{entry.username}: forgotten {moment_text(entry.forgotten_at)}, {entry.images:,} photo(s){undone}"
 
 

@@ -371,7 +371,7 @@ def test_all_front_ends_say_the_same(stage: Stage, anna: Person, guild: Guild, p
     assert said == [f"{100 * match['confidence']:.1f} %" for match in result["matches"]]
 
 
-# The way to Discord
+# The connection to Discord
 
 
 @pytest.mark.parametrize("trouble", ["pause", "error", "drop", "lost"])
@@ -398,8 +398,8 @@ def test_pauses_and_errors_are_lived_through(
 
 
 @pytest.mark.parametrize("call", ["DELETE", "POST"])
-def test_a_whisper_is_not_lost_with_its_way(api: DiscordApi, anna: Person, guild: Guild, call: str) -> None:
-    """Where nobody was found and an answer of Discord gets lost on the way, who asked is told all the same."""
+def test_a_private_reply_survives_a_lost_connection(api: DiscordApi, anna: Person, guild: Guild, call: str) -> None:
+    """If nobody was found and a response of Discord is lost, the requester is told all the same."""
     picture = anna.attaches("a.jpg", sent(STRANGER))
     api.hang("/cdn/*", 1, file_of=picture)
     api.drop(call, "/webhooks/*", is_carried_out=call == "DELETE")

@@ -131,7 +131,7 @@ class DiscordBot:
             except LoginFailure:
                 raise refused_token() from None
             except PrivilegedIntentsRequired as error:
-                raise SettingsError(f"Discord wants intents granted that this bot does not use: {error}") from None
+                raise SettingsError(f"Discord requires intents that this bot does not use: {error}") from None
             except CONNECTION_ERRORS as error:
                 if isinstance(error, ConnectionClosed) and error.code == REFUSED_TOKEN:
                     raise refused_token() from None
@@ -322,7 +322,7 @@ class _Client(Client):
         self.add_dynamic_items(ReplyButton)
         await self._tree.set_translator(self._bot.catalogues)
         if await announce(self, self._tree):
-            logger.info("Discord was told of the commands")
+            logger.info("the commands were registered with Discord")
 
     async def on_ready(self) -> None:
         self._bot.connection.up()
