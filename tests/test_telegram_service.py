@@ -134,8 +134,8 @@ def test_a_second_program_with_the_same_token_is_named(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_end_finishes_what_is_in_hand(stage: Stage, number: signal.Signals) -> None:
-    """A signal ends the bot with 0 within 10 s: downloads in progress are answered, people who wait are asked to retry."""
+def test_the_end_finishes_what_is_in_progress(stage: Stage, number: signal.Signals) -> None:
+    """A signal ends the bot with 0 within 10 s: downloads in progress are answered, others are asked to retry."""
     anna, bob = stage.api.person(), stage.api.person(first_name="Bob")
     stage.api.hang("file", seconds=2, times=8)
     with stage.bot() as service:

@@ -66,14 +66,14 @@ async def test_what_changes_is_said_at_once() -> None:
         await statuses.until("connecting")
         link.up()
         await statuses.until("answering")
-        link.down("the connection was lost")
+        link.down("it was lost")
         await statuses.until("connecting")
 
     states = [(status.state, status.remark) for status in statuses.said]
     assert states == [
         ("connecting", None),
         ("answering", None),
-        ("connecting", "the connection was lost"),
+        ("connecting", "it was lost"),
         ("stopped", None),
     ]
     assert {(status.name, status.waiting, status.has_workers) for status in statuses.said} == {("discord", 7, True)}
