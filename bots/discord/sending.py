@@ -31,7 +31,7 @@ Interaction = AnyInteraction[Any]
 
 CONNECTION_ERRORS = (
     aiohttp.ClientError,
-    AttributeError,  # what discord.py 2.7 raises where the first handshake of the gateway fails
+    AttributeError,  # raised by discord.py 2.7 if the first handshake of the gateway fails
     ConnectionClosed,
     GatewayNotFound,
     HTTPException,
