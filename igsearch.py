@@ -1,6 +1,6 @@
-"""igsearch tells which Instagram account posted a photo.
+"""Define the command line of igsearch: the commands, their options and the exit codes.
 
-The front door: the commands and the exit codes. What a command does is in cli/, imported when it runs.
+The work of each command is in cli/, which is imported when the command runs.
 """
 
 import asyncio
@@ -16,17 +16,17 @@ from typing import Annotated
 
 import typer
 
-# ruff: noqa: PLC0415 - imports stand in the commands: --help must not wait for numpy and SQLAlchemy
+# ruff: noqa: PLC0415 - the commands import what they need: --help must not wait for numpy and SQLAlchemy
 
 UNEXPECTED = 70
 HELP = "Which Instagram account posted this photo? Index a folder of photos, then search with any copy of one."
 
 Job = Callable[[], Coroutine[None, None, int]]
-"""What a command has to do, and the exit code it comes to; `main` runs it when the command line is understood."""
+"""The work of a command, which returns its exit code; `main` runs it once the command line is parsed."""
 
 
 class Watched(StrEnum):
-    """The services whose health can be asked for."""
+    """The services that `igsearch health` can be asked about."""
 
     INDEXER = "indexer"
     TELEGRAM = "telegram"
@@ -41,8 +41,8 @@ DatasetOption = Annotated[
         "--dataset", metavar="DIR", readable=False, help="The folder of <username>/ folders. [default: images]"
     ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but results and errors.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, one object per line.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print only results and errors.")]
 
 
 @app.command()
@@ -52,10 +52,10 @@ def index(
     json: JsonOption = False,
     quiet: QuietOption = False,
     light: Annotated[
-        bool, typer.Option("--light", help="Only hashes: quick, but crops and screenshots are not found.")
+        bool, typer.Option("--light", help="Compute only hashes: quick, but crops and screenshots are not found.")
     ] = False,
     remove_missing: Annotated[
-        bool, typer.Option("--remove-missing", help="Believe it when a large part of the photos is gone.")
+        bool, typer.Option("--remove-missing", help="Remove missing photos even if they are a large share of all.")
     ] = False,
 ) -> Job:
     """Bring the index in line with the dataset folder, once."""
@@ -72,7 +72,7 @@ def search(
     json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Also print how sure it is, how it matched, and the path.")
+        bool, typer.Option("--verbose", "-v", help="Also print the confidence, how the photo matched, and its path.")
     ] = False,
 ) -> Job:
     """Print the usernames that posted a photo, the surest first."""
@@ -85,7 +85,7 @@ def search(
 @app.command()
 def show_match(
     query: Annotated[str, typer.Option("--query", metavar="PATH", help="A photo, or -.")],
-    output: Annotated[Path, typer.Argument(metavar="OUT.png", help="Where the picture is written.")],
+    output: Annotated[Path, typer.Argument(metavar="OUT.png", help="The file to write.")],
     dataset: DatasetOption = None,
 ) -> Job:
     """Draw a photo and its best match side by side, with the part that matched."""
@@ -98,11 +98,11 @@ def show_match(
 def audit(
     dataset: DatasetOption = None,
     *,
-    sample: Annotated[int, typer.Option("--sample", metavar="N", min=1, help="How many photos are tried.")] = 100,
-    seed: Annotated[int | None, typer.Option("--seed", help="Choose the same photos again.")] = None,
+    sample: Annotated[int, typer.Option("--sample", metavar="N", min=1, help="The number of photos to try.")] = 100,
+    seed: Annotated[int | None, typer.Option("--seed", help="A number that chooses the same photos again.")] = None,
     json: JsonOption = False,
 ) -> Job:
-    """Prove the index: stored photos, lightly edited, must find themselves at rank 1."""
+    """Test the index: search for lightly edited copies of stored photos, which must be found at rank 1."""
     from cli import search as command
 
     return partial(command.audit, dataset, sample, seed, as_json=json)
@@ -110,7 +110,7 @@ def audit(
 
 @app.command()
 def watch(dataset: DatasetOption = None) -> Job:
-    """Keep the index in line with the dataset folder until Ctrl-C or SIGTERM; SIGHUP compares everything at once."""
+    """Keep the index in line with the dataset folder until Ctrl-C or SIGTERM; SIGHUP starts a full rescan."""
     _outlive_the_terminal()
     from cli import serve as command
 
@@ -137,7 +137,7 @@ def discord(dataset: DatasetOption = None) -> Job:
 
 @app.command()
 def run(dataset: DatasetOption = None) -> Job:
-    """Do what `watch` does, beside every bot whose token is set; a part that fails is started again."""
+    """Do what `watch` does and run every bot whose token is set; a part that fails is restarted."""
     _outlive_the_terminal()
     from cli import serve as command
 
@@ -150,7 +150,7 @@ def init_db(
     *,
     sql: Annotated[bool, typer.Option("--sql", help="Print the schema as SQL for MySQL and change nothing.")] = False,
 ) -> Job:
-    """Make the tables in the database, or bring older ones up to date."""
+    """Create the tables in the database, or upgrade older ones."""
     from cli import init_db as command
 
     return command.print_schema if sql else partial(command.init_db, dataset)
@@ -158,7 +158,7 @@ def init_db(
 
 @app.command()
 def stats(dataset: DatasetOption = None, *, json: JsonOption = False) -> Job:
-    """Print how much is indexed, what waits, and when the dataset was last scanned."""
+    """Print what is indexed, what is waiting, and when the dataset was last scanned."""
     from cli import status as command
 
     return partial(command.stats, dataset, as_json=json)
@@ -166,7 +166,7 @@ def stats(dataset: DatasetOption = None, *, json: JsonOption = False) -> Job:
 
 @app.command()
 def reports(dataset: DatasetOption = None, *, json: JsonOption = False) -> Job:
-    """List the answers of the bots that people called wrong, the latest first."""
+    """List the answers of the bots that people reported as wrong, the latest first."""
     from cli import status as command
 
     return partial(command.reports, dataset, as_json=json)
@@ -176,13 +176,13 @@ def reports(dataset: DatasetOption = None, *, json: JsonOption = False) -> Job:
 def health(
     part: Annotated[
         list[Watched] | None,
-        typer.Argument(metavar="[PART]...", help="indexer, telegram, discord. [default: all at work]"),
+        typer.Argument(metavar="[PART]...", help="indexer, telegram, discord. [default: all in use]"),
     ] = None,
     dataset: DatasetOption = None,
     *,
     json: JsonOption = False,
 ) -> Job:
-    """Tell whether the daemon and the bots are well; exit code 1 where one is not."""
+    """Tell whether the daemon and the bots work; exit code 1 if one is failing."""
     from cli import status as command
 
     return partial(command.health, [each.value for each in part or ()], dataset, as_json=json)
@@ -210,7 +210,7 @@ def forget(
 
 @app.command()
 def doctor(dataset: DatasetOption = None, *, json: JsonOption = False) -> Job:
-    """Check all that igsearch needs, and say what to fix; exit code 1 where something is."""
+    """Check everything that igsearch needs and say what to fix; exit code 1 if there is anything."""
     from cli.doctor import command
 
     return partial(command.doctor, dataset, as_json=json)
@@ -218,14 +218,14 @@ def doctor(dataset: DatasetOption = None, *, json: JsonOption = False) -> Job:
 
 @app.command()
 def failures(dataset: DatasetOption = None, *, json: JsonOption = False) -> Job:
-    """List the files that could not be read, with the reason."""
+    """List the files that could not be read, with the reasons."""
     from cli import status as command
 
     return partial(command.failures, dataset, as_json=json)
 
 
 def main() -> None:
-    """Run a command and exit with its code; whatever goes wrong is one line on standard error."""
+    """Run a command and exit with its code; report any error as one line on standard error."""
     from core.errors import IgSearchError
 
     _prepare_output()
@@ -240,13 +240,13 @@ def main() -> None:
         code = _fail(f"{error.format_message()} See `igsearch --help`.", error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         code = _fail("Interrupted; what was finished is kept.", 0)
-    except BrokenPipeError:  # the reader of our output has gone, as `head` does
+    except BrokenPipeError:  # the reader of our output is gone, such as `head`
         _discard_output()
         code = 0
     except OSError as error:
-        code = _fail(f"{error}: mend that and run again; what was finished is kept.", UNEXPECTED)
+        code = _fail(f"{error}: fix that and run again; what was finished is kept.", UNEXPECTED)
         _discard_output()
-    except Exception as error:  # noqa: BLE001 - the last door: nobody meets a traceback
+    except Exception as error:  # noqa: BLE001 - the last resort: nobody is shown a traceback
         code = _fail(f"Unexpected {type(error).__name__}: {error}. This is a fault in igsearch: report it.", UNEXPECTED)
     sys.exit(code)
 
@@ -259,9 +259,9 @@ def _fail(sentence: str, code: int) -> int:
 
 
 def _prepare_output() -> None:
-    """Print names as the bytes they are; print nothing where a standard stream is closed.
+    """Let names be printed as the bytes they are, and open standard streams that are closed, to nowhere.
 
-    What is opened next would take its number, and be written to by whoever means the stream.
+    Otherwise the next file that is opened would get the stream's number, and what is printed would end up in it.
     """
     for number in range(3):
         try:
@@ -275,12 +275,12 @@ def _prepare_output() -> None:
 
 
 def _discard_output() -> None:
-    """Let what is still to be printed go nowhere, for the interpreter prints it at its end."""
+    """Discard buffered output, which the interpreter would otherwise write when it exits."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _account(text: str) -> str:
-    """Return the username that a person means; raises BadParameter where it is none."""
+    """Return the username in an argument; raises BadParameter if it is none."""
     from core.dataset import username_fault, username_of
 
     folder = os.fsencode(text.removeprefix("@"))
@@ -290,11 +290,11 @@ def _account(text: str) -> str:
 
 
 def _outlive_the_terminal() -> None:
-    """Let a hang-up pass until the service is there to hear it."""
+    """Ignore SIGHUP until the service handles it."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 if __name__ == "__main__":
-    # `python -m igsearch` puts the current folder first on the path, and that may hold another `core`.
+    # `python -m igsearch` puts the current folder first on the path, where there may be another `core`.
     sys.path.insert(0, str(Path(__file__).parent))
     main()

@@ -1,1 +1,1 @@
-"""What every front end shares: who may ask, how fast, in which order, and the words of an answer."""
+"""Answer the query photos of every front end: access, rate limits, the query queue, and replies in each language."""

@@ -1,4 +1,4 @@
-"""Who may ask a bot, and who is its admin."""
+"""Decide who may use a bot and who is its admin."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -8,10 +8,12 @@ from core.model.statuses import FrontEnd
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The ids of allowed chats or servers (none: everyone) and of admins, who may ask anywhere."""
+    """The access rules of one bot."""
 
     allowed: frozenset[int]
+    """Ids of the chats or servers that are served; empty: all."""
     admins: frozenset[int]
+    """Ids of the people who may ask anywhere and are told more."""
 
     def admits(self, chat: int, person: int) -> bool:
         return not self.allowed or chat in self.allowed or self.is_admin(person)
@@ -21,6 +23,6 @@ class Access:
 
 
 def access_of(front_end: FrontEnd, allowed: Collection[int], admins: Collection[str]) -> Access:
-    """Read the settings of one front end; admins are written like telegram:123."""
+    """Return the access rules of one front end; the settings name an admin as telegram:123."""
     ours = (admin.split(":") for admin in admins)
     return Access(frozenset(allowed), frozenset(int(number) for name, number in ours if name == front_end))

@@ -1,4 +1,4 @@
-"""What every front end does with query photos: search for each, word the answer, keep it, and count what it took."""
+"""Answer query photos for every front end: search for each, word the reply, store it, and measure the steps."""
 
 import asyncio
 import logging
@@ -18,10 +18,10 @@ from core.model.statuses import FrontEnd
 from core.storage.replies import KEPT_DAYS, REPORTED_DAYS
 
 KEEP_SECONDS = 1.0
-"""For which a reply waits to be kept; without that it has no buttons."""
+"""The time limit for storing a reply; a reply that is not stored in time is sent without buttons."""
 REPORTS_SHOWN = 20
 TURNED_AWAY: Mapping[Fault, RefusalReason] = {"busy": "busy", "stopping": "stopping"}
-"""Faults that say nothing of the photo, nor of anything broken."""
+"""Faults that are caused neither by the photo nor by anything broken, and the reasons they are counted under."""
 
 logger = logging.getLogger(__name__)
 
@@ -31,9 +31,9 @@ class QueryPhoto:
     """A photo that somebody sent."""
 
     fetch: Fetch
-    """Downloads it."""
+    """Downloads the photo."""
     is_preview: bool = False
-    """Whether it is a preview of what was sent."""
+    """True if this is only a preview of what was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +41,19 @@ class Answer:
     """The answer to the photos of one message, ready to be rendered and sent."""
 
     reply: words.Reply
-    """Its first page."""
+    """The first page."""
     number: int | None
-    """The number that it is kept under; None where it is not kept."""
+    """The number it is stored under; None if it is not stored."""
     outcomes: tuple[TimedOutcome, ...]
+    """One for each photo, in order."""
     asked_at: float
-    """When the photos came, in seconds of the clock."""
+    """The time at which the photos arrived, in seconds of the clock."""
     ready_at: float
-    """When this answer was ready."""
+    """The time at which this answer was ready, by the same clock."""
 
 
 class AnswerService:
-    """Answers the query photos of one front end; `queue.keep_fresh` runs beside it."""
+    """The service that answers the query photos of one front end; run `queue.keep_fresh` beside it."""
 
     def __init__(
         self,
@@ -71,7 +72,7 @@ class AnswerService:
         self._clock = clock
 
     async def answer(self, photos: Sequence[QueryPhoto | Fault], requester: Requester) -> Answer:
-        """Search for every photo of a message, word the reply and keep it."""
+        """Search for every photo of a message, word the reply and store it."""
         asked_at = self._clock()
         timed = tuple(await asyncio.gather(*(self._outcome(photo, requester.person_id) for photo in photos)))
         for one in timed:
@@ -82,7 +83,7 @@ class AnswerService:
         return Answer(reply, number, timed, asked_at, ready_at=self._clock())
 
     def note_sent(self, answer: Answer) -> None:
-        """Log and count what an answer took, now that it is sent; of an album the log tells of the slowest photo."""
+        """Log and count the durations of an answer that was just sent; for an album, log those of the slowest photo."""
         now = self._clock()
         reply, whole = now - answer.ready_at, now - answer.asked_at
         self._meter.took(self._front_end, "reply", reply)
@@ -95,18 +96,18 @@ class AnswerService:
         )
 
     async def stats(self, requester: Requester) -> str:
-        """Say what is searched, and to an admin how igsearch is doing."""
+        """Return what is searched and, for an admin, how igsearch is doing."""
         return await self._unless_away(self._stats, requester)
 
     async def reports(self, requester: Requester) -> str:
-        """List the answers that were called wrong, for an admin."""
+        """List the answers that were reported as wrong, for an admin."""
         if not self._admission.is_admin(requester):
             number = str(requester.person_id)
-            return requester.language.say("/reports is for admins of this bot; your number is {number}.", number=number)
+            return requester.language.say("/reports is for admins of this bot; your ID is {number}.", number=number)
         return await self._unless_away(self._reports, requester)
 
     def privacy(self, language: Language) -> str:
-        """Say what happens to query photos."""
+        """Return what happens to query photos."""
         return words.privacy(language, kept_days=KEPT_DAYS, reported_days=REPORTED_DAYS)
 
     async def _outcome(self, photo: QueryPhoto | Fault, person: int) -> TimedOutcome:
@@ -116,7 +117,7 @@ class AnswerService:
         return replace(timed, outcome=replace(timed.outcome, is_preview=photo.is_preview))
 
     def _count(self, timed: TimedOutcome) -> None:
-        """Count a photo; what one without a result took says nothing of the others."""
+        """Count a photo; do not count the durations of one that has no result."""
         fault = timed.outcome.fault
         self._meter.searched(self._front_end, timed.outcome)
         if fault and (reason := TURNED_AWAY.get(fault)):
@@ -127,7 +128,7 @@ class AnswerService:
             self._meter.took(self._front_end, "search", timed.search)
 
     async def _keep(self, outcomes: tuple[QueryOutcome, ...], requester: Requester) -> int | None:
-        """Keep a reply and return its number; None where it needs no buttons, or cannot be kept just now."""
+        """Store a reply and return its number; None if it needs no buttons or cannot be stored now."""
         if not any(outcome.matches for outcome in outcomes):
             return None
         code, now = requester.language.code, datetime.now(UTC)
@@ -136,7 +137,7 @@ class AnswerService:
             async with asyncio.timeout(KEEP_SECONDS):
                 return await self._replies.keep(reply)
         except (StoreError, TimeoutError) as error:
-            logger.warning("a reply has no buttons, it could not be kept: %s", error or "no answer in time")
+            logger.warning("a reply has no buttons, as it could not be stored: %s", error or "no answer in time")
             return None
 
     async def _unless_away(self, text: Callable[[Requester], Awaitable[str]], requester: Requester) -> str:

@@ -1,4 +1,4 @@
-"""What every front end answers from: the engine, the store behind small protocols, the pictures, the meter."""
+"""Define what a front end answers from: the engine, the store behind small protocols, the pictures, the meter."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from core.model.records import Checkpoint
 from core.model.statuses import FrontEnd, FrontEndStatus, Stats
 
 READ_SECONDS = 3.0
-"""How long a front end waits for the database: a person hears within 5 s, all the way included, that it is away."""
+"""The time limit for one read by a front end: people learn within 5 s, network included, that the database is away."""
 
 
 class Searcher(Protocol):
@@ -23,13 +23,13 @@ class Searcher(Protocol):
 
 
 class Checkpoints(Protocol):
-    """Tells how far the store has come."""
+    """A source of the store's current checkpoint."""
 
     async def read_checkpoint(self) -> Checkpoint: ...
 
 
 class ReplyStore(Protocol):
-    """Keeps replies and reports."""
+    """A store of replies and reports."""
 
     async def keep(self, reply: KeptReply) -> int: ...
 
@@ -43,13 +43,13 @@ class ReplyStore(Protocol):
 
 
 class PictureSource(Protocol):
-    """Gives pictures of matches."""
+    """A source of pictures of matches."""
 
     async def picture(self, photo_id: int, usernames: Sequence[str]) -> bytes | None: ...
 
 
 class StatusStore(Protocol):
-    """Gives the figures of the store, and keeps the statuses of front ends."""
+    """The store's statistics and the statuses of front ends."""
 
     async def read_stats(self) -> Stats: ...
 
@@ -57,7 +57,7 @@ class StatusStore(Protocol):
 
 
 class FrontEndMeter(Protocol):
-    """Counts what front ends do."""
+    """A meter of what front ends do."""
 
     def searched(self, front_end: FrontEnd, outcome: QueryOutcome) -> None: ...
 
@@ -70,15 +70,15 @@ class FrontEndMeter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SearchBackend:
-    """What a front end answers from; those of one process share it."""
+    """The services that the front ends of one process share."""
 
     engine: Searcher
     workers: int
-    """How many searches run at a time."""
+    """The number of searches that run at a time."""
     changes: Checkpoints
     replies: ReplyStore
     pictures: PictureSource
     statuses: StatusStore
     meter: FrontEndMeter
     has_workers: Callable[[], bool]
-    """Tells whether there are processes to read photos in."""
+    """Returns whether there are worker processes to read photos."""

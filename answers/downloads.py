@@ -1,4 +1,4 @@
-"""Downloads of query images: counted, timed, kept in memory only, and tried again when the way breaks."""
+"""Download query images into memory, with limits on size and time, and retry when the connection fails."""
 
 import asyncio
 
@@ -14,11 +14,11 @@ CONNECTIONS = 32
 
 
 class DownloadFailed(Exception):
-    """The chat's server did not hand over a file; the message holds no address, for that may hold a token."""
+    """A file could not be downloaded; the message names no address, which may hold a token."""
 
 
 class Downloads:
-    """Fetches files over HTTP; close it when done."""
+    """An HTTP client for files; close it when done."""
 
     def __init__(self) -> None:
         limits = httpx.Limits(max_connections=CONNECTIONS)
@@ -26,7 +26,7 @@ class Downloads:
         self._client = httpx.AsyncClient(limits=limits, timeout=timeout, follow_redirects=False)
 
     async def fetch(self, url: str, *, most: int = MAX_BYTES) -> bytes:
-        """Return a file of at most `most` bytes; raises DownloadFailed, or TooLarge as soon as it passes that."""
+        """Download a file of at most `most` bytes; raises DownloadFailed, or TooLarge as soon as it is larger."""
         retrying = AsyncRetrying(
             retry=retry_if_exception(_may_pass),
             stop=stop_after_attempt(ATTEMPTS),
@@ -37,7 +37,7 @@ class Downloads:
             async with asyncio.timeout(WHOLE_SECONDS):
                 return await retrying(self._fetch_once, url, most)
         except TimeoutError as error:
-            raise DownloadFailed(f"not whole after {WHOLE_SECONDS:g} s") from error
+            raise DownloadFailed(f"not complete after {WHOLE_SECONDS:g} s") from error
         except httpx.HTTPStatusError as error:
             raise DownloadFailed(f"answered with {error.response.status_code}") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:

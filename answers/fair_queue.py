@@ -1,4 +1,4 @@
-"""Limits that keep a bot fair: a limiter for each person, and lines in which people take turns."""
+"""Share a limited number of places fairly among people, who take turns."""
 
 import asyncio
 from collections import Counter, OrderedDict, deque
@@ -7,18 +7,18 @@ from contextlib import asynccontextmanager
 
 
 class Busy(Exception):
-    """The queue is as long as it may be."""
+    """The queue is full."""
 
 
 class Closed(Exception):
-    """The queue is closed: the front end is about to end."""
+    """The queue is closed, because the front end is stopping."""
 
 
 class FairQueue:
-    """A queue for some places, in which people take turns.
+    """A queue for a number of places, in which people take turns.
 
-    A person has at most `share` of the places at a time; at most `bound` photos wait. In a full queue the last photo of
-    whoever has most waiting gives way to somebody with fewer, so that a flood by some keeps nobody else out.
+    A person has at most `share` of the places at a time, and at most `bound` photos wait. When the queue is full, the
+    last photo of the person with the most waiting gives way to somebody with fewer, so that nobody blocks the others.
     """
 
     def __init__(self, *, places: int, share: int, bound: int) -> None:
@@ -35,7 +35,7 @@ class FairQueue:
 
     @asynccontextmanager
     async def place(self, person: int) -> AsyncIterator[None]:
-        """Wait for one's turn and have a place; raises Busy, also later, or Closed."""
+        """Wait for this person's turn and hold a place; raises Busy, also while waiting, or Closed."""
         if self._is_closed:
             raise Closed
         if self.waiting >= self._bound:
@@ -54,7 +54,7 @@ class FairQueue:
             self._give_back(person)
 
     def close(self) -> None:
-        """Send everybody away who still waits, and whoever comes."""
+        """Refuse everybody who is still waiting, and all who come later."""
         self._is_closed = True
         for turns in self._waiting.values():
             for turn in turns:
@@ -63,7 +63,7 @@ class FairQueue:
         self._waiting.clear()
 
     def _make_room(self, person: int) -> None:
-        """Send away the last picture of whoever has most waiting; raises Busy where that is this person too."""
+        """Refuse the last picture of the person with the most waiting; raises Busy if this person has as many."""
         most = max(self._waiting, key=lambda other: len(self._waiting[other]))
         if len(self._waiting[most]) <= len(self._waiting.get(person, ())) + 1:
             raise Busy
@@ -72,7 +72,7 @@ class FairQueue:
             turn.set_exception(Busy())
 
     def _call_up(self) -> None:
-        """Give free places to the people in the order of their turns; who got one stands behind the others again."""
+        """Give free places to people in the order of their turns; a person who gets one moves to the end."""
         while self._free and (person := self._next()) is not None:
             turn = self._waiting[person].popleft()
             if self._waiting[person]:
@@ -88,7 +88,7 @@ class FairQueue:
         return next((person for person in self._waiting if self._taken[person] < self._share), None)
 
     def _leave(self, person: int, turn: asyncio.Future[None]) -> None:
-        """Take somebody out of the queue who was cancelled, or off the place that was just given to them."""
+        """Remove a cancelled turn from the queue, or return the place that it was just given."""
         if turn.done() and not turn.cancelled() and not turn.exception():
             self._give_back(person)
         elif turn in self._waiting.get(person, ()):

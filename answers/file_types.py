@@ -1,4 +1,4 @@
-"""What a file is said to be, before it is downloaded."""
+"""Tell the kind of a file by its declared type and name, before it is downloaded."""
 
 import mimetypes
 from pathlib import PurePath
@@ -12,9 +12,9 @@ UNKNOWN_TYPES = frozenset(
 
 
 def kind_of(name: str | None, declared: str | None) -> str:
-    """Tell "image" from "video" and all else, by the type and name that the sender gave.
+    """Return the kind of a file, such as "image" or "video", by the type and name that the sender declared.
 
-    A file of no known type may be an image: it is told by its content when it is here.
+    A file of unknown type counts as an image: its content decides once it is downloaded.
     """
     kind = (declared or "").lower().split(";")[0].strip()
     suffix = PurePath(name or "").suffix.lower()

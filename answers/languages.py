@@ -1,6 +1,7 @@
-"""The languages of the bots: gettext catalogues, and numbers and ages as people write them.
+"""Translate the bots' sentences by gettext catalogues, and format numbers and ages for each language.
 
-The catalogues are `locales/<language>.po`; English stands in the code. `make catalogues` brings them in line with it.
+The catalogues are `locales/<language>.po`; the English sentences are in the code, from which `make catalogues` updates
+them.
 """
 
 import gettext
@@ -24,7 +25,7 @@ TENTHS = "0.0"
 
 
 class Language:
-    """One language: sentences by their English, numbers, ages and lists."""
+    """One language: its translations of the English sentences, its numbers, ages and lists."""
 
     def __init__(self, code: str, translations: gettext.NullTranslations) -> None:
         self.code = code
@@ -32,22 +33,22 @@ class Language:
         self._translations = translations
 
     def say(self, sentence: str, **values: str) -> str:
-        """Return a sentence with its {places} filled."""
+        """Return the translation of a sentence with its {placeholders} filled in."""
         return self._translations.gettext(sentence).format(**values)
 
     def count(self, one: str, many: str, number: int, **values: str) -> str:
-        """Return a phrase that goes with a number, which stands in its {number}."""
+        """Return the singular or plural of a phrase, with the number in place of {number}."""
         return self._translations.ngettext(one, many, number).format(number=self.number(number), **values)
 
     def number(self, number: int) -> str:
         return format_decimal(number, locale=self._locale)
 
     def percent(self, share: float) -> str:
-        """Return a share of 0 to 1 as percent with one digit, as everywhere in igsearch."""
+        """Return a share of 0 to 1 as a percentage with one decimal, as everywhere in igsearch."""
         return f"{format_decimal(round(100 * share, 1), TENTHS, locale=self._locale)} %"
 
     def ago(self, age: timedelta) -> str:
-        """Say how long ago something was."""
+        """Return an age in words, such as "4 minutes ago"."""
         return format_timedelta(-max(age, timedelta(seconds=1)), add_direction=True, threshold=1.5, locale=self._locale)
 
     def listed(self, items: list[str]) -> str:
@@ -55,7 +56,7 @@ class Language:
 
 
 def languages() -> Mapping[str, Language]:
-    """Return every language by its code, English first."""
+    """Return every language under its code, English first."""
     found = {ENGLISH: Language(ENGLISH, gettext.NullTranslations())}
     for path in sorted(LOCALES.glob("*.po")):
         found[path.stem] = Language(path.stem, _translations(path))
@@ -63,7 +64,7 @@ def languages() -> Mapping[str, Language]:
 
 
 def language_of(code: str | None, among: Mapping[str, Language]) -> Language:
-    """Return the language of a code such as de-AT; English where there is none."""
+    """Return the language for a code such as de-AT; English if there is none."""
     return among.get((code or ENGLISH).replace("_", "-").split("-")[0].lower(), among[ENGLISH])
 
 

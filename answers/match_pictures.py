@@ -1,4 +1,4 @@
-"""Pictures of matches, to be shown in a chat."""
+"""Encode pictures of matches to be shown in a chat."""
 
 import asyncio
 import io
@@ -12,22 +12,22 @@ from core.originals.picture import Originals, reference_picture
 from core.search.ports import PhotoLookup
 
 SHOWN_SIDE = 720
-"""Pixels of the short side: of a 1080 px photo as much as a phone shows."""
+"""Pixels of the short side: as much of a 1080 px photo as a phone shows."""
 LONGEST_SIDE = 2_560
 LARGEST_RATIO = 16
-"""Of the sides: Telegram refuses photos beyond 20, so those are shown with margins."""
+"""Of the long side to the short one: Telegram refuses photos beyond 20, so these are shown with margins."""
 QUALITY = 85
 
 
 class MatchPictures:
-    """Shows reference images, newly encoded: nothing of the file but its looks leaves the host."""
+    """A source of reference images, encoded anew: only pixels leave the host, no other content of the file."""
 
     def __init__(self, photos: PhotoLookup, originals: Originals) -> None:
         self._photos = photos
         self._originals = originals
 
     async def picture(self, photo_id: int, usernames: Sequence[str]) -> bytes | None:
-        """Return the image of one of these accounts as a JPEG; None where none has it any more. Raises StoreError."""
+        """Return the image from one of these accounts as a JPEG; None if none has it any more. Raises StoreError."""
         for username in usernames:
             pixels = await reference_picture(
                 self._photos, self._originals, photo_id, username=username, side=SHOWN_SIDE

@@ -1,7 +1,7 @@
-"""The queue where a bot's query images are photo in: each gets an outcome, in turn, whatever goes wrong.
+"""Queue the query images of a bot: each gets an outcome, in turn, whatever goes wrong.
 
-Downloads and searches have a line each, so that a download that hangs delays nobody else and the pictures in memory are
-few. While the database is known to be away nobody waits for it: it is asked in the background until it is back.
+Downloads and searches have separate queues: a download that hangs delays nobody else, and few pictures are in memory.
+While the database is known to be away, nobody waits for it: it is polled in the background until it is back.
 """
 
 import asyncio
@@ -22,14 +22,14 @@ from core.service.supervision import rest, unless_stopped
 DOWNLOADS, DOWNLOADS_A_PERSON = 16, 8
 """Pictures in memory at a time, of at most 25 MB each."""
 WAITING = 500
-"""Pictures that wait at most; at 7 to 400 ms each they are answered within two minutes on two cores."""
+"""The most pictures that wait; at 7 to 400 ms each they are answered within two minutes on two cores."""
 FRESHEN_SECONDS, AWAY_SECONDS = 5.0, 0.25
-"""How often the index follows the store by itself, and how often a database that is away is asked for."""
+"""The pause between two updates of the index from the store, and between two tries to reach a database that is away."""
 LAST_DOWNLOAD_SECONDS = 4.0
-"""For which downloads in hand may go on at the end, so that who waits for one that hangs still hears of it."""
+"""The time that running downloads are given at shutdown; whoever waits for a slower one can still be told."""
 TIDY_EVERY = timedelta(hours=1)
 TRIM_EVERY = timedelta(minutes=1)
-"""How often memory that is free is given back; it takes some milliseconds, in a thread of its own."""
+"""The interval at which free memory is returned to the system, which takes some milliseconds in its own thread."""
 
 FAULT_OF: Mapping[type[ImageError], Fault] = {
     Unsupported: "unsupported",
@@ -50,16 +50,19 @@ Fetch = Callable[[], Awaitable[bytes]]
 
 @dataclass(frozen=True, slots=True)
 class TimedOutcome:
-    """An outcome, and what it took in seconds."""
+    """An outcome, and how long its steps took."""
 
     outcome: QueryOutcome
     download: float = 0.0
+    """Seconds to download the photo."""
     reading: float = 0.0
+    """Seconds to decode and hash it."""
     search: float = 0.0
+    """Seconds of everything else in the search."""
 
 
 class QueryQueue:
-    """Answers the query images of one bot; `keep_fresh` runs beside it. `tidy` is called each hour."""
+    """The queue of one bot's query images; run `keep_fresh` beside it, which calls `tidy` every hour."""
 
     def __init__(self, engine: Searcher, *, workers: int, tidy: Callable[[datetime], Awaitable[None]]) -> None:
         self._engine = engine
@@ -71,21 +74,21 @@ class QueryQueue:
 
     @property
     def is_away(self) -> bool:
-        """Tell whether the database was away when it was asked last."""
+        """Tell whether the last call found the database away."""
         return self._away.is_set()
 
     @property
     def waiting(self) -> int:
-        """Count the pictures that wait for their turn."""
+        """Return the number of pictures that wait for their turn."""
         return self._downloads.waiting
 
     def close(self) -> None:
-        """Send away whoever waits; what is in hand is finished, downloads unless they take too long."""
+        """Refuse everybody who is waiting; what is in progress is finished, except for downloads that take too long."""
         self._downloads.close()
         asyncio.get_running_loop().call_later(LAST_DOWNLOAD_SECONDS, self._ending.set)
 
     async def search(self, person: int, fetch: Fetch) -> TimedOutcome:
-        """Fetch a query image and search for it, when it is the person's turn."""
+        """Download a query image and search for it when it is the person's turn."""
         try:
             async with self._downloads.place(person):
                 self.refuse_while_away()
@@ -99,14 +102,14 @@ class QueryQueue:
         except StoreError as error:
             self.note_away(error)
             return _failed("unavailable")
-        except Exception as error:  # noqa: BLE001 - the door of the queue: one photo's fault is nobody else's
-            logger.error("a picture met a fault in igsearch (%s: %s): report it", type(error).__name__, error)  # noqa: TRY400
+        except Exception as error:  # noqa: BLE001 - a bug that one photo triggers must not stop the queue for the others
+            logger.error("a picture caused a fault in igsearch (%s: %s): report it", type(error).__name__, error)  # noqa: TRY400
             return _failed("unexpected")
 
     def note_away(self, error: StoreError) -> None:
-        """Note that the database is away, and begin to ask for it."""
+        """Note that the database is away, so that `keep_fresh` polls it."""
         if not self.is_away:
-            logger.error("the index cannot be reached: %s Asking again until it is back", error)
+            logger.error("the index cannot be reached: %s Trying again until it can", error)
             self._away.set()
 
     def refuse_while_away(self) -> None:
@@ -115,7 +118,7 @@ class QueryQueue:
             raise StoreError("The database is still away.")
 
     async def keep_fresh(self) -> None:
-        """Let the index follow the store, old replies go, and memory be given back, for ever."""
+        """Update the index from the store, remove old replies and return free memory, until cancelled."""
         tidied = trimmed = datetime.min.replace(tzinfo=UTC)
         while True:
             if datetime.now(UTC) - trimmed > TRIM_EVERY:
@@ -148,7 +151,7 @@ class QueryQueue:
             self._away.clear()
 
     async def _pause(self) -> None:
-        """Wait until the store is to be asked again: soon where it is away, at once where a search just found it so."""
+        """Wait until the next call to the store: briefly while it is away, not at all if a search just found it so."""
         await (asyncio.sleep(AWAY_SECONDS) if self.is_away else rest(self._away, FRESHEN_SECONDS))
 
 

@@ -1,4 +1,4 @@
-"""The rate limit of each person."""
+"""Limit the rate at which each person may ask."""
 
 import math
 from collections import OrderedDict
@@ -6,28 +6,33 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 ROUNDING = 1e-6
-"""Photos that computing with fractions may lose."""
+"""The rounding error, in photos, that a bucket may show after many small additions."""
 
 
 @dataclass(frozen=True, slots=True)
 class TooFast:
-    """A person asks faster than they may: when the next picture is in order, and whether they were told already."""
+    """The refusal of a person who asks too fast."""
 
     seconds: int
+    """The wait until they may ask again."""
     is_told: bool
+    """True if they were told before."""
 
 
 @dataclass(slots=True)
 class _Bucket:
-    """What a person may still ask, as of a moment."""
+    """The token bucket of one person."""
 
     tokens: float
+    """The pictures that the person may send, as of `at`."""
     at: float
+    """A time of the clock."""
     is_told: bool = False
+    """True if the person was told to wait since their last accepted picture."""
 
 
 class RateLimiter:
-    """A token bucket for each person: `burst` pictures at once, then one in `seconds_each`."""
+    """A token bucket for each person: `burst` pictures at once, then one every `seconds_each`."""
 
     def __init__(self, *, burst: int, seconds_each: float, clock: Callable[[], float]) -> None:
         self._burst = burst
@@ -36,7 +41,7 @@ class RateLimiter:
         self._buckets: OrderedDict[int, _Bucket] = OrderedDict()
 
     def take(self, person: int, pictures: int = 1) -> TooFast | None:
-        """Take what some pictures cost from a person's bucket, or nothing where it does not hold so much."""
+        """Take the tokens for some pictures from a person's bucket; if it holds too few, take none and say so."""
         bucket = self._filled(person)
         missing = min(pictures, self._burst) - bucket.tokens
         if missing > ROUNDING:
@@ -47,7 +52,7 @@ class RateLimiter:
         return None
 
     def _filled(self, person: int) -> _Bucket:
-        """Return a person's bucket as of now; buckets that are full again are dropped, the oldest first."""
+        """Return a person's bucket as of now; drop buckets that are full again, the oldest first."""
         now = self._clock()
         bucket = self._buckets.setdefault(person, _Bucket(self._burst, now))
         bucket.tokens = min(self._burst, bucket.tokens + (now - bucket.at) / self._seconds_each)

@@ -1,6 +1,6 @@
-"""What the bots say: outcomes -> a reply in a person's language, page by page, for every chat. Pure.
+"""Word the bots' replies: turn outcomes into pages in a person's language, the same for every chat. Pure.
 
-A reply is words and names without any markup; each chat escapes them in its own way.
+A reply is plain text and names without markup; each chat escapes them in its own way.
 """
 
 import re
@@ -16,26 +16,26 @@ from core.model.statuses import Stats
 
 PAGE_ENTRIES = 10
 MOST_SIMILAR_IN_ALBUM = 2
-"""Similar scenes that are named for each picture of an album: ten pictures must fit into a message."""
+"""The most similar scenes named for each picture of an album: ten pictures must fit into a message."""
 NAMES_A_REPORT = 3
 NUMBER = re.compile(r"\d+")
 
 
 def N_(sentence: str) -> str:  # noqa: N802 - gettext's own name for it
-    """Mark a sentence for the catalogues that is said elsewhere."""
+    """Mark a sentence for the catalogues; another function translates it."""
     return sentence
 
 
 FAULTS: dict[Fault, str] = {
     "unreadable": N_("This picture is damaged and cannot be read: send another copy."),
-    "unsupported": N_("This is no picture that I can read: send a JPEG, PNG, WebP, HEIC, AVIF, GIF, BMP or TIFF."),
+    "unsupported": N_("I cannot read this kind of file: send a JPEG, PNG, WebP, HEIC, AVIF, GIF, BMP or TIFF."),
     "too large": N_("This picture is too large: send it as a photo, or a smaller copy."),
     "too slow": N_("This picture takes too long to read: save it again and send the copy."),
-    "no preview": N_("There is no preview of this file that I could search: send a screenshot of it."),
-    "download": N_("I was not given this picture: send it again."),
+    "no preview": N_("This file has no preview that I can search: send a screenshot of it."),
+    "download": N_("I could not download this picture: send it again."),
     "unavailable": N_("My index cannot be reached just now: try again in a minute."),
     "busy": N_("Too many pictures are waiting just now: send this one again in two minutes."),
-    "stopping": N_("I am being restarted: send the picture again in a minute."),
+    "stopping": N_("I am restarting: send the picture again in a minute."),
     "unexpected": N_("Something went wrong on my side: send another copy, or try again later."),
 }
 HOW = {
@@ -47,7 +47,7 @@ HOW = {
     "rotated by about {number} degrees": N_("turned by about {number} degrees"),
     "cropped to about {number} %": N_("cropped to about {number} %"),
 }
-"""The words of core/matching/ranking.py and core/matching/placement.py, and how they are said in a chat."""
+"""The phrases of core/matching/ranking.py and core/matching/placement.py, and how a chat words them."""
 SURENESS = {
     "same photo": N_("same photo"),
     "likely": N_("likely"),
@@ -57,35 +57,46 @@ SURENESS = {
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One account in a reply, and the fingerprint of its image; numbers count through all pages."""
+    """One account in a reply."""
 
     number: int
+    """Counts from 1 through all pages."""
     username: str
     sureness: str
+    """The confidence in percent and in a word."""
     how: str
+    """The way the photo matched, in words."""
     photo_id: int
+    """The distinct photo that matched."""
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """What a page says of one picture; `similar` are usernames."""
+    """The part of a page that is about one picture."""
 
     title: str | None
     sentences: tuple[str, ...]
+    """Stand below the title, before the entries."""
     entries: tuple[Entry, ...]
     similar_words: str
+    """Introduces `similar`; empty if there are none."""
     similar: tuple[str, ...]
+    """Usernames with a similar scene."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One page of a reply; pages count from 1. `closing` is said once below it."""
+    """One page of a reply."""
 
     passages: tuple[Passage, ...]
     closing: tuple[str, ...]
+    """Sentences that stand below all passages."""
     page: int
+    """The number of this page, from 1."""
     pages: int
+    """The number of pages."""
     is_album: bool
+    """True if the reply is about several pictures."""
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -97,9 +108,9 @@ def profile_url(username: str) -> str:
 
 
 def compose(outcomes: Sequence[QueryOutcome], language: Language, *, now: datetime, page: int = 1) -> Reply:
-    """Say what became of the pictures of one message or album; a page has at most ten entries.
+    """Word one page about the outcomes of a message or album; a page has at most ten entries.
 
-    A page out of range is the nearest one. A picture without entries is told of beside its neighbours' entries.
+    A page number out of range means the nearest page. A picture without entries shares the page of its neighbours.
     """
     pages = list(_pages(outcomes))
     shown = min(max(page, 1), len(pages))
@@ -112,16 +123,20 @@ def compose(outcomes: Sequence[QueryOutcome], language: Language, *, now: dateti
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """The entries of a picture on a page, from one to before another; the first of them has a number in the reply."""
+    """A picture's entries on one page."""
 
     picture: int
+    """The index of the picture."""
     begin: int
+    """The index of its first match on this page."""
     end: int
+    """The index after its last match on this page."""
     number: int
+    """The number of the first entry in the whole reply."""
 
 
 def _pages(outcomes: Sequence[QueryOutcome]) -> Iterator[list[_Part]]:
-    """Part the entries into pages; a picture without any takes the room of one."""
+    """Split the entries into pages; a picture without any takes the space of one entry."""
     parts: list[_Part] = []
     room, number = PAGE_ENTRIES, 1
     for picture, outcome in enumerate(outcomes):
@@ -171,23 +186,23 @@ def _sentences(outcome: QueryOutcome, language: Language, *, is_alone: bool) -> 
     elif outcome.verdict == "unsearchable":
         yield language.say("Too little detail to search: send a picture that shows more.")
     elif not outcome.matches and not is_alone:
-        yield language.say("Nothing found for sure.") if outcome.similar else language.say("Nothing found.")
+        yield language.say("No certain match.") if outcome.similar else language.say("Nothing found.")
 
 
 def _closing(missed: QueryOutcome, language: Language, now: datetime, *, is_alone: bool) -> Iterator[str]:
-    """Say what was searched where nothing was found, and one thing to try."""
+    """Yield what was searched where nothing was found, and one thing to try."""
     scope = scope_of(missed.searched, language, now) if missed.searched else "-"
     if not is_alone:
         yield language.say("I searched {scope}.", scope=scope)
     elif missed.similar:
-        yield language.say("Nothing found for sure among {scope}.", scope=scope)
+        yield language.say("No certain match among {scope}.", scope=scope)
     else:
         yield language.say("Nothing found among {scope}.", scope=scope)
     yield language.say("Try this: crop to the photo itself and send it again.")
 
 
 def scope_of(searched: Checkpoint, language: Language, now: datetime) -> str:
-    """Say what was searched."""
+    """Return what was searched, in words."""
     photos = language.count("{number} photo", "{number} photos", searched.images)
     accounts = language.count("{number} account", "{number} accounts", searched.users)
     if searched.newest is None:
@@ -207,26 +222,26 @@ def _entry(match: NamedMatch, number: int, language: Language) -> Entry:
 
 
 def sureness(confidence: float, language: Language) -> str:
-    """Say how sure a match is: percent and word."""
+    """Return how sure a match is, in percent and in a word."""
     return f"{language.percent(confidence)}, {language.say(SURENESS[word_for(confidence)])}"
 
 
 def how(words: str, language: Language) -> str:
-    """Say in a language how a photo matched; words that are unknown stay as they are."""
+    """Return in a language how a photo matched; unknown phrases stay as they are."""
     number = NUMBER.search(words)
     sentence = HOW.get(NUMBER.sub("{number}", words), words)
     return language.say(sentence, number=number[0]) if number else language.say(sentence)
 
 
 def fault_words(fault: Fault, language: Language) -> str:
-    """Say why a query image has no result, and what to do."""
+    """Return why a query image has no result, and what to do."""
     return language.say(FAULTS[fault])
 
 
 def too_fast(seconds: int, language: Language) -> str:
     return language.count(
-        "You are faster than I may answer: wait {number} second, then send the rest again.",
-        "You are faster than I may answer: wait {number} seconds, then send the rest again.",
+        "You are too fast for me: wait {number} second, then send the rest again.",
+        "You are too fast for me: wait {number} seconds, then send the rest again.",
         seconds,
     )
 
@@ -236,16 +251,16 @@ def welcome(name: str, language: Language) -> str:
         [
             language.say("Hello, {name}!", name=name),
             language.say(
-                "Send me a photo and I tell you which Instagram account posted it: also a screenshot, a story, a crop,"
-                " a mirrored or captioned copy."
+                "Send me a photo and I will tell you which Instagram account posted it. Screenshots, stories, crops,"
+                " and mirrored or captioned copies work too."
             ),
-            language.say("/help says more, /privacy what happens to your photos."),
+            language.say("See /help for more, and /privacy for what happens to your photos."),
         ]
     )
 
 
 def usage(language: Language) -> str:
-    """Say how the bot is used, in a private chat and in a group."""
+    """Return how to use the bot, in a private chat and in a group."""
     return "\n".join(
         [
             language.say(
@@ -253,28 +268,28 @@ def usage(language: Language) -> str:
             ),
             language.say("In a group: reply to a photo with /search, or mention me in its caption."),
             language.say("I answer with the accounts that posted it, how sure I am, and how it matched."),
-            language.say("Best results: crop to the photo itself."),
+            language.say("For best results, crop to the photo itself."),
             language.say("Videos are searched by their preview picture."),
-            language.say("/stats says what is searched, /privacy what happens to your photos."),
+            language.say("/stats shows what is searched, /privacy what happens to your photos."),
         ]
     )
 
 
 def discord_usage(language: Language) -> str:
-    """Say how the bot is used on Discord."""
+    """Return how to use the bot on Discord."""
     return "\n".join(
         [
             language.say('Use /search with a picture, or Apps > "Search this image" on any message with pictures.'),
             language.say("Or send me a picture in a direct message, or mention me with one."),
             language.say("I answer with the accounts that posted it, how sure I am, and how it matched."),
-            language.say("Best results: crop to the photo itself."),
-            language.say("/stats says what is searched, /privacy what happens to your photos."),
+            language.say("For best results, crop to the photo itself."),
+            language.say("/stats shows what is searched, /privacy what happens to your photos."),
         ]
     )
 
 
 def privacy(language: Language, *, kept_days: int, reported_days: int) -> str:
-    """Say what happens to query images, and what is kept."""
+    """Return what happens to query images, and what is kept."""
     return "\n".join(
         [
             language.say(
@@ -287,33 +302,33 @@ def privacy(language: Language, *, kept_days: int, reported_days: int) -> str:
                 kept_days,
             ),
             language.count(
-                'Kept for {number} day if you press "Wrong?": the same, for the operator to look at.',
-                'Kept for {number} days if you press "Wrong?": the same, for the operator to look at.',
+                'Kept for {number} day if you press "Wrong?": the same, for the operator to review.',
+                'Kept for {number} days if you press "Wrong?": the same, for the operator to review.',
                 reported_days,
             ),
             language.say(
-                "If an account of yours shall be in no answer, tell the operator of this bot: it is forgotten within"
-                " seconds, and not indexed again."
+                "To keep an account of yours out of every answer, tell the operator of this bot: it is removed within"
+                " seconds and not indexed again."
             ),
         ]
     )
 
 
 def figures(stats: Stats, searched: Checkpoint, language: Language, *, now: datetime, is_admin: bool) -> str:
-    """Say what is searched; an admin hears more."""
+    """Return what is searched; an admin is told more."""
     lines = [language.say("I search {scope}.", scope=scope_of(searched, language, now))]
     if stats.backlog:
         lines.append(
             language.count(
-                "{number} photo is found as a whole only, until it is looked at more closely.",
-                "{number} photos are found as a whole only, until they are looked at more closely.",
+                "{number} photo is not found in crops and screenshots yet.",
+                "{number} photos are not found in crops and screenshots yet.",
                 stats.backlog,
             )
         )
     if is_admin:
         lines.append(
             language.say(
-                "Unreadable files: {unreadable}. Answers called wrong: {reports}.",
+                "Unreadable files: {unreadable}. Answers reported as wrong: {reports}.",
                 unreadable=language.number(stats.unreadable),
                 reports=language.number(stats.reports),
             )
@@ -322,8 +337,10 @@ def figures(stats: Stats, searched: Checkpoint, language: Language, *, now: date
 
 
 def report_lines(reports: Sequence[Report], language: Language) -> list[str]:
-    """List answers that were called wrong, a line each."""
-    return [_report_line(report, language) for report in reports] or [language.say("No answer was called wrong.")]
+    """List the answers that were reported as wrong, one per line."""
+    return [_report_line(report, language) for report in reports] or [
+        language.say("No answers have been reported as wrong.")
+    ]
 
 
 def _report_line(report: Report, language: Language) -> str:

@@ -1,1 +1,1 @@
-"""The chat bots: a package for each chat, and what they alone share."""
+"""Run the chat bots: a package for each chat, and the modules that only the chats share."""

@@ -1,4 +1,4 @@
-"""What the buttons below a reply do, for every chat: turn pages, show pictures, take reports."""
+"""Handle the buttons below a reply, for every chat: turn pages, show pictures, take reports."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -16,19 +16,20 @@ from core.model.outcomes import KeptReply, NamedMatch
 from core.model.statuses import FrontEnd
 
 BUTTON_SECONDS = 0.8
-"""For which a pressed button waits for the database: a person sees it turn, and expects something within a second."""
+"""The time limit for the database calls of a pressed button: people expect something to happen within a second."""
 
 
 @dataclass(frozen=True, slots=True)
 class ButtonPress:
-    """A pressed button of a kept reply."""
+    """A pressed button of a stored reply."""
 
     button: Button
     kept: KeptReply
+    """The reply that the button belongs to."""
 
     @property
     def matches(self) -> tuple[NamedMatch, ...]:
-        """The matches whose picture it asks for."""
+        """Return the matches whose picture the button asks for."""
         named = (match for outcome in self.kept.outcomes for match in outcome.matches)
         return tuple(match for match in named if match.photo_id == self.button.number)
 
@@ -38,7 +39,7 @@ class ButtonPress:
 
 
 class ButtonPresses:
-    """Does what pressed buttons ask for, by what the database keeps of the reply above them."""
+    """The handler of pressed buttons, which relies on nothing but what the database keeps of the reply."""
 
     def __init__(self, front_end: FrontEnd, admission: Admission, backend: SearchBackend, queue: QueryQueue) -> None:
         self._front_end = front_end
@@ -48,9 +49,9 @@ class ButtonPresses:
         self._queue = queue
 
     async def press(self, data: object, requester: Requester, *, is_owners: bool = False) -> ButtonPress | str:
-        """Return the button that says this, or a sentence where it does not work or all is done.
+        """Return the pressed button with its reply, or a sentence if it does not work or nothing else is to be done.
 
-        It must be of a reply in this chat; with `is_owners`, of one to the same person.
+        The reply must be in this chat and, with `is_owners`, to the same person.
         """
         button = parse_button(data)
         if refusal := self._admission.refusal_of_press(requester):
@@ -65,13 +66,13 @@ class ButtonPresses:
                 self._queue.note_away(error)
             return requester.language.say("My index cannot be reached just now: try again in a minute.")
         if not kept or not button:
-            return requester.language.say("This button is too old, or not of this chat: send the photo again.")
+            return requester.language.say("This button is too old or from another chat: send the photo again.")
         if button.kind == "w":
-            return requester.language.say("Thank you: it is noted for the operator to look at.")
+            return requester.language.say("Thank you: this is noted for the operator to review.")
         return ButtonPress(button, kept)
 
     async def picture(self, photo_id: int, usernames: Sequence[str], language: Language) -> bytes | str:
-        """Return the image that these accounts share, as a JPEG; or a sentence where it cannot be had."""
+        """Return the image that these accounts share as a JPEG, or a sentence if it is not available."""
         try:
             picture = await self._pictures.picture(photo_id, usernames)
         except StoreError as error:
@@ -80,7 +81,7 @@ class ButtonPresses:
         return picture or language.say("That picture is no longer in the index.")
 
     async def _reply_of(self, button: Button | None, requester: Requester, *, is_owners: bool) -> KeptReply | None:
-        """Return the reply that a button belongs to, if it may be used by this person in this chat."""
+        """Return the reply that a button belongs to, if this person may use it in this chat."""
         if button is None:
             return None
         self._queue.refuse_while_away()

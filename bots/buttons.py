@@ -1,6 +1,6 @@
-"""The buttons below a reply, for every chat: their labels, and what one says when it is pressed.
+"""Lay out the buttons below a reply, for every chat, and read the data that a pressed one sends.
 
-That is at most 64 bytes and holds nothing but numbers, as Telegram wants it; all else is kept in the database.
+The data is at most 64 bytes, as Telegram requires, and holds only numbers; everything else is kept in the database.
 """
 
 import re
@@ -17,16 +17,18 @@ CALLBACK = re.compile(r"(?P<kind>[psw]):(?P<reply>[1-9]\d{0,18}):(?P<number>\d{1
 LARGEST = 2**63 - 1
 
 ButtonKind = Literal["p", "s", "w"]
-"""Page, show the picture, wrong."""
+"""p: turn to a page; s: show a picture; w: report the answer as wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """A pressed button: of which reply, and the page or the fingerprint that it names."""
+    """A button, as its data describes it."""
 
     kind: ButtonKind
     reply: int
+    """The number of the reply it belongs to."""
     number: int
+    """The page it turns to, or the photo it shows."""
 
     @property
     def data(self) -> str:
@@ -34,7 +36,7 @@ class Button:
 
 
 def parse_button(data: object) -> Button | None:
-    """Read what a button says; None for what no button of ours says."""
+    """Parse the data of a button; None if it is none of ours."""
     found = CALLBACK.fullmatch(data) if isinstance(data, str) and data.isascii() else None
     if not found or max(int(found["reply"]), int(found["number"])) > LARGEST:
         return None
@@ -43,16 +45,16 @@ def parse_button(data: object) -> Button | None:
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """A button and what stands on it."""
+    """A button with its label."""
 
     label: str
     button: Button
 
 
 def rows_below(reply: Reply, number: int | None, language: Language) -> list[list[Labelled]]:
-    """Return the buttons below a reply that is kept under a number, in rows; none below one that names nobody.
+    """Return the buttons below a reply that is stored under a number, in rows; none if the reply names nobody.
 
-    No two of them say the same, for Discord refuses that: owners of the same picture share its button.
+    Discord refuses two buttons with the same data, so accounts with the same picture share its button.
     """
     if number is None or not reply.entries:
         return []

@@ -1,4 +1,4 @@
-"""The connection between a bot and its chat, and the heartbeat that tells of it."""
+"""Track the connection between a bot and its chat, and report it with a heartbeat."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -8,11 +8,11 @@ from core.model.statuses import FrontEnd, FrontEndState, FrontEndStatus
 from core.service.heartbeat import Heartbeat
 
 LOOK_SECONDS, GOODBYE_SECONDS = 1.0, 0.4
-"""How often the bot is looked at; how long its last report may take, of the little time that the end has."""
+"""The interval between two looks at the bot's status, and the time limit for its last report at shutdown."""
 
 
 class ConnectionState:
-    """The state of the connection, as the bot last found it."""
+    """The state of the connection as the bot last saw it."""
 
     def __init__(self) -> None:
         self.state: FrontEndState = "connecting"
@@ -28,7 +28,7 @@ class ConnectionState:
 def heartbeat_of(
     front_end: FrontEnd, connection: ConnectionState, backend: SearchBackend, waiting: Callable[[], int]
 ) -> Heartbeat[FrontEndStatus]:
-    """Return the heartbeat of a bot; `waiting` counts the photos that wait."""
+    """Return the heartbeat of a bot; `waiting` returns the number of photos that wait."""
 
     def status() -> FrontEndStatus:
         return FrontEndStatus(

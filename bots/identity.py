@@ -1,4 +1,4 @@
-"""Who a bot is, as its chat's server says; asked by `igsearch doctor`."""
+"""Define the answer of a chat's server when `igsearch doctor` asks it about a token."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -6,11 +6,11 @@ from datetime import timedelta
 
 @dataclass(frozen=True, slots=True)
 class Introduction:
-    """What a chat's server says of our token."""
+    """The answer of a chat's server about our token."""
 
     name: str | None
-    """The bot's name; None where there is a fault, or the server does not say."""
+    """The bot's name; None if there is a fault or the server does not tell."""
     fault: str | None = None
-    """Why the bot cannot answer, and what to do; without the token."""
+    """The reason why the bot cannot answer, and what to do; never contains the token."""
     clock_ahead: timedelta | None = None
-    """How far the server's clock is ahead of ours, where it tells."""
+    """The time by which the server's clock is ahead of ours; None if unknown."""

@@ -1,4 +1,4 @@
-"""Signs of life: "is typing" in a chat for as long as anything is being answered there."""
+"""Show "is typing" in a chat for as long as an answer is being prepared there."""
 
 import asyncio
 from collections import Counter
@@ -7,13 +7,13 @@ from contextlib import asynccontextmanager
 from typing import Generic, TypeVar
 
 EVERY_SECONDS = 4.0
-"""Telegram shows a sign for 5 s, Discord for 10."""
+"""Telegram shows the indicator for 5 s, Discord for 10 s."""
 
 H = TypeVar("H", bound=Hashable)
 
 
 class TypingIndicator(Generic[H]):
-    """Shows in each chat that an answer is on its way, however many are; `show` must not raise."""
+    """The typing indicator of each chat, one however many answers are prepared there; `show` must not raise."""
 
     def __init__(self, show: Callable[[H], Awaitable[None]], every_seconds: float = EVERY_SECONDS) -> None:
         self._show = show
@@ -23,7 +23,7 @@ class TypingIndicator(Generic[H]):
 
     @asynccontextmanager
     async def shown(self, chat: H) -> AsyncIterator[None]:
-        """Show the sign from now to the end of the block."""
+        """Show the indicator until the end of the block."""
         self._answers[chat] += 1
         if chat not in self._shown:
             self._shown[chat] = asyncio.create_task(self._keep_showing(chat))

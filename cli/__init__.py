@@ -1,1 +1,1 @@
-"""What each command of igsearch.py does: the one place that knows bots, indexer and core alike."""
+"""Carry out the commands of igsearch.py: the one package that knows bots, indexer and core."""

@@ -1,4 +1,4 @@
-"""The search engine, put together. Apart from cli/wiring.py: `igsearch doctor` has to run where memory is short."""
+"""Build the search engine; apart from cli/wiring.py, since `igsearch doctor` must run where memory is short."""
 
 from cli.wiring import cache_folder
 from core.index.feature_index import FeatureIndex
@@ -11,7 +11,7 @@ from core.workers.tasks import VERSIONS
 
 
 def engine_of(store: Store, reader: PhotoWorkers) -> SearchEngine:
-    """Put the search engine together."""
+    """Build the search engine."""
     cache = cache_folder()
     hash_index = HashIndex(cache, pdq_radius=PDQ_RADIUS, dhash_radius=DHASH_RADIUS, hashes_version=VERSIONS.hashes)
     feature_index = FeatureIndex(cache, features_version=VERSIONS.features)

@@ -1,4 +1,4 @@
-"""`igsearch forget`: who is not to be in any answer."""
+"""Carry out `igsearch forget`: keep accounts out of every answer."""
 
 import os
 from datetime import UTC, datetime
@@ -23,12 +23,12 @@ async def forget(username: str, folder: Path | None, *, as_json: bool) -> int:
         return 0
     print(f"{username}: {entry.images:,} photo(s) forgotten. It is in no answer any more, and is not indexed again.")
     for place in _folders_of(username, dataset):
-        print(f"Its folder {place} is left alone: remove it yourself if the photos shall go, too.")
+        print(f"Its folder {place} is left alone: remove it yourself if the photos are to go, too.")
     return 0
 
 
 def _folders_of(username: str, dataset: Dataset) -> list[Path]:
-    """Return the folders of an account; none where the dataset cannot be listed."""
+    """Return the folders of an account; none if the dataset cannot be listed."""
     try:
         return [dataset.root / os.fsdecode(name) for name in list_root(dataset).folders.get(username, ())]
     except PathError:

@@ -1,4 +1,4 @@
-"""`igsearch index`: everything once."""
+"""Carry out `igsearch index`: one full scan, then the features that are missing."""
 
 from contextlib import aclosing
 from datetime import UTC, datetime
@@ -30,7 +30,7 @@ async def index(folder: Path | None, *, as_json: bool, is_quiet: bool, is_light:
         if not is_light and not is_stopped:
             is_stopped = await _extract_features(options, store, reader, is_quiet=is_quiet or as_json)
     if is_stopped:
-        say("Interrupted; what was finished is kept: run again to go on.")
+        say("Interrupted; what was finished is kept: run again to continue.")
     if as_json:
         print(scan_json(report))
     elif not is_quiet:
@@ -41,7 +41,7 @@ async def index(folder: Path | None, *, as_json: bool, is_quiet: bool, is_light:
 
 
 async def _extract_features(options: ScanOptions, store: Store, reader: PhotoWorkers, *, is_quiet: bool) -> bool:
-    """Extract the features that are missing; return whether that was stopped."""
+    """Extract the features that are missing, and return whether that was stopped."""
     waiting = (await store.statuses.read_stats()).backlog
     with shown_progress("extracting features", is_quiet=is_quiet) as progress:
         progress.expect(waiting)

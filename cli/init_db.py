@@ -1,4 +1,4 @@
-"""`igsearch init-db`: make the tables, or bring them up to date."""
+"""Carry out `igsearch init-db`: create the tables, or upgrade them."""
 
 import sys
 from pathlib import Path
@@ -22,7 +22,7 @@ async def init_db(folder: Path | None) -> int:
 
 
 async def _upgrade(store: Store) -> None:
-    """Upgrade the tables; a daemon that waits for them looks at them now and then, with the lock in its hand."""
+    """Upgrade the tables; retry for a while, as a daemon that waits for them holds the lock whenever it looks."""
     patiently = AsyncRetrying(
         retry=retry_if_exception_type(IndexerBusy),
         stop=stop_after_delay(BUSY_SECONDS),

@@ -1,4 +1,4 @@
-"""What commands print: the JSON that programs read, whose shape is a contract, and the lines that people read."""
+"""Format what commands print: JSON for programs, whose shape is a contract, and lines for people."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from core.service.health import SILENCE, Condition, moment_text
 
 
 def failure_json(entry: LedgerRecord) -> str:
-    """Write one line of the ledger."""
+    """Return an entry of the ledger as JSON."""
     return json.dumps(
         {
             "path": str(entry.place),
@@ -32,7 +32,7 @@ def failure_json(entry: LedgerRecord) -> str:
 
 
 def report_json(report: Report) -> str:
-    """Write one answer that was called wrong."""
+    """Return an answer that was reported as wrong, as JSON."""
     return json.dumps(
         {
             "reply": report.reply_id,
@@ -47,24 +47,24 @@ def report_json(report: Report) -> str:
 
 
 def report_text(report: Report) -> str:
-    """Return one answer that was called wrong in a line."""
+    """Return an answer that was reported as wrong, in one line."""
     named = [f"{match.username} {sureness(match.confidence)}, {', '.join(match.how)}" for match in report.matches]
     said = "; ".join(named) or "nobody any more: their photos are gone"
     return f"#{report.reply_id} {moment_text(report.reported_at)}, {report.reply.front_end}: {said}"
 
 
 def stats_json(stats: Stats) -> str:
-    """Write the figures of the store."""
+    """Return the figures of the store as JSON."""
     return json.dumps(asdict(stats), default=datetime.isoformat)
 
 
 def scan_json(report: ScanReport) -> str:
-    """Write the counts of a rescan."""
+    """Return the counts of a scan as JSON."""
     return json.dumps(asdict(report))
 
 
 def audit_text(counts: Mapping[str, int]) -> str:
-    """Return what an audit came to in one line."""
+    """Return the result of an audit in one line."""
     tried = sum(counts.values())
     said = [f"{counts.get('found', 0):,} of {tried:,} found at rank 1", f"{counts.get('missed', 0):,} missed"]
     said += [f"{counts[name]:,} {name}" for name in ("too little detail", "unreadable") if counts.get(name)]
@@ -72,26 +72,26 @@ def audit_text(counts: Mapping[str, int]) -> str:
 
 
 def audit_json(counts: Mapping[str, int]) -> str:
-    """Write what an audit came to."""
+    """Return the result of an audit as JSON."""
     names = {"found": "found", "missed": "missed", "too_little_detail": "too little detail", "unreadable": "unreadable"}
     return json.dumps({key: counts.get(name, 0) for key, name in names.items()})
 
 
 def trial_text(trial: Trial) -> str:
-    """Say in a line what became of a photo that was not found."""
+    """Return in one line what happened to a photo that was not found."""
     path = printable(trial.place.path)
     if trial.outcome == "missed":
-        return f"missed {path}: {trial.answer} was found in its place"
+        return f"missed {path}: {trial.answer} was found instead"
     return f"{trial.outcome} {path}: {trial.answer}" if trial.outcome == "unreadable" else f"{trial.outcome}: {path}"
 
 
 def search_lines(result: SearchResult, *, is_verbose: bool) -> list[str]:
-    """Return the usernames, a line each; verbose, with how sure it is, how and where it matched, and the best image."""
+    """Return the usernames, one per line; if verbose, with confidence, how and where it matched, and the best image."""
     return [_verbose_line(match) if is_verbose else match.username for match in result.matches]
 
 
 def search_remark(query: str, result: SearchResult) -> str | None:
-    """Say what a person should know beside the usernames, or None."""
+    """Return what to tell a person besides the usernames; None if nothing."""
     if result.verdict == "match":
         return None
     if result.verdict == "unsearchable":
@@ -99,12 +99,12 @@ def search_remark(query: str, result: SearchResult) -> str | None:
     scope = f"{result.searched.images:,} photos of {result.searched.users:,} accounts"
     if result.verdict == "similar":
         names = ", ".join(match.username for match in result.similar)
-        return f"{query}: nothing found for sure among {scope}; similar, perhaps another picture: {names}."
+        return f"{query}: no certain match among {scope}; similar, perhaps another picture: {names}."
     return f"{query}: nothing found among {scope}. Crop to the photo itself and try again."
 
 
 def stats_text(stats: Stats, now: datetime) -> str:
-    """Return the figures of the store, and how the daemon is, a line each."""
+    """Return the figures of the store and the state of the daemon, one per line."""
     last_scan = moment_text(stats.last_scan) if stats.last_scan else "never"
     rows = {
         "images": f"{stats.images:,}",
@@ -123,7 +123,7 @@ def _daemon_rows(daemon: DaemonStatus | None, now: datetime) -> dict[str, str]:
     if daemon is None or daemon.state == "stopped":
         return {"daemon": "not running"}
     if now - daemon.seen_at > SILENCE:
-        return {"daemon": f"not heard of since {moment_text(daemon.seen_at)}: is it running?"}
+        return {"daemon": f"no report since {moment_text(daemon.seen_at)}: is it running?"}
     remark = f": {daemon.remark}" if daemon.remark else ""
     return {
         "next scan": moment_text(daemon.next_scan) if daemon.next_scan else "not planned",
@@ -132,18 +132,18 @@ def _daemon_rows(daemon: DaemonStatus | None, now: datetime) -> dict[str, str]:
 
 
 def opt_out_json(entry: OptOut) -> str:
-    """Write one entry of the list of accounts that were forgotten."""
+    """Return an entry of the list of forgotten accounts as JSON."""
     return json.dumps(asdict(entry), default=datetime.isoformat)
 
 
 def opt_out_text(entry: OptOut) -> str:
-    """Return one entry of the list of accounts that were forgotten in a line."""
-    undone = f", taken back {moment_text(entry.undone_at)}" if entry.undone_at else ""
+    """Return an entry of the list of forgotten accounts in one line."""
+    undone = f", undone {moment_text(entry.undone_at)}" if entry.undone_at else ""
     return f"{entry.username}: forgotten {moment_text(entry.forgotten_at)}, {entry.images:,} photo(s){undone}"
 
 
 def failure_text(entry: LedgerRecord) -> str:
-    """Return one line of the ledger."""
+    """Return an entry of the ledger in one line."""
     retry = f"tried again after {entry.next_retry:%Y-%m-%d %H:%M} UTC" if entry.next_retry else "until the file changes"
     return f"{printable(entry.place.path)}: {entry.reason} ({entry.kind}, {entry.attempts} attempt(s), {retry})"
 
@@ -160,13 +160,13 @@ def sureness(confidence: float) -> str:
 
 
 def say(sentence: str) -> None:
-    """Tell a person something beside the results: on standard error, where there is one."""
+    """Print a sentence for a person on standard error, if there is one."""
     if sys.stderr is not None:
         print(sentence, file=sys.stderr)
 
 
 def health_json(found: Sequence[Condition]) -> str:
-    """Write the conditions of all parts as one object."""
+    """Return the conditions of all parts as one JSON object."""
     parts = {
         each.part: {"healthy": each.is_well, "detail": "; ".join(each.faults) or None, **each.figures} for each in found
     }
@@ -174,6 +174,6 @@ def health_json(found: Sequence[Condition]) -> str:
 
 
 def health_text(condition: Condition) -> str:
-    """Return the condition of a part in a line."""
+    """Return the condition of a part in one line."""
     figures = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in condition.figures.items())
     return f"{'ok' if condition.is_well else 'failing':<7} {condition.part:<9} {'; '.join(condition.faults) or figures}"

@@ -1,4 +1,4 @@
-"""How a rescan shows itself: a bar with rate and time left on a terminal, a line now and then elsewhere."""
+"""Show the progress of a scan: a bar with rate and time left on a terminal, an occasional line elsewhere."""
 
 import sys
 import time
@@ -16,7 +16,7 @@ LINE_SECONDS = 10.0
 
 @contextmanager
 def shown_progress(work: str, *, is_quiet: bool) -> Iterator[Listener]:
-    """Show work on files, such as "indexing", on standard error in the way that fits it."""
+    """Show the progress of some work, such as "indexing", on standard error: as a bar on a terminal, else in lines."""
     console = Console(stderr=True)
     if is_quiet or not console.is_terminal:
         yield Lines(work, is_quiet=is_quiet)
@@ -34,7 +34,7 @@ def shown_progress(work: str, *, is_quiet: bool) -> Iterator[Listener]:
 
 
 class Count:
-    """Files done and their rate; unchanged files cost nothing and don't count in it."""
+    """The number of files done and their rate, in which unchanged files do not count, as they cost nothing."""
 
     def __init__(self) -> None:
         self.total = 0
@@ -58,7 +58,7 @@ class Count:
 
 
 class Bar:
-    """A bar on a terminal."""
+    """Progress as a bar on a terminal."""
 
     def __init__(self, bar: Progress, work: str) -> None:
         self._bar = bar
@@ -77,7 +77,7 @@ class Bar:
 
 
 class Lines:
-    """Plain lines where there is no terminal."""
+    """Progress as plain lines where there is no terminal."""
 
     def __init__(self, work: str, *, is_quiet: bool) -> None:
         self._work = work

@@ -1,4 +1,4 @@
-"""Query images named on a command line: files, folders and standard input, searched ahead and answered in order."""
+"""Search for the query images named on a command line, several at a time, and answer them in order."""
 
 import asyncio
 import os
@@ -20,16 +20,20 @@ FOUND, NOTHING_FOUND = 0, 1
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of one query: a result, or why it could not be searched."""
+    """The answer to one query."""
 
     query: str
+    """The path of the query image."""
     searched: Checkpoint
+    """The state of the index that was searched."""
     result: SearchResult | None
+    """None if the query could not be searched."""
     error: PathError | ImageError | None
+    """The reason for that."""
 
 
 def expand(query: str) -> list[str]:
-    """Return the query images that a path stands for, those of a folder in the order of their names.
+    """Return the query images that a path means; for a folder, its files in the order of their names.
 
     Raises PathError for a folder without any.
     """
@@ -51,7 +55,7 @@ def _cannot_list(error: OSError) -> None:
 
 
 class Answers:
-    """Searches several queries at a time and yields the answers in the order of the queries."""
+    """The answers to a list of queries, of which `ahead` are searched while earlier ones are awaited."""
 
     def __init__(self, engine: SearchEngine, *, ahead: int) -> None:
         self._engine = engine
@@ -62,17 +66,17 @@ class Answers:
 
     @property
     def exit_code(self) -> int:
-        """0 if any query was found or the search was stopped, else that of the first fault, else 1."""
+        """Return 0 if any query was found or the search was stopped, else the code of the first fault, else 1."""
         if self._has_found or self._is_stopped:
             return FOUND
         return NOTHING_FOUND if self._first_fault is None else self._first_fault
 
     def stop(self) -> None:
-        """Finish the queries in hand and begin no other."""
+        """Finish the queries in progress and begin no other."""
         self._is_stopped = True
 
     async def to(self, queries: Sequence[str]) -> AsyncIterator[Answer]:
-        """Answer each query; raises StoreError when the database fails."""
+        """Yield the answer to each query, in order; raises StoreError when the database fails."""
         searched = await self._engine.refresh()
         waiting: deque[asyncio.Task[Answer]] = deque()
         try:
@@ -103,7 +107,7 @@ class Answers:
 
 
 def read_query(query: str) -> bytes:
-    """Read a query image; a person may name it by a symbolic link."""
+    """Read a query image, whose path may be a symbolic link."""
     if query == STANDARD_INPUT:
         if sys.stdin is None:
             raise PathError("Standard input is closed: name a file, or pipe a picture in.")

@@ -1,4 +1,4 @@
-"""`igsearch search`, `show-match` and `audit`: what the index knows of a picture."""
+"""Carry out `igsearch search`, `show-match` and `audit`."""
 
 import asyncio
 from collections import Counter
@@ -63,7 +63,7 @@ async def show_match(query: str, folder: Path | None, output: Path) -> int:
             store, FolderOriginals(dataset, reader), best.photo_id, username=username, side=HEIGHT
         )
     if reference is None:
-        raise PathError(f"{best.path} is gone, and no thumbnail of it is kept: run `igsearch index`.")
+        raise PathError(f"{best.path} is gone, and there is no thumbnail of it: run `igsearch index`.")
     await asyncio.to_thread(output.write_bytes, side_by_side(shown, reference, best.placement))
     print(f"{username}: {output}")
     return 0
@@ -82,5 +82,5 @@ async def audit(folder: Path | None, sample: int, seed: int | None, *, as_json: 
         waiting = (await store.statuses.read_stats()).backlog
     print(audit_json(counts) if as_json else audit_text(counts))
     if waiting:
-        say(f"{waiting:,} photo(s) wait for their features: `igsearch index` makes it.")
+        say(f"{waiting:,} photo(s) have no features yet: run `igsearch index` to extract them.")
     return 1 if counts["missed"] else 0

@@ -1,4 +1,4 @@
-"""`igsearch watch`, `telegram`, `discord` and `run`: the services, which go on until a signal ends them."""
+"""Carry out `igsearch watch`, `telegram`, `discord` and `run`: services that run until a signal stops them."""
 
 import asyncio
 import os
@@ -34,7 +34,7 @@ from indexer.daemon import Daemon
 from indexer.scanning.account_scan import ScanOptions
 from indexer.schedule import Schedule
 
-# ruff: noqa: PLC0415 - a chat's library takes 2 s to import, and is only where its bot runs
+# ruff: noqa: PLC0415 - a chat's library takes 2 s to import, so only its bot does
 
 Bot = Callable[[Settings, SearchBackend, asyncio.Event], Coroutine[None, None, None]]
 
@@ -74,7 +74,7 @@ async def run(folder: Path | None) -> int:
 
 
 async def _answer(settings: Settings, dataset: Dataset, front_end: FrontEnd, bot: Bot) -> int:
-    """Run one bot until it is told to stop."""
+    """Run one bot until a signal stops it."""
     with _meter(settings, [front_end], has_indexer=False) as meter:
         async with _search_backend(settings, dataset, meter) as service:
             parts = {_name_of(front_end): partial(bot, settings, service)}
@@ -92,7 +92,7 @@ def _missing_token(name: str, remedy: str) -> SettingsError:
 
 @asynccontextmanager
 async def _search_backend(settings: Settings, dataset: Dataset, meter: Meter) -> AsyncIterator[SearchBackend]:
-    """Open what every bot answers from; no core dump shall keep what people send."""
+    """Open what every bot answers from, and turn off core dumps, which would keep what people send."""
     limit_arenas()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     async with PhotoWorkers(settings.workers, restarted=meter.worker_restarted) as reader:
@@ -159,7 +159,7 @@ async def _keep_index(settings: Settings, dataset: Dataset, meter: Meter, stoppe
         def on_hangup() -> None:
             if all(map(os.isatty, terminals)):
                 daemon.request_scan("SIGHUP", is_asked=True)
-            else:  # the terminal we were started in was closed
+            else:  # the terminal that we were started in was closed
                 stopped.set()
 
         loop.add_signal_handler(signal.SIGHUP, on_hangup)
@@ -187,7 +187,7 @@ async def _until_signal(settings: Settings, service: Service) -> None:
 
 @contextmanager
 def _meter(settings: Settings, front_ends: Sequence[FrontEnd], *, has_indexer: bool) -> Iterator[Meter]:
-    """Count what these parts do, and give the figures to who asks, where that is set; else nobody counts."""
+    """Return a meter that serves its figures if IGSEARCH_METRICS_LISTEN is set, else one that counts nothing."""
     if not settings.metrics_listen:
         yield Meter()
         return

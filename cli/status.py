@@ -1,4 +1,4 @@
-"""`igsearch stats`, `reports`, `failures` and `health`: what the database says."""
+"""Carry out `igsearch stats`, `reports`, `failures` and `health`, which print what is in the database."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -58,7 +58,7 @@ async def health(parts: Sequence[Part], folder: Path | None, *, as_json: bool) -
 
 
 async def _conditions(settings: Settings, dataset: Dataset, parts: Sequence[Part]) -> list[Condition]:
-    """Judge some parts, or all that ought to be at work."""
+    """Judge the given parts, or all that ought to be running."""
     try:
         async with ready_store(settings, dataset) as store:
             stats, front_ends = await store.statuses.read_stats(), await store.statuses.list_front_ends()

@@ -1,4 +1,4 @@
-"""What every command is made of: settings and log, the store, the cache folder, and an end by signal."""
+"""Provide what most commands need: settings and log, the store, the cache folder, and stopping by signal."""
 
 import asyncio
 import signal
@@ -20,7 +20,7 @@ from core.workers.tasks import VERSIONS
 def prepare(folder: Path | None, *, is_service: bool = False) -> tuple[Settings, Dataset]:
     """Read the settings, start the log, and return the settings and the dataset.
 
-    A service logs what it does; any other command only what goes wrong, unless the level is set.
+    A service logs what it does; any other command logs only what goes wrong, unless a level is set.
     """
     settings = load_settings()
     is_chosen = is_service or "log_level" in settings.model_fields_set
@@ -41,21 +41,21 @@ async def open_store(
 
 @asynccontextmanager
 async def ready_store(settings: Settings, dataset: Dataset) -> AsyncIterator[Store]:
-    """Open the store, whose tables must be those of this version; raises StoreError."""
+    """Open the store and check that its tables are of this version; raises StoreError."""
     async with open_store(settings, dataset) as store:
         await store.schema.check()
         yield store
 
 
 def cache_folder() -> Path:
-    """Return where snapshots of the index are kept."""
+    """Return the folder for snapshots of the index."""
     return user_cache_path("igsearch")
 
 
 def database_of(
     settings: Settings, dataset: Dataset, *, read_seconds: float, failed: Callable[[StoreError], None]
 ) -> Database:
-    """Return the database that is set, or the SQLite file beside the dataset, which must be there to make one."""
+    """Return the database of the settings, else the SQLite file beside the dataset; a new file needs the dataset."""
     if settings.database_url:
         return Database(settings.database_url.get_secret_value(), read_seconds=read_seconds, failed=failed)
     path = default_database(dataset.root)
@@ -66,7 +66,7 @@ def database_of(
 
 @contextmanager
 def stopping(stop: Callable[[], None]) -> Iterator[None]:
-    """Call `stop` on the first SIGINT or SIGTERM; the second one ends the process."""
+    """Call `stop` on the first SIGINT or SIGTERM; let the second one end the process."""
     loop = asyncio.get_running_loop()
     numbers = (signal.SIGINT, signal.SIGTERM)
 

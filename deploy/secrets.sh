@@ -1,8 +1,8 @@
 #!/bin/sh
-# Make the secrets that docker-compose.yml hands to its services, in secrets/ beside it. What is there is kept.
+# Create the secrets that docker-compose.yml passes to its services, in secrets/ beside it. Existing ones are kept.
 #
-# The folder is closed to everybody else on this machine. The files in it are open, for a container sees them with the
-# rights that they have here, and its users are others than you: MySQL is 999, igsearch is 10001.
+# The folder is closed to everybody else on this machine. The files in it are open, since a container sees them with the
+# rights that they have here, and its users are not you: MySQL is 999, igsearch is 10001.
 set -eu
 umask 077
 
@@ -24,7 +24,7 @@ main() {
     say_what_is_next
 }
 
-# keep_or_make NAME COMMAND [ARGUMENT...]: unless the file is there, fill it with what a command prints.
+# keep_or_make NAME COMMAND [ARGUMENT...]: unless the file exists, fill it with the output of a command.
 keep_or_make() {
     file=$folder/$1
     shift

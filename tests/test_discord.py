@@ -16,7 +16,7 @@ from tests.fakes.discord.people import Person
 from tests.fakes.discord.stage import Stage
 from tests.pictures import bombs, encode, lying, photo
 
-TYPES = "This is no picture that I can read: send a JPEG, PNG, WebP, HEIC, AVIF, GIF, BMP or TIFF."
+TYPES = "I cannot read this kind of file: send a JPEG, PNG, WebP, HEIC, AVIF, GIF, BMP or TIFF."
 DAMAGED = "This picture is damaged and cannot be read: send another copy."
 TOO_LARGE = "This picture is too large: send it as a photo, or a smaller copy."
 HOSTILE = {"everyone": 11, "here": 12, "_.dot._": 13}
@@ -217,7 +217,7 @@ def test_a_file_that_is_gone_is_told(anna: Person, guild: Guild) -> None:
 
     answer = anna.uses_command("search", {"image": gone}, where=guild).answer()
 
-    assert answer.words == "I was not given this picture: send it again."
+    assert answer.words == "I could not download this picture: send it again."
 
 
 def test_a_slow_download_is_acknowledged_and_answered(api: DiscordApi, anna: Person, guild: Guild) -> None:
@@ -269,7 +269,7 @@ def test_many_owners_come_in_pages_for_who_asked(api: DiscordApi, anna: Person, 
     assert [len(page) for page in pages] == [10, 10, 5]
     assert sorted(name for page in pages for name in page) == OWNERS
     assert refused.is_ephemeral
-    assert refused.content.startswith("This button is too old, or not of this chat")
+    assert refused.content.startswith("This button is too old or from another chat")
 
 
 @pytest.mark.parametrize("custom_id", ["x", "p:999999:1", "s:1:1:1", "igs", "p:0:0"])
@@ -279,7 +279,7 @@ def test_foreign_and_malformed_buttons_get_a_hint(anna: Person, guild: Guild, cu
 
     hint = anna.presses_raw(answer, custom_id).answer()
 
-    assert hint.content == "This button is too old, or not of this chat: send the photo again."
+    assert hint.content == "This button is too old or from another chat: send the photo again."
     assert hint.is_ephemeral
 
 
@@ -300,7 +300,7 @@ def test_a_wrong_answer_is_reported(stage: Stage, anna: Person, guild: Guild) ->
 
     thanks = anna.presses(answer, "Wrong?").answer()
 
-    assert thanks.content == "Thank you: it is noted for the operator to look at."
+    assert thanks.content == "Thank you: this is noted for the operator to review."
     assert "discord: a.b_c 99.9 %" in stage.shell.igsearch("reports").out
 
 
@@ -371,7 +371,7 @@ def test_all_front_ends_say_the_same(stage: Stage, anna: Person, guild: Guild, p
     assert said == [f"{100 * match['confidence']:.1f} %" for match in result["matches"]]
 
 
-# The way to Discord
+# The connection to Discord
 
 
 @pytest.mark.parametrize("trouble", ["pause", "error", "drop", "lost"])
@@ -398,8 +398,8 @@ def test_pauses_and_errors_are_lived_through(
 
 
 @pytest.mark.parametrize("call", ["DELETE", "POST"])
-def test_a_whisper_is_not_lost_with_its_way(api: DiscordApi, anna: Person, guild: Guild, call: str) -> None:
-    """Where nobody was found and an answer of Discord gets lost on the way, who asked is told all the same."""
+def test_a_private_reply_survives_a_lost_connection(api: DiscordApi, anna: Person, guild: Guild, call: str) -> None:
+    """If nobody was found and a response of Discord is lost, the requester is told all the same."""
     picture = anna.attaches("a.jpg", sent(STRANGER))
     api.hang("/cdn/*", 1, file_of=picture)
     api.drop(call, "/webhooks/*", is_carried_out=call == "DELETE")

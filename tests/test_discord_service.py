@@ -17,7 +17,7 @@ from tests.metrics_page import Page
 from tests.shell import Shell
 
 AWAY = "My index cannot be reached just now: try again in a minute."
-FOREIGN = "This bot serves certain chats only: ask its operator, and name the number {}."
+FOREIGN = "This bot serves certain chats only: give its operator the number {} to be admitted."
 NUMBERS = count()
 
 

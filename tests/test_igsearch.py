@@ -164,7 +164,7 @@ def test_audit_proves_the_index(indexed: Shell) -> None:
     assert (proved.code, proved.lines[-1]) == (0, "2 of 2 found at rank 1, 0 missed")
     assert as_json.objects == [{"found": 2, "missed": 0, "too_little_detail": 0, "unreadable": 0}]
     assert failed.code == 1
-    assert failed.lines[0] == "missed anna/a.jpg: nobody was found in its place"
+    assert failed.lines[0] == "missed anna/a.jpg: nobody was found instead"
 
 
 def test_a_link_to_a_query_is_followed(indexed: Shell) -> None:
@@ -404,7 +404,7 @@ def test_a_forgotten_account_is_found_no_more(indexed: Shell) -> None:
 
     assert forgotten.lines == [
         "anna: 1 photo(s) forgotten. It is in no answer any more, and is not indexed again.",
-        "Its folder images/anna is left alone: remove it yourself if the photos shall go, too.",
+        "Its folder images/anna is left alone: remove it yourself if the photos are to go, too.",
     ]
     assert (again.objects[0]["added"], again.objects[0]["ignored"]) == (0, 1)
     assert (searched.code, searched.out) == (1, "")

@@ -22,11 +22,11 @@ from tests.pictures import (
 )
 from tests.shell import Shell
 
-TYPES = "This is no picture that I can read: send a JPEG, PNG, WebP, HEIC, AVIF, GIF, BMP or TIFF."
+TYPES = "I cannot read this kind of file: send a JPEG, PNG, WebP, HEIC, AVIF, GIF, BMP or TIFF."
 DAMAGED = "This picture is damaged and cannot be read: send another copy."
 TOO_LARGE = "This picture is too large: send it as a photo, or a smaller copy."
 PREVIEW = "I searched the small preview of this file: the photo itself may find more."
-NO_PREVIEW = "There is no preview of this file that I could search: send a screenshot of it."
+NO_PREVIEW = "This file has no preview that I can search: send a screenshot of it."
 HUGE = 20_000_001
 
 
@@ -389,7 +389,7 @@ def test_who_pressed_many_buttons_may_still_send_a_picture(anna: Person) -> None
     for _ in range(70):
         pressed = anna.presses(answer, "Wrong?").answer()
 
-    assert pressed.text.startswith("You are faster") or pressed.text.startswith("Thank you")
+    assert pressed.text.startswith("You are too fast") or pressed.text.startswith("Thank you")
     assert usernames(anna.answer_to(anna.sends_photo(sent(DOTTED)))) == ["a.b_c"]
 
 
@@ -450,7 +450,7 @@ def test_malformed_and_unknown_buttons_get_a_hint(anna: Person, data: str) -> No
 
     pressed = anna.presses_raw(answer, data).answer()
 
-    assert pressed.text == "This button is too old, or not of this chat: send the photo again."
+    assert pressed.text == "This button is too old or from another chat: send the photo again."
     assert pressed.seconds < 1
 
 
@@ -464,7 +464,7 @@ def test_a_button_of_another_chat_gets_a_hint(api: BotApi, anna: Person) -> None
 
     pressed = anna.presses_raw(mine, data).answer()
 
-    assert pressed.text.startswith("This button is too old, or not of this chat")
+    assert pressed.text.startswith("This button is too old or from another chat")
     assert usernames(mine) == ["__dunder__"]
 
 
@@ -490,11 +490,11 @@ def test_a_wrong_answer_is_reported_and_listed(stage: Stage, anna: Person, admin
 
     said = [anna.presses(answer, "Wrong?").answer().text for _ in range(2)]
 
-    assert said == ["Thank you: it is noted for the operator to look at."] * 2
+    assert said == ["Thank you: this is noted for the operator to review."] * 2
     assert stage.shell.figures()["reports"] == before + 1
     assert "telegram: a.b_c" in admin.answer_to(admin.sends_text("/reports")).text
     refused = anna.answer_to(anna.sends_text("/reports")).text
-    assert refused == f"/reports is for admins of this bot; your number is {anna.id}."
+    assert refused == f"/reports is for admins of this bot; your ID is {anna.id}."
     assert "a.b_c 99.9 % (same photo), recompressed" in stage.shell.igsearch("reports").out
 
 
@@ -613,7 +613,7 @@ def test_a_file_that_stays_away_gets_a_sentence(api: BotApi, anna: Person) -> No
     """A download that fails again and again is told, with what to do."""
     api.fail("file", status=404)
 
-    assert anna.answer_to(anna.sends_photo(sent(DUNDER))).text == "I was not given this picture: send it again."
+    assert anna.answer_to(anna.sends_photo(sent(DUNDER))).text == "I could not download this picture: send it again."
 
 
 def test_a_deleted_message_and_a_blocked_bot_are_no_errors(stage: Stage, anna: Person) -> None:
@@ -658,10 +658,10 @@ def test_who_is_too_fast_is_told_once(api: BotApi, anna: Person) -> None:
 
     answer = bob.answer_to(bob.sends_photo(sent(DUNDER)))
     api.until(lambda: len(anna.chat.bot_messages) >= 61, what="the answers")
-    refusals = [m for q in questions for m in anna.answers_to(q) if m.text.startswith("You are faster")]
+    refusals = [m for q in questions for m in anna.answers_to(q) if m.text.startswith("You are too fast")]
 
     assert usernames(answer) == ["__dunder__"]
     assert [refusal.text for refusal in refusals] == [
-        "You are faster than I may answer: wait 3 seconds, then send the rest again."
+        "You are too fast for me: wait 3 seconds, then send the rest again."
     ]
     assert len(anna.chat.bot_messages) == 61

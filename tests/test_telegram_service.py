@@ -24,8 +24,8 @@ VERDICTS = 'igsearch_searches_total{front_end="telegram",verdict="'
 STEPS = 'igsearch_search_seconds_count{front_end="telegram",step="'
 END = '"}'
 CONNECTED = 'igsearch_connected{front_end="telegram"}'
-RESTARTED = "I am being restarted: send the picture again in a minute."
-FOREIGN = "This bot serves certain chats only: ask its operator, and name the number {}."
+RESTARTED = "I am restarting: send the picture again in a minute."
+FOREIGN = "This bot serves certain chats only: give its operator the number {} to be admitted."
 NUMBERS = count()
 MEGABYTE = 1 << 20
 
@@ -134,8 +134,8 @@ def test_a_second_program_with_the_same_token_is_named(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_end_finishes_what_is_in_hand(stage: Stage, number: signal.Signals) -> None:
-    """A signal ends the bot with 0 within 10 s: downloads in hand are answered, who waits is asked to come again."""
+def test_the_end_finishes_what_is_in_progress(stage: Stage, number: signal.Signals) -> None:
+    """A signal ends the bot with 0 within 10 s: downloads in progress are answered, others are asked to retry."""
     anna, bob = stage.api.person(), stage.api.person(first_name="Bob")
     stage.api.hang("file", seconds=2, times=8)
     with stage.bot() as service:

@@ -1,1 +1,1 @@
-"""The Discord bot."""
+"""Run the Discord bot."""

@@ -1,4 +1,4 @@
-"""The pictures that a Discord message or command carries: what to download, or why not. Pure."""
+"""Find the pictures in a Discord message or command, and the reasons why others cannot be searched. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from core.model.outcomes import Fault
 
 STILL_STICKERS = (StickerFormatType.png, StickerFormatType.apng, StickerFormatType.gif)
 MOST_PICTURES = 10
-"""Searched of one message: as many as it can carry attachments."""
+"""The most pictures searched in one message: as many as it can have attachments."""
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture that Discord holds."""
+    """A picture on Discord's servers."""
 
     url: str
 
@@ -25,7 +25,7 @@ Carried = Picture | Fault
 
 
 def carried_by(message: Message) -> list[Carried]:
-    """Return what a message carries, or a message that it forwards: attachments, stickers, pictures of embeds."""
+    """Return the attachments, embedded pictures and stickers of a message and of those it forwards."""
     holders: list[Message | MessageSnapshot] = [message, *message.message_snapshots]
     found = [carried for holder in holders for carried in _carried(holder)]
     stickers = [Picture(sticker.url) for sticker in message.stickers if sticker.format in STILL_STICKERS]
@@ -39,14 +39,14 @@ def _carried(message: Message | MessageSnapshot) -> Iterator[Carried]:
 
 
 def picture_of(attachment: Attachment) -> Carried:
-    """Return an attachment as a picture, or why it is none, by what Discord says of it."""
+    """Return an attachment as a picture, or why it cannot be searched, by the type and size that Discord gives."""
     if kind_of(attachment.filename, attachment.content_type) != "image":
         return "unsupported"
     return "too large" if attachment.size > MAX_BYTES else Picture(attachment.url)
 
 
 def _embedded(embed: Embed) -> Iterator[Picture]:
-    """Yield an embed's picture by Discord's own copy: the original's server is anybody's, and never asked."""
+    """Yield Discord's own copy of an embed's picture; the original's server may be anybody's and is never called."""
     for shown in (embed.image, embed.thumbnail):
         if shown.proxy_url:
             yield Picture(shown.proxy_url)

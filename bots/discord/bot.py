@@ -1,9 +1,9 @@
-"""The Discord bot: /search, "Search this image" on any message, pictures in direct messages and with a mention.
+"""Run the Discord bot: /search, "Search this image" on any message, and pictures in direct messages and mentions.
 
-1. A command says what it carries (bots/discord/attachments.py).
-2. `_answered` hands the pictures in (answers/answering.py), and acknowledges the command where that takes a moment.
-3. answers/replies.py says what became of them, bots/discord/markup.py writes it. Who found nobody is told alone.
-4. `on_button` turns pages, shows pictures and takes reports, by what the database keeps of the reply.
+1. bots/discord/attachments.py finds the pictures of a command or message.
+2. `_answered` has them searched (answers/answering.py), and acknowledges the command if that takes a moment.
+3. answers/replies.py words the reply, bots/discord/markup.py renders it. If nobody was found, it is private.
+4. `on_button` turns pages, shows pictures and takes reports, from what the database keeps of the reply.
 """
 
 import asyncio
@@ -55,8 +55,8 @@ from bots.discord.identity import refused_token
 from bots.discord.in_flight import InFlight
 from bots.discord.markup import ReplyButton, embeds_of, match_words, view_of
 from bots.discord.sending import (
+    CONNECTION_ERRORS,
     NOBODY,
-    WAY_BROKEN,
     RenderedReply,
     acknowledge,
     acknowledge_button,
@@ -73,19 +73,19 @@ from core.service.backoff import Backoff
 from core.service.supervision import rest, unless_stopped, until_first
 
 QUICK_SECONDS = 0.5
-"""For which an answer is awaited before the command is acknowledged: most need no "thinking..." at all."""
+"""The wait for an answer before the command is acknowledged: most answers need no "thinking..." at all."""
 STOP_SECONDS = 7.5
-"""How long answers in hand may take at the end, of the 10 s that the process has."""
+"""The time limit for answers in progress at shutdown, out of the 10 s that the process has."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 15.0
 """Between attempts to log in."""
 REFUSED_TOKEN = 4004
-"""The gateway's code for it."""
+"""The close code by which the gateway refuses a token."""
 
 logger = logging.getLogger(__name__)
 
 
 class DiscordBot:
-    """One life of the bot, from `run` to its end."""
+    """The Discord bot, for one call of `run`."""
 
     def __init__(self, token: str, access: Access, backend: SearchBackend) -> None:
         self._token = token
@@ -101,16 +101,16 @@ class DiscordBot:
         self.catalogues = Catalogues(self._languages)
 
     async def run(self, stopped: asyncio.Event) -> None:
-        """Answer people until stopped, then finish what is in hand; raises SettingsError where the token is refused."""
+        """Answer people until stopped, then finish answers in progress; raises SettingsError for a refused token."""
         async with self._heartbeat.beating():
             try:
                 await until_first(self._stay_connected(stopped), self._answers.queue.keep_fresh())
             finally:
                 await self._downloads.close()
-                logger.info("the Discord bot ended")
+                logger.info("the Discord bot has stopped")
 
     async def _stay_connected(self, stopped: asyncio.Event) -> None:
-        """Be logged in until stopped; again where the library gives up, as it does at the first failure of a start."""
+        """Stay logged in until stopped; log in again if the library gives up, as it does when its first try fails."""
         backoff = Backoff(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
         while not stopped.is_set():
             began = time.monotonic()
@@ -125,15 +125,15 @@ class DiscordBot:
             await rest(stopped, pause)
 
     async def _connected(self, stopped: asyncio.Event) -> Exception | None:
-        """Be logged in once, and return what broke the way; when stopped, finish what is in hand."""
+        """Log in once and return the error that ended the connection; when stopped, finish what is in progress."""
         async with _Client(self) as client:
             try:
                 await unless_stopped(client.start(self._token), stopped)
             except LoginFailure:
                 raise refused_token() from None
             except PrivilegedIntentsRequired as error:
-                raise SettingsError(f"Discord wants intents granted that this bot does not use: {error}") from None
-            except WAY_BROKEN as error:
+                raise SettingsError(f"Discord requires intents that this bot does not use: {error}") from None
+            except CONNECTION_ERRORS as error:
                 if isinstance(error, ConnectionClosed) and error.code == REFUSED_TOKEN:
                     raise refused_token() from None
                 return error
@@ -142,12 +142,12 @@ class DiscordBot:
         return None
 
     def new_tree(self, client: Client) -> CommandTree[Any]:
-        """Return the commands of a client."""
+        """Return the command tree of a client."""
         tree = _Tree(self, client)
         search = locale_str(N_("Which Instagram account posted this picture?"))
         tree.add_command(Command(name="search", description=search, callback=self._search))
         for name, sentence, say in (
-            ("help", N_("How to ask"), self._help),
+            ("help", N_("How to use this bot"), self._help),
             ("stats", N_("What is searched"), self._stats),
             ("privacy", N_("What happens to your photos"), self._privacy),
         ):
@@ -182,7 +182,7 @@ class DiscordBot:
             await tell_later(interaction, await self._answers.stats(self._requester(interaction)))
 
     async def _answered(self, interaction: Interaction[Any], carried: Sequence[Carried], *, is_private: bool) -> None:
-        """Search for pictures and send one answer; who found nobody is told alone."""
+        """Search for pictures and send one answer; if nobody was found, only the requester sees it."""
         requester = self._requester(interaction)
         if refusal := self._admission.refusal_of_query(requester, pictures=len(carried)):
             await tell(interaction, refusal.sentence)
@@ -210,14 +210,14 @@ class DiscordBot:
         return _ReadyAnswer(answer, await self._rendered(answer.reply, answer.number, requester.language))
 
     async def on_message(self, message: Message, me: int) -> None:
-        """Answer a picture in a direct message, or one that comes with a mention of us."""
+        """Answer the pictures of a direct message, or of a message that mentions us."""
         is_direct = message.guild is None
         is_mention = any(user.id == me for user in message.mentions)
         if message.author.bot or not (is_direct or is_mention):
             return
         requester, carried = self._writer(message), carried_by(message)
         if not carried and not is_direct and f"<@{me}>" not in message.content:
-            return  # a reply to one of our answers, which thanks for it
+            return  # a reply to one of our answers, such as a "thank you"
         refusal = self._admission.refusal_of_query(requester, pictures=max(1, len(carried)))
         with self._in_flight.busy(), excused():
             if refusal is None and carried:
@@ -230,7 +230,7 @@ class DiscordBot:
                 await reply(message, said)
 
     async def on_button(self, interaction: Interaction[Any]) -> None:
-        """Do what a button says, for who asked."""
+        """Handle a pressed button, for the person whose answer it belongs to."""
         requester = self._requester(interaction)
         with self._in_flight.busy(), excused():
             pressed = await self._buttons.press(_said_by(interaction), requester, is_owners=True)
@@ -242,13 +242,13 @@ class DiscordBot:
                 await self._show(interaction, pressed, requester.language)
 
     async def _turn(self, interaction: Interaction[Any], pressed: ButtonPress) -> None:
-        """Show another page in the place of this one."""
+        """Replace this page with another one."""
         await acknowledge_button(interaction)
         turned, language = page_of(pressed, self._languages)
         await (await self._rendered(turned, pressed.button.reply, language)).replace(interaction)
 
     async def _show(self, interaction: Interaction[Any], pressed: ButtonPress, language: Language) -> None:
-        """Show the picture of a match to who asked."""
+        """Show the picture of a match to the person who pressed the button."""
         await acknowledge(interaction, is_private=True)
         picture = await self._buttons.picture(pressed.button.number, pressed.usernames, language)
         if isinstance(picture, str):
@@ -257,18 +257,18 @@ class DiscordBot:
             await tell_later(interaction, match_words(pressed.matches, language), picture)
 
     async def refresh(self, interaction: Interaction[Any]) -> None:
-        """Tell who used a command of an older bot what to do."""
+        """Tell the user of an outdated command what to do."""
         await tell(
             interaction,
             self._requester(interaction).language.say("This command has changed: restart Discord and try again."),
         )
 
     async def excuse(self, interaction: Interaction[Any]) -> None:
-        """Tell who asked that something went wrong."""
+        """Tell the requester that something went wrong."""
         await tell(interaction, words.fault_words("unexpected", self._requester(interaction).language))
 
     async def _rendered(self, page: words.Reply, number: int | None, language: Language) -> RenderedReply:
-        """Write a page of a reply, with the picture of each passage's first match."""
+        """Render a page of a reply with the picture of each passage's first match."""
         first = [passage.entries[0] for passage in page.passages if passage.entries]
         pictures = await asyncio.gather(
             *(self._buttons.picture(entry.photo_id, [entry.username], language) for entry in first)
@@ -290,7 +290,7 @@ class DiscordBot:
         return Requester(interaction.channel_id or 0, interaction.user.id, language, interaction.guild_id or 0)
 
     def _writer(self, message: Message) -> Requester:
-        """Return who wrote a message, of whom Discord tells no language: that of the server, or English."""
+        """Return the author of a message; Discord does not tell their language, so take the server's, or English."""
         code = message.guild.preferred_locale.value if message.guild else None
         language = language_of(code, self._languages)
         return Requester(message.channel.id, message.author.id, language, message.guild.id if message.guild else 0)
@@ -298,14 +298,14 @@ class DiscordBot:
 
 @dataclass(frozen=True, slots=True)
 class _ReadyAnswer:
-    """An answer, and its first page as Discord shows it."""
+    """An answer and its rendered first page."""
 
     answer: Answer
     page: RenderedReply
 
 
 class _Client(Client):
-    """The library's client; all that comes is photo on to the bot."""
+    """The library's client, which passes every event on to the bot."""
 
     def __init__(self, bot: DiscordBot) -> None:
         super().__init__(
@@ -319,11 +319,11 @@ class _Client(Client):
         self._tree = bot.new_tree(self)
 
     async def setup_hook(self) -> None:
-        """Prepare what a log-in needs once; reconnections need none of it."""
+        """Prepare what each login needs once; reconnections do not need it."""
         self.add_dynamic_items(ReplyButton)
         await self._tree.set_translator(self._bot.catalogues)
         if await announce(self, self._tree):
-            logger.info("Discord was told of the commands")
+            logger.info("the commands were registered with Discord")
 
     async def on_ready(self) -> None:
         self._bot.connection.up()
@@ -333,14 +333,14 @@ class _Client(Client):
         self._bot.connection.up()
 
     async def on_disconnect(self) -> None:
-        self._bot.connection.down("the way to Discord broke, and is being made again")
+        self._bot.connection.down("the connection to Discord was lost; reconnecting")
 
     async def on_message(self, message: Message) -> None:
         if self.user:
             await self._bot.on_message(message, self.user.id)
 
     async def on_interaction(self, interaction: Interaction[Any]) -> None:
-        """Answer a button that is not among those of its message: the library passes it over in silence."""
+        """Handle a button that is not on its message: the library ignores it silently."""
         if interaction.type == InteractionType.component and not _is_below(interaction):
             await self._bot.on_button(interaction)
 
@@ -348,13 +348,13 @@ class _Client(Client):
         await self._bot.on_button(interaction)
 
     async def on_error(self, event_method: str, /, *_args: Any, **_kwargs: Any) -> None:
-        """Say what went wrong with an event, without the library's traceback."""
+        """Log what went wrong with an event, without the library's traceback."""
         error = sys.exception()
-        logger.error("%s met a fault in igsearch (%s: %s): report it", event_method, type(error).__name__, error)
+        logger.error("%s caused a fault in igsearch (%s: %s): report it", event_method, type(error).__name__, error)
 
 
 class _Tree(CommandTree[Client]):
-    """The commands; whatever goes wrong with one is told to who gave it."""
+    """The command tree, which tells the user of a command when it fails."""
 
     def __init__(self, bot: DiscordBot, client: Client) -> None:
         super().__init__(client, allowed_contexts=EVERYWHERE, allowed_installs=BY_ANYBODY)
@@ -365,18 +365,18 @@ class _Tree(CommandTree[Client]):
             await self._bot.refresh(interaction)
             return
         cause = error.__cause__ or error
-        logger.error("a command met a fault in igsearch (%s: %s): report it", type(cause).__name__, cause)
+        logger.error("a command caused a fault in igsearch (%s: %s): report it", type(cause).__name__, cause)
         await self._bot.excuse(interaction)
 
 
 def _is_below(interaction: Interaction[Any]) -> bool:
-    """Tell whether a pressed button is one of its message."""
+    """Tell whether a pressed button is on its message."""
     rows = interaction.message.components if interaction.message else []
     buttons = (button for row in rows for button in getattr(row, "children", ()))
     return any(getattr(button, "custom_id", None) == _said_by(interaction) for button in buttons)
 
 
 def _said_by(interaction: Interaction[Any]) -> object:
-    """Return what a pressed button says."""
+    """Return the data of a pressed button."""
     data: Mapping[str, object] = cast("Mapping[str, object]", interaction.data or {})
     return data.get("custom_id")

@@ -1,4 +1,4 @@
-"""The commands of the Discord bot: their names and words in every language, and when Discord is told of them."""
+"""Translate the commands of the Discord bot, and register them with Discord when they have changed."""
 
 import logging
 from collections.abc import Mapping
@@ -31,25 +31,25 @@ logger = logging.getLogger(__name__)
 
 
 class Catalogues(Translator):
-    """Translates the words of commands by the catalogues of the bots."""
+    """A translator of command names and descriptions, by the bots' catalogues."""
 
     def __init__(self, languages: Mapping[str, Language]) -> None:
         self._languages = languages
 
     async def translate(self, string: locale_str, locale: Locale, context: TranslationContextTypes) -> str | None:  # noqa: ARG002
-        """Return the translation of a word, or None where it has none."""
+        """Return the translation of a text, or None if it has none."""
         language = self._languages.get(LANGUAGES.get(locale, ""))
         translated = language.say(string.message) if language else string.message
         return translated if translated != string.message else None
 
 
 async def announce(client: Client, tree: CommandTree[Any]) -> bool:
-    """Tell Discord of the commands where they changed, and return whether they did.
+    """Register the commands with Discord if they have changed, and return whether they had.
 
-    Discord allows 200 new commands a day, and counts every telling.
+    Discord allows 200 registrations of commands a day, changed or not.
     """
     translator = tree.translator
-    assert translator  # noqa: S101 - every tree of ours has one
+    assert translator  # noqa: S101 - every tree of ours has a translator
     wanted = [await command.get_translated_payload(tree, translator) for command in tree.get_commands()]
     if _comparable(wanted) == _comparable(await _known(client)):
         return False
@@ -58,17 +58,17 @@ async def announce(client: Client, tree: CommandTree[Any]) -> bool:
 
 
 async def _known(client: Client) -> list[Any]:
-    """Return the commands that Discord knows; none where it does not say."""
+    """Return the commands that Discord knows; none if it does not tell."""
     route = Route("GET", "/applications/{application_id}/commands", application_id=client.application_id)
     try:
         return list(await client.http.request(route, params={"with_localizations": "true"}))
     except HTTPException as error:
-        logger.warning("Discord does not say which commands it knows (%s): it is told of them again", error)
+        logger.warning("Discord does not say which commands it knows (%s): registering them again", error)
         return []
 
 
 def _comparable(commands: Any) -> list[object]:
-    """Return what we say of commands, without what Discord adds, in one order."""
+    """Return the parts of commands that we define, without what Discord adds, in a fixed order."""
     return sorted(map(_essence, commands), key=repr)
 
 

@@ -1,4 +1,4 @@
-"""What is in hand: counted, so that an end can wait for it."""
+"""Count the answers in progress, so that a shutdown can wait for them."""
 
 import asyncio
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 class InFlight:
-    """Counts answers that are being made."""
+    """A counter of answers in progress."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -25,7 +25,7 @@ class InFlight:
                 self._empty.set()
 
     async def empty(self, seconds: float) -> None:
-        """Wait until nothing is in hand, at most so long."""
+        """Wait until nothing is in progress, for at most this many seconds."""
         try:
             async with asyncio.timeout(seconds):
                 await self._empty.wait()

@@ -1,4 +1,4 @@
-"""A reply as Discord shows it: embeds, pictures of the matches, and the buttons below. Pure."""
+"""Render a reply for Discord: embeds, pictures of the matches, and the buttons below. Pure."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,13 +15,13 @@ from core.model.outcomes import NamedMatch
 
 MARKDOWN = re.compile(r"[\\*_~`|>\[\]()#]")
 GREEN, GREY = Colour(0x00D68F), Colour(0x99AAB5)
-"""Found, and not."""
+"""The colours of a passage with matches, and of one without."""
 
 
 def embeds_of(reply: Reply, pictures: Mapping[int, str]) -> list[Embed]:
-    """Write a reply as one embed a picture, with the names of attached files by the fingerprint that they show."""
-    mark = "🖼 {number}" if reply.is_album else "**{number}.**"  # as on the buttons: pictures have numbers of their own
-    similar = exactly if reply.is_album else _link  # of ten pictures the links alone would fill 1,200 characters
+    """Render a reply as one embed per picture; `pictures` has the name of the attached file for each photo id."""
+    mark = "🖼 {number}" if reply.is_album else "**{number}.**"  # as on the buttons: pictures are numbered, too
+    similar = exactly if reply.is_album else _link  # for ten pictures the links alone would fill 1,200 characters
     embeds = [_embed(passage, mark, similar, pictures) for passage in reply.passages]
     if reply.closing:
         last = embeds[-1]
@@ -54,7 +54,7 @@ def _link(username: str) -> str:
 
 
 def match_words(matches: Sequence[NamedMatch], language: Language) -> str:
-    """Write whose picture is shown, and how sure that is; in brackets, links bring no preview of their page."""
+    """Render whose picture is shown and how sure that is; angle brackets keep Discord from previewing the links."""
     return "\n".join(
         f"[{exactly(match.username)}](<{profile_url(match.username)}>) — {sureness(match.confidence, language)}"
         for match in matches[:PAGE_ENTRIES]
@@ -62,12 +62,12 @@ def match_words(matches: Sequence[NamedMatch], language: Language) -> str:
 
 
 def exactly(name: str) -> str:
-    """Write a name so that no markdown in it counts; discord.py's own function lets a backslash before brackets be."""
+    """Escape all markdown in a name; discord.py's own function leaves a backslash before a bracket as it is."""
     return MARKDOWN.sub(r"\\\g<0>", name)
 
 
 class ReplyButton(DynamicItem[ShownButton[View]], template=r"(?s)(?P<data>.{1,100})"):
-    """A button below a reply; what it says is all that is needed, so it works after a restart."""
+    """A button below a reply, which works after a restart, as its data is all that is needed to handle it."""
 
     def __init__(self, data: str, label: str = "-") -> None:
         super().__init__(ShownButton(label=label, custom_id=data))
@@ -83,7 +83,7 @@ class ReplyButton(DynamicItem[ShownButton[View]], template=r"(?s)(?P<data>.{1,10
 
 
 def view_of(reply: Reply, number: int | None, language: Language) -> View:
-    """Return the buttons below a reply that is kept under a number."""
+    """Render the buttons below a reply that is stored under a number."""
     view = View(timeout=None)
     for row, buttons in enumerate(rows_below(reply, number, language)):
         for one in buttons:

@@ -1,6 +1,6 @@
-"""What is said to Discord: pages, sentences and pictures; again where the way breaks, and nobody is ever mentioned.
+"""Send pages, sentences and pictures to Discord, retry when the connection fails, and never mention anybody.
 
-discord.py tries again what Discord answers with 5xx, but gives up at a dropped connection.
+discord.py itself retries when Discord answers with 5xx, but gives up when the connection drops.
 """
 
 import asyncio
@@ -31,9 +31,9 @@ from core.service.backoff import Backoff
 
 Interaction = AnyInteraction[Any]
 
-WAY_BROKEN = (
+CONNECTION_ERRORS = (
     aiohttp.ClientError,
-    AttributeError,  # what discord.py 2.7 raises where the first handshake of the gateway fails
+    AttributeError,  # raised by discord.py 2.7 if the first handshake of the gateway fails
     ConnectionClosed,
     GatewayNotFound,
     HTTPException,
@@ -43,7 +43,7 @@ WAY_BROKEN = (
 MAY_PASS = (aiohttp.ClientError, DiscordServerError, OSError, TimeoutError)
 ATTEMPTS = 4
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.25, 1.0
-"""Between attempts; the first sign has 3 s."""
+"""The pauses between attempts; Discord waits 3 s for an acknowledgement."""
 ACKNOWLEDGED_ALREADY = 40060
 NOBODY = AllowedMentions.none()
 
@@ -53,20 +53,22 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class RenderedReply:
-    """A page of a reply as Discord shows it; the pictures by the names of their files."""
+    """A page of a reply, rendered for Discord."""
 
     embeds: list[Embed]
     pictures: Mapping[str, bytes]
+    """The attached pictures, by the names of their files."""
     view: View
+    """The buttons."""
     has_matches: bool
 
     @property
     def files(self) -> list[File]:
-        """Return the pictures to be sent, anew for each attempt: sending closes them."""
+        """Return the pictures as files, anew for each attempt, since sending closes them."""
         return [File(BytesIO(data), name) for name, data in self.pictures.items()]
 
     async def answer(self, interaction: Interaction, *, is_for_all: bool) -> None:
-        """Answer a command at once, everybody or who asked alone."""
+        """Answer a command at once, visibly to everybody or to the requester only."""
         await _first_sign(
             lambda: interaction.response.send_message(
                 embeds=self.embeds, files=self.files, view=self.view, ephemeral=not is_for_all, allowed_mentions=NOBODY
@@ -74,7 +76,7 @@ class RenderedReply:
         )
 
     async def replace(self, interaction: Interaction) -> None:
-        """Put it in the place of what answers an interaction."""
+        """Replace the current answer to an interaction."""
         await _again(
             lambda: interaction.edit_original_response(
                 embeds=self.embeds, attachments=self.files, view=self.view, allowed_mentions=NOBODY
@@ -82,8 +84,8 @@ class RenderedReply:
         )
 
     async def reply_privately(self, interaction: Interaction) -> None:
-        """Tell who asked alone, in the place of an answer that everybody would see."""
-        with suppress(NotFound):  # an earlier attempt deleted it, and only its answer got lost
+        """Answer the requester only, instead of with the public answer that was announced."""
+        with suppress(NotFound):  # an earlier attempt deleted it, and only the response was lost
             await _again(interaction.delete_original_response)
         await _again(
             lambda: interaction.followup.send(
@@ -92,7 +94,7 @@ class RenderedReply:
         )
 
     async def reply(self, message: Message) -> None:
-        """Reply to a message; by its nonce, what Discord has already is not said twice."""
+        """Reply to a message; the nonce keeps a retry from posting the reply twice."""
         await _again(
             lambda: message.reply(
                 embeds=self.embeds,
@@ -106,17 +108,17 @@ class RenderedReply:
 
 
 async def acknowledge(interaction: Interaction, *, is_private: bool) -> None:
-    """Say that an answer is on its way."""
+    """Acknowledge a command whose answer will follow."""
     await _first_sign(lambda: interaction.response.defer(ephemeral=is_private, thinking=True))
 
 
 async def acknowledge_button(interaction: Interaction) -> None:
-    """Say that the message of a pressed button will change."""
+    """Acknowledge a pressed button whose message will change."""
     await _first_sign(interaction.response.defer)
 
 
 async def tell(interaction: Interaction, sentence: str) -> None:
-    """Say something to who asked alone."""
+    """Send a sentence to the requester only."""
     with excused():
         if interaction.response.is_done():
             await _again(lambda: interaction.followup.send(sentence, ephemeral=True, allowed_mentions=NOBODY))
@@ -125,7 +127,7 @@ async def tell(interaction: Interaction, sentence: str) -> None:
 
 
 async def tell_later(interaction: Interaction, said: str, picture: bytes | None = None) -> None:
-    """Put a sentence, and perhaps a picture, in the place of an answer that was on its way."""
+    """Complete an acknowledged answer with a sentence and, optionally, a picture."""
     await _again(
         lambda: interaction.edit_original_response(
             content=said,
@@ -147,15 +149,15 @@ async def show_typing(channel: Messageable) -> None:
 
 @contextmanager
 def excused() -> Iterator[None]:
-    """Let a call fail whose message or interaction is gone, or for which Discord had no ear; the log says so."""
+    """Log and ignore a failed call: its message or interaction may be gone, or Discord may not answer."""
     try:
         yield
-    except WAY_BROKEN as error:
-        logger.warning("Discord did not take what was said: %r", error)
+    except CONNECTION_ERRORS as error:
+        logger.warning("a message could not be sent to Discord: %r", error)
 
 
 async def _first_sign(call: Callable[[], Awaitable[object]]) -> None:
-    """Make the call that acknowledges an interaction; where its answer got lost, Discord knows it already."""
+    """Make the call that acknowledges an interaction; if its response was lost, Discord says it has it already."""
     try:
         await _again(call)
     except HTTPException as error:

@@ -1,1 +1,1 @@
-"""The Telegram bot."""
+"""Run the Telegram bot."""

@@ -1,4 +1,4 @@
-"""Albums: pictures that were sent as one come as messages apart, one right after the other, with no last one marked."""
+"""Gather albums: their pictures arrive as separate messages in quick succession, and none is marked as the last."""
 
 import asyncio
 from collections.abc import Hashable
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 QUIET_SECONDS = 1.0
-"""After which nothing more belongs to an album."""
+"""The pause after which an album counts as complete."""
 LARGEST_ALBUM = 10
 
 T = TypeVar("T")
@@ -19,14 +19,14 @@ class _Album(Generic[T]):
 
 
 class Albums(Generic[T]):
-    """Gathers what comes under one key until it is quiet."""
+    """The albums that are being gathered, each until nothing more arrives under its key."""
 
     def __init__(self, quiet_seconds: float = QUIET_SECONDS) -> None:
         self._quiet_seconds = quiet_seconds
         self._open: dict[Hashable, _Album[T]] = {}
 
     async def gathered(self, key: Hashable, item: T) -> list[T] | None:
-        """Return the whole album to whoever brings its first item, when it is quiet; None to the others, at once."""
+        """Return the whole album, once complete, to the caller with its first item; None to the others at once."""
         if key in self._open:
             album = self._open[key]
             album.items.append(item)

@@ -1,9 +1,9 @@
-"""The Telegram bot: a photo in, the usernames out.
+"""Run the Telegram bot: receive photos, and reply with the usernames that posted them.
 
-1. `_on_message` reads what a message wants (bots/telegram/messages.py); the parts of an album are gathered first.
-2. `_answer` hands the pictures in (answers/answering.py), while the chat shows that we are at it.
-3. answers/replies.py says what became of them, bots/telegram/markup.py writes it, and it is sent as one reply.
-4. `_on_button` turns pages, shows pictures and takes reports, by what the database keeps of the reply.
+1. `_on_message` finds out what a message asks for (bots/telegram/messages.py), after gathering the parts of an album.
+2. `_answer` has the pictures searched (answers/answering.py) while the chat shows "is typing".
+3. answers/replies.py words the reply, bots/telegram/markup.py renders it, and it is sent as one message.
+4. `_on_button` turns pages, shows pictures and takes reports, from what the database keeps of the reply.
 """
 
 import asyncio
@@ -48,9 +48,9 @@ from core.model.outcomes import Fault
 from core.service.supervision import until_first
 
 CONCURRENT_UPDATES = 4_096
-"""More than pictures may wait, so that a pressed button never does."""
+"""More than the pictures that may wait, so that a pressed button never waits behind them."""
 STOP_SECONDS = 7.5
-"""How long answers in hand may take at the end, of the 10 s that the process has."""
+"""The time limit for answers in progress at shutdown, out of the 10 s that the process has."""
 NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 
 logger = logging.getLogger(__name__)
@@ -59,21 +59,22 @@ Context = CallbackContext[Any, Any, Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where something is said: a chat, and in a forum the topic."""
+    """A place to send messages to."""
 
     chat_id: int
     thread_id: int | None
+    """The topic, in a forum."""
 
 
 class _ReplyTo(TypedDict):
-    """The arguments that make something said a reply."""
+    """The arguments that make a message a reply."""
 
     reply_parameters: ReplyParameters
     message_thread_id: int | None
 
 
 class TelegramBot:
-    """One life of the bot, from `run` to its end."""
+    """The Telegram bot, for one call of `run`."""
 
     def __init__(self, bot: QuietBot, access: Access, backend: SearchBackend) -> None:
         self._bot = bot
@@ -95,7 +96,7 @@ class TelegramBot:
         }
 
     async def run(self, receive: Receive, stopped: asyncio.Event) -> None:
-        """Answer people until stopped, then finish what is in hand; raises SettingsError where the token is refused."""
+        """Answer people until stopped, then finish answers in progress; raises SettingsError for a refused token."""
         async with self._heartbeat.beating():
             await self._answer_all(receive, stopped)
 
@@ -131,7 +132,7 @@ class TelegramBot:
                     await application.stop()
             await application.shutdown()
             await self._downloads.close()
-            logger.info("the Telegram bot ended")
+            logger.info("the Telegram bot has stopped")
 
     async def _on_message(self, update: Update, _context: Context) -> None:
         message = update.message
@@ -142,15 +143,15 @@ class TelegramBot:
             await self._grant(messages)
 
     async def _album(self, message: Message) -> list[Message]:
-        """Return the whole album of a message, in order; nothing where another message of it came first."""
+        """Return the whole album of a message, in order; nothing if another message of it came first."""
         gathering = self._albums.gathered((message.chat.id, message.media_group_id), message)
-        if message.chat.type != ChatType.PRIVATE:  # perhaps nobody asks
+        if message.chat.type != ChatType.PRIVATE:  # in a group it may not be meant for us
             return sorted(await gathering or [], key=_number_of)
         async with self._typing.shown(_place_of(message)):
             return sorted(await gathering or [], key=_number_of)
 
     async def _grant(self, messages: Sequence[Message]) -> None:
-        """Do what a message wants, or one of an album for all of it."""
+        """Do what a message asks for; one message of an album asks for all of it."""
         wish: Wish = "nothing"
         asked = messages[0]
         for message in messages:
@@ -176,7 +177,7 @@ class TelegramBot:
             await self._say(asked, await self._help(asked, requester))
 
     async def _answer(self, asked: Message, carried: Sequence[Carried], requester: Requester) -> None:
-        """Search for the pictures that a message, or an album, carries, and send one reply."""
+        """Search for the pictures of a message or album, and send one reply."""
         async with self._typing.shown(_place_of(asked)):
             answer = await self._answers.answer([self._query_photo(one) for one in carried], requester)
             keyboard = keyboard_of(answer.reply, answer.number, requester.language)
@@ -194,7 +195,7 @@ class TelegramBot:
             file = await self._bot.get_file(picture.file_id)
         except BadRequest as error:
             if "too big" in str(error):
-                raise TooLarge("The file is larger than Telegram hands out.") from error
+                raise TooLarge("The file is larger than bots may download from Telegram.") from error
             raise DownloadFailed(str(error)) from error
         except TelegramError as error:
             raise DownloadFailed(str(error)) from error
@@ -214,7 +215,7 @@ class TelegramBot:
             await asyncio.gather(self._hint(query), act)
 
     async def _turn(self, query: CallbackQuery, pressed: ButtonPress) -> None:
-        """Show another page in the place of this one."""
+        """Replace this page with another one."""
         reply, language = page_of(pressed, self._languages)
         keyboard = keyboard_of(reply, pressed.button.reply, language)
         with _excused():
@@ -237,11 +238,11 @@ class TelegramBot:
                 message.chat.id, picture, caption, parse_mode=ParseMode.HTML, **_reply_to(message)
             )
         except TelegramError as error:
-            logger.warning("a picture could not be shown: %s", error)
+            logger.warning("a picture could not be sent to Telegram: %s", error)
             await self._say(message, language.say("That picture cannot be shown in this chat."))
 
     async def _hint(self, query: CallbackQuery, sentence: str | None = None) -> None:
-        """End the waiting of a pressed button, with a sentence where something is to be said."""
+        """Stop the spinner of a pressed button, and show a sentence if there is one."""
         with _excused():
             await query.answer(sentence, show_alert=sentence is not None)
 
@@ -257,15 +258,15 @@ class TelegramBot:
         return self._answers.privacy(requester.language)
 
     async def _on_error(self, update: object, context: Context) -> None:
-        """Say what went wrong, to the operator and to the person."""
+        """Report what went wrong, to the operator and to the person."""
         error = context.error
-        logger.error("an update met a fault in igsearch (%s: %s): report it", type(error).__name__, error)
+        logger.error("an update caused a fault in igsearch (%s: %s): report it", type(error).__name__, error)
         if isinstance(update, Update) and update.message and update.message.chat.type == ChatType.PRIVATE:
             language = self._requester(update.message).language
             await self._say(update.message, words.fault_words("unexpected", language))
 
     async def _announce_commands(self) -> None:
-        """Set the menu of commands, in every language, and that of the admins."""
+        """Set the menu of commands in every language, and the menus of the admins."""
         for language in self._languages.values():
             code = None if language.code == ENGLISH else language.code
             with _excused():
@@ -274,13 +275,13 @@ class TelegramBot:
             await self._announce_to_admin(admin, self._languages[ENGLISH])
 
     async def _announce_to_admin(self, admin: int, language: Language) -> None:
-        """Set an admin's own menu; before their first message Telegram knows no chat with them, and refuses."""
-        menu = [*_menu(language), BotCommand("reports", language.say("Answers that were called wrong"))]
+        """Set the menu of an admin; Telegram refuses it until they have written to the bot for the first time."""
+        menu = [*_menu(language), BotCommand("reports", language.say("Answers reported as wrong"))]
         with _excused():
             await self._bot.set_my_commands(menu, BotCommandScopeChat(admin))
 
     async def _say(self, to: MaybeInaccessibleMessage, sentence: str) -> None:
-        """Reply with plain text: shown exactly, whatever is in it."""
+        """Reply with plain text, which is shown exactly, whatever it contains."""
         await self._send(to, sentence, None, None)
 
     async def _send(
@@ -305,7 +306,7 @@ class TelegramBot:
             await self._bot.send_chat_action(place.chat_id, ChatAction.TYPING, message_thread_id=place.thread_id)
 
     def _requester(self, message: Message) -> Requester:
-        """Return who wrote a message: a person, or the chat in whose name it was written."""
+        """Return the author of a message: a person, or the chat in whose name it was written."""
         author = message.sender_chat or message.from_user or message.chat
         code = message.from_user.language_code if message.from_user else None
         return Requester(message.chat.id, author.id, language_of(code, self._languages), message.chat.id)
@@ -313,16 +314,16 @@ class TelegramBot:
 
 @contextmanager
 def _excused() -> Iterator[None]:
-    """Let a call fail whose message or chat is gone, or for which Telegram had no ear; the log says so."""
+    """Log and ignore a failed call: its message or chat may be gone, or Telegram may not answer."""
     try:
         yield
     except TelegramError as error:
         level = logging.INFO if is_gone(error) else logging.WARNING
-        logger.log(level, "Telegram did not take what was said: %s", error)
+        logger.log(level, "a message could not be sent to Telegram: %s", error)
 
 
 def _reply_to(message: MaybeInaccessibleMessage) -> _ReplyTo:
-    """Return the arguments that make something said a reply, also where the message is gone meanwhile."""
+    """Return the arguments that make a message a reply to this one, even if this one is deleted meanwhile."""
     parameters = ReplyParameters(message.message_id, allow_sending_without_reply=True)
     return {"reply_parameters": parameters, "message_thread_id": _place_of(message).thread_id}
 
@@ -337,9 +338,9 @@ def _number_of(message: Message) -> int:
 
 
 def _carried(wish: Ask, messages: Sequence[Message]) -> list[Carried]:
-    """Return what is to be searched: all of an album, though only one of its captions speaks to us.
+    """Return what to search: all of an album, although only one of its captions addresses the bot.
 
-    In groups files that are no pictures are passed over, unless there is nothing else.
+    In groups, files that are not pictures are skipped unless there is nothing else.
     """
     if len(messages) == 1:
         return [wish.carried]
@@ -352,7 +353,7 @@ def _carried(wish: Ask, messages: Sequence[Message]) -> list[Carried]:
 def _menu(language: Language) -> list[BotCommand]:
     return [
         BotCommand("search", language.say("Search the photo that you reply to")),
-        BotCommand("help", language.say("How to ask")),
+        BotCommand("help", language.say("How to use this bot")),
         BotCommand("stats", language.say("What is searched")),
         BotCommand("privacy", language.say("What happens to your photos")),
     ]

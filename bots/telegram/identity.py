@@ -1,4 +1,4 @@
-"""Ask Telegram who our bot is, and what time it is there, for `igsearch doctor`."""
+"""Ask Telegram who our bot is and what time it is there, for `igsearch doctor`."""
 
 import asyncio
 from collections.abc import Callable
@@ -17,7 +17,7 @@ ANSWER_SECONDS = 8.0
 
 
 async def introduce(token: str, api_url: str, clock: Callable[[], datetime]) -> Introduction:
-    """Ask who the bot is with this token; nothing returned holds the token."""
+    """Ask which bot this token belongs to; nothing that is returned contains the token."""
     introduction, ahead = await asyncio.gather(_introduction(token, api_url), _ahead(api_url, clock))
     return replace(introduction, clock_ahead=ahead)
 
@@ -32,8 +32,8 @@ async def _introduction(token: str, api_url: str) -> Introduction:
     except (TelegramError, TimeoutError, *NOT_UNDERSTOOD) as error:
         return Introduction(
             None,
-            fault=f"{urlsplit(api_url).hostname} does not answer as Telegram does ({type(error).__name__}): see whether"
-            " it can be reached from here, and check IGSEARCH_TELEGRAM_API_URL where that is set.",
+            fault=f"{urlsplit(api_url).hostname} does not answer as Telegram does ({type(error).__name__}): check that"
+            " it can be reached from here, and that IGSEARCH_TELEGRAM_API_URL is right if you set it.",
         )
 
 

@@ -1,4 +1,4 @@
-"""A reply as Telegram shows it: HTML, and the buttons below. Pure."""
+"""Render a reply for Telegram: HTML, and the buttons below. Pure."""
 
 from collections.abc import Iterator, Sequence
 from html import escape
@@ -12,14 +12,14 @@ from core.model.outcomes import NamedMatch
 
 
 def html_of(reply: Reply) -> str:
-    """Write a reply as Telegram's HTML, with every name escaped."""
-    mark = "🖼 {number}" if reply.is_album else "{number}."  # as on the buttons: pictures have numbers of their own
+    """Render a reply as Telegram's HTML, with every name escaped."""
+    mark = "🖼 {number}" if reply.is_album else "{number}."  # as on the buttons: pictures are numbered, too
     blocks = [*(_lines(passage, mark) for passage in reply.passages), map(escape, reply.closing)]
     return "\n\n".join(text for block in blocks if (text := "\n".join(block)))
 
 
 def match_html(matches: Sequence[NamedMatch], language: Language) -> str:
-    """Write whose picture is shown, and how sure that is."""
+    """Render whose picture is shown and how sure that is."""
     return "\n".join(
         f"{_link(match.username)} — {escape(sureness(match.confidence, language))}" for match in matches[:PAGE_ENTRIES]
     )
@@ -41,7 +41,7 @@ def _link(username: str) -> str:
 
 
 def keyboard_of(reply: Reply, number: int | None, language: Language) -> InlineKeyboardMarkup | None:
-    """Return the buttons below a reply that is kept under a number."""
+    """Render the buttons below a reply that is stored under a number."""
     rows = [
         [InlineKeyboardButton(one.label, callback_data=one.button.data) for one in row]
         for row in rows_below(reply, number, language)

@@ -1,4 +1,4 @@
-"""What a Telegram message asks for: which picture it carries, which command it gives, whether it speaks to us. Pure."""
+"""Decide what a Telegram message asks for: find its picture, its command, and whether it addresses the bot. Pure."""
 
 import re
 from collections.abc import Sequence
@@ -29,36 +29,39 @@ COMMAND = re.compile(r"/(?P<name>[A-Za-z0-9_]{1,32})(?:@(?P<bot>[A-Za-z0-9_]+))?
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture that Telegram holds; `is_preview` where it is a small copy of what was sent, or a still of it."""
+    """A picture on Telegram's servers."""
 
     file_id: str
     is_preview: bool = False
+    """True if it is a small copy or a still of what was sent."""
 
 
 Carried = Picture | Fault
-"""What a message carries: a picture, or why what it carries cannot be searched."""
+"""The content of a message: a picture, or why the content cannot be searched."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A message asks for what is carried by itself, or by the one that it replies to."""
+    """A request to search for a picture."""
 
     carried: Carried
+    """The content of the message, or of the one it replies to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command to us, in lower case without its slash."""
+    """A command to the bot."""
 
     name: str
+    """In lower case, without the slash."""
 
 
 Wish = Ask | Command | Literal["hint", "nothing"]
-"""What a message wants of us; a hint tells how to ask."""
+"""The request of a message; for "hint" the bot explains how to use it."""
 
 
 def carried_by(message: Message | ExternalReplyInfo) -> Carried | None:
-    """Return the picture that a message carries, or the fault of what it carries; None where it carries no file."""
+    """Return the picture of a message, or why its content cannot be searched; None if it has no file."""
     if message.photo:
         return _largest(message.photo)
     if message.sticker:
@@ -73,7 +76,7 @@ def carried_by(message: Message | ExternalReplyInfo) -> Carried | None:
 
 
 def command_in(message: Message, username: str) -> str | None:
-    """Return the command that a text or caption begins with, in lower case; None where it is for another bot."""
+    """Return the command that a text or caption begins with, in lower case; None if there is none for this bot."""
     entities = message.entities or message.caption_entities
     if not any(entity.type == MessageEntity.BOT_COMMAND and entity.offset == 0 for entity in entities):
         return None
@@ -84,7 +87,7 @@ def command_in(message: Message, username: str) -> str | None:
 
 
 def is_mentioned(message: Message, username: str, bot_id: int) -> bool:
-    """Tell whether a text or caption mentions us."""
+    """Tell whether a text or caption mentions the bot."""
     mentions = message.parse_entities([MessageEntity.MENTION]) | message.parse_caption_entities([MessageEntity.MENTION])
     if any(name.lower() == f"@{username}".lower() for name in mentions.values()):
         return True
@@ -93,7 +96,7 @@ def is_mentioned(message: Message, username: str, bot_id: int) -> bool:
 
 
 def wish_of(message: Message, username: str, bot_id: int) -> Wish:
-    """Decide what a message wants; in groups nothing, unless it is a command, mentions us or replies to us."""
+    """Decide what a message asks for; in a group only commands, mentions of the bot and replies to it count."""
     command = command_in(message, username)
     if command == "search":
         return _asked(message, message.reply_to_message, message.external_reply) or "hint"
@@ -113,7 +116,7 @@ def _private_wish(message: Message, command: str | None) -> Wish:
 
 
 def _group_wish(message: Message, username: str, bot_id: int) -> Wish:
-    """Files that are no pictures are passed over in silence."""
+    """Decide what a message in a group asks for; ignore files that are not pictures."""
     answered = message.reply_to_message
     replies_to_us = bool(answered and answered.from_user and answered.from_user.id == bot_id)
     is_addressed = is_mentioned(message, username, bot_id)
@@ -127,12 +130,12 @@ def _group_wish(message: Message, username: str, bot_id: int) -> Wish:
 
 
 def _asked(*messages: Message | ExternalReplyInfo | None) -> Ask | None:
-    """Return what the first message carries that carries anything."""
+    """Return a request for the first content among these messages; None if none has any."""
     return next((Ask(carried) for message in messages if message and (carried := carried_by(message))), None)
 
 
 def _largest(sizes: Sequence[PhotoSize]) -> Carried:
-    """Return the largest size that may be downloaded; they are of one picture, so it is no preview."""
+    """Return the largest size that may be downloaded; all are sizes of the photo itself, so none is a preview."""
     allowed = [size for size in sizes if _is_allowed(size)]
     best = max(allowed, key=lambda size: size.width * size.height, default=None)
     return Picture(best.file_id) if best else "too large"
@@ -143,14 +146,14 @@ def _of_sticker(sticker: Sticker) -> Carried:
 
 
 def _of_animation(animation: Animation) -> Carried:
-    """A GIF itself is read by its first frame; most are kept as videos."""
+    """Return the GIF itself, whose first frame is read, or the preview of one that Telegram stores as a video."""
     if animation.mime_type == "image/gif" and _is_allowed(animation):
         return Picture(animation.file_id, is_preview=True)
     return _preview(animation)
 
 
 def _of_video(video: Video | VideoNote | None) -> Carried:
-    """A cover that the sender chose is larger than the thumbnail."""
+    """Return the cover that the sender chose, which is larger than the thumbnail; else the thumbnail."""
     cover = video.cover if isinstance(video, Video) else ()
     allowed = _largest(cover) if cover else None
     return Picture(allowed.file_id, is_preview=True) if isinstance(allowed, Picture) else _preview(video)

@@ -1,4 +1,4 @@
-"""How the Telegram bot talks to its server: patiently, obeying its pauses, and never for ever."""
+"""Connect the Telegram bot to its server: retry, obey its rate limits, and receive updates by polling or a webhook."""
 
 import asyncio
 import logging
@@ -32,24 +32,24 @@ from core.service.backoff import Backoff
 from core.service.supervision import rest, unless_stopped
 
 POLL_SECONDS = 30
-"""How long the server holds a question for updates when there is none."""
+"""The time that the server holds a request for updates while there are none."""
 ANSWER_SECONDS, CONNECT_SECONDS = 45.0, 5.0
-"""Longer than any server takes: what is given up and tried again may be said twice."""
+"""Longer than any server takes: a call that is given up and repeated may send a message twice."""
 CONNECTIONS = 64
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 5.0
-"""Between attempts; python-telegram-bot's own loop rests up to 30 s after an outage."""
+"""The pauses between attempts; python-telegram-bot's own loop pauses up to 30 s after an outage."""
 ATTEMPTS = 8
-"""Of one call, over about 20 s besides the pauses that the server asks for."""
+"""The attempts at one call, over about 20 s besides the pauses that the server asks for."""
 LONGEST_OBEYED_SECONDS = 600.0
 CONFLICT_SECONDS = 60.0
 REFUSALS = 3
 GOODBYE_SECONDS = 2.0
 TRIED_ONCE = frozenset(("getMe", "sendChatAction", "answerCallbackQuery"))
-"""Calls that are worth nothing later, or that their caller repeats."""
+"""Calls that are useless when late, or that their caller repeats."""
 ALLOWED_UPDATES = ("message", "callback_query")
 HOPELESS = (BadRequest, ChatMigrated, Conflict, Forbidden)
 NOT_UNDERSTOOD = (AttributeError, IndexError, KeyError, TypeError, ValueError)
-"""What the library raises where an answer or an update is not shaped as it knows it."""
+"""The errors that the library raises for an answer or an update of an unknown shape."""
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -58,14 +58,14 @@ Answer = bool | dict[str, Any] | list[dict[str, Any]]
 
 
 class QuietBot(ExtBot[None]):
-    """A bot that does not show its token to whoever prints it."""
+    """A bot whose repr does not contain its token."""
 
     def __repr__(self) -> str:
         return "QuietBot()"
 
 
 def new_bot(token: str, api_url: str) -> QuietBot:
-    """Make a bot for a Bot API server; nothing is asked of it yet."""
+    """Create a bot for a Bot API server, without calling the server yet."""
     return QuietBot(
         token,
         base_url=f"{api_url}/bot",
@@ -82,25 +82,25 @@ def _request(connections: int) -> HTTPXRequest:
         read_timeout=ANSWER_SECONDS,
         write_timeout=ANSWER_SECONDS,
         connect_timeout=CONNECT_SECONDS,
-        pool_timeout=None,  # waiting for a connection is no failure
+        pool_timeout=None,  # waiting for a free connection is no failure
     )
 
 
 class ChatThrottle(BaseRateLimiter[None]):
-    """Obeys the pauses that the server asks for, chat by chat, and tries again what a broken way swallowed.
+    """A rate limiter that obeys the server's pauses per chat and retries calls that failed with the connection.
 
-    What is said in one chat is said in turn: all would try again at once after a pause, and meet the next one.
-    python-telegram-bot's AIORateLimiter stops all chats while one of them is to pause.
+    Calls in one chat are made one at a time: after a pause, all would retry at once and run into the next one.
+    python-telegram-bot's AIORateLimiter stops all chats while one of them has to pause.
     """
 
     def __init__(self) -> None:
         self._turns: WeakValueDictionary[object, asyncio.Lock] = WeakValueDictionary()
 
     async def initialize(self) -> None:
-        """Do nothing: there is nothing to open."""
+        """Do nothing, as there is nothing to open."""
 
     async def shutdown(self) -> None:
-        """Do nothing: there is nothing to close."""
+        """Do nothing, as there is nothing to close."""
 
     async def process_request(  # noqa: PLR0917 - the signature is the library's
         self,
@@ -111,7 +111,7 @@ class ChatThrottle(BaseRateLimiter[None]):
         data: dict[str, Any],
         rate_limit_args: None,  # noqa: ARG002
     ) -> Answer:
-        """Make a call, in its chat's turn, and again where that helps; raises TelegramError."""
+        """Make a call when it is its chat's turn, and retry it if that may help; raises TelegramError."""
         call = partial(callback, *args, **kwargs)
         if endpoint in TRIED_ONCE:
             return await call()
@@ -121,7 +121,7 @@ class ChatThrottle(BaseRateLimiter[None]):
 
 
 async def _again(call: Callable[[], Awaitable[Answer]]) -> Answer:
-    """Make a call until it succeeds or that is hopeless; raises TelegramError."""
+    """Make a call until it succeeds or retrying is hopeless; raises TelegramError."""
     backoff = Backoff(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
     for _ in range(ATTEMPTS - 1):
         try:
@@ -133,7 +133,7 @@ async def _again(call: Callable[[], Awaitable[Answer]]) -> Answer:
             await asyncio.sleep(_seconds(error))
         except HOPELESS:
             raise
-        except TelegramError:  # the way, the server, or a proxy that answers in its place
+        except TelegramError:  # from the connection, the server, or a proxy that answers in its place
             await asyncio.sleep(backoff.next())
     return await call()
 
@@ -141,7 +141,7 @@ async def _again(call: Callable[[], Awaitable[Answer]]) -> Answer:
 async def patiently(
     call: Callable[[], Awaitable[T]], connection: ConnectionState, stopped: asyncio.Event, *, what: str
 ) -> T | None:
-    """Make a call until it succeeds, or None when stopped; raises SettingsError where the token is refused."""
+    """Repeat a call until it succeeds or `stopped` is set (None); raises SettingsError for a refused token."""
     backoff, said = Backoff(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS), ""
     while not stopped.is_set():
         try:
@@ -157,7 +157,7 @@ async def patiently(
 
 
 def receiver(webhook_url: str, *, secret: str, address: str) -> Receive:
-    """Return how updates reach us: by a webhook where one is set, listening at host:port, else by asking."""
+    """Return the receiver of updates: a webhook that listens at `address` (host:port) if a URL is set, else polling."""
     if not webhook_url:
         return poll
     host, _, port = address.rpartition(":")
@@ -165,29 +165,29 @@ def receiver(webhook_url: str, *, secret: str, address: str) -> Receive:
 
 
 async def poll(bot: Bot, updates: "asyncio.Queue[object]", connection: ConnectionState, stopped: asyncio.Event) -> None:
-    """Ask for updates and hand them on, in order, until stopped; raises SettingsError where the token is refused.
+    """Poll for updates and queue them, in order, until stopped; raises SettingsError for a refused token.
 
-    Those photo on are confirmed with the next question, the last ones when it is stopped.
+    Updates are confirmed by the request that follows them, the last ones when polling stops.
     """
     offset: int | None = None
-    trouble = Trouble(time.monotonic)
+    failures = PollFailures(time.monotonic)
     await patiently(bot.delete_webhook, connection, stopped, what="long polling")
     connection.up()
     while not stopped.is_set():
         try:
             news = await unless_stopped(_news(bot, offset), stopped)
         except TelegramError as error:
-            pause = trouble.pause(error)
+            pause = failures.pause(error)
             connection.down(f"Telegram gives no updates ({type(error).__name__})")
-            if trouble.is_hopeless:
+            if failures.is_hopeless:
                 raise refused_token() from None
             await rest(stopped, pause)
             continue
         except NOT_UNDERSTOOD as error:
-            connection.down("Telegram's answers are none of the Bot API's")
-            await rest(stopped, trouble.pause(TelegramError(f"an answer that is none of the Bot API's: {error!r}")))
+            connection.down("Telegram's answers do not follow the Bot API")
+            await rest(stopped, failures.pause(TelegramError(f"an answer that does not follow the Bot API: {error!r}")))
             continue
-        trouble.is_over()
+        failures.clear()
         connection.up()
         for number, update in news or ():
             if update is not None:
@@ -197,7 +197,7 @@ async def poll(bot: Bot, updates: "asyncio.Queue[object]", connection: Connectio
 
 
 async def _news(bot: Bot, offset: int | None) -> list[tuple[int, Update | None]]:
-    """Return the next updates by their numbers; None for one that is not understood, which would come for ever else."""
+    """Return the next updates with their ids; None for one that is not understood, so that it is confirmed, too."""
     try:
         news = await bot.get_updates(offset=offset, timeout=POLL_SECONDS, allowed_updates=ALLOWED_UPDATES)
     except NOT_UNDERSTOOD:
@@ -216,7 +216,7 @@ def _understood(raw: dict[str, Any], bot: Bot) -> Update | None:
     try:
         return Update.de_json(raw, bot)
     except NOT_UNDERSTOOD as error:
-        logger.warning("an update is not understood (%s) and passed over", error)
+        logger.warning("an update is skipped, as it is not understood: %s", error)
         return None
 
 
@@ -227,23 +227,27 @@ async def _confirm(bot: Bot, offset: int | None) -> None:
         async with asyncio.timeout(GOODBYE_SECONDS):
             await bot.get_updates(offset=offset, timeout=0, limit=1, allowed_updates=ALLOWED_UPDATES)
     except (TelegramError, TimeoutError):
-        logger.info("Telegram did not hear which updates are done: the next start may get some again")
+        logger.info("the last updates could not be confirmed to Telegram: the next start may receive some again")
 
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """By which address Telegram reaches us, where we listen for it, and the secret that shows that it is Telegram."""
+    """The settings of a webhook."""
 
     url: str
+    """The public address that Telegram calls."""
     secret: str
+    """Proves that a call comes from Telegram."""
     host: str
+    """The local address that we listen on."""
     port: int
+    """The local port that we listen on."""
 
 
 async def listen(
     webhook: Webhook, bot: Bot, updates: "asyncio.Queue[object]", connection: ConnectionState, stopped: asyncio.Event
 ) -> None:
-    """Let Telegram bring its updates, and hand them on, until stopped; raises SettingsError where we cannot listen."""
+    """Receive updates by a webhook and queue them until stopped; raises SettingsError if the bot cannot listen."""
     updater = Updater(bot, updates)
     await updater.initialize()
     starting = updater.start_webhook(
@@ -258,13 +262,13 @@ async def listen(
     try:
         await unless_stopped(starting, stopped)
         connection.up()
-        logger.info("Telegram brings its updates to %s:%d", webhook.host, webhook.port)
+        logger.info("listening at %s:%d for updates from Telegram", webhook.host, webhook.port)
         await stopped.wait()
     except InvalidToken:
         raise refused_token() from None
     except (OSError, UnicodeError) as error:
         raise SettingsError(
-            f"IGSEARCH_TELEGRAM_WEBHOOK_LISTEN: nobody can listen at {webhook.host}:{webhook.port}"
+            f"IGSEARCH_TELEGRAM_WEBHOOK_LISTEN: the bot cannot listen at {webhook.host}:{webhook.port}"
             f" ({error}): choose another address or port."
         ) from error
     finally:
@@ -272,8 +276,8 @@ async def listen(
             await updater.stop()
 
 
-class Trouble:
-    """How long to rest after failures in a row, and what is said of them: once, not each time."""
+class PollFailures:
+    """The failures of polling since the last success: they set the pause, and each kind is logged once."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -283,21 +287,21 @@ class Trouble:
         self._refusals = 0
 
     def pause(self, error: TelegramError) -> float:
-        """Say what is wrong, unless it was said, and return how many seconds to rest."""
+        """Log what is wrong, unless it was logged already, and return the seconds to pause."""
         self._refusals = self._refusals + 1 if isinstance(error, InvalidToken) else 0
         if isinstance(error, Conflict):
             self._say_conflict(error)
         elif (said := f"{type(error).__name__}: {error}") != self._said:
             self._said = said
-            logger.warning("Telegram gives no updates (%s): asking again until it does", said)
+            logger.warning("Telegram gives no updates (%s): trying again until it does", said)
         return pause_after(error, self._backoff)
 
     @property
     def is_hopeless(self) -> bool:
-        """Tell whether the token was refused several times in a row: once may be a proxy's fault."""
+        """Tell whether the token was refused several times in a row; a single refusal may come from a proxy."""
         return self._refusals >= REFUSALS
 
-    def is_over(self) -> None:
+    def clear(self) -> None:
         self._refusals = 0
         if self._said:
             logger.info("Telegram gives updates again")
@@ -307,7 +311,7 @@ class Trouble:
     def _say_conflict(self, error: Conflict) -> None:
         if self._clock() - self._conflict_said > CONFLICT_SECONDS:
             self._conflict_said = self._clock()
-            logger.error("another program asks for this bot's updates: stop it, or give each a token (%s)", error)
+            logger.error("another program asks for this bot's updates: stop it, or give each its own token (%s)", error)
 
 
 def pause_after(error: Exception, backoff: Backoff) -> float:
@@ -315,22 +319,22 @@ def pause_after(error: Exception, backoff: Backoff) -> float:
 
 
 def refused_token() -> SettingsError:
-    """Say so without the token, which the library's own message holds."""
+    """Return the error for a refused token, without the token itself, which the library's message contains."""
     return SettingsError(
         "IGSEARCH_TELEGRAM_TOKEN: Telegram refuses it: copy the token from @BotFather again, and check"
-        " IGSEARCH_TELEGRAM_API_URL where that is set."
+        " IGSEARCH_TELEGRAM_API_URL if you set it."
     )
 
 
 def is_gone(error: TelegramError) -> bool:
-    """Tell whether a call failed for a reason that is nobody's fault: a message or chat is gone, or closed to us."""
+    """Tell whether a call failed for an ordinary reason: its message or chat is gone, or the bot has no access."""
     return isinstance(error, ChatMigrated | BadRequest | Forbidden)
 
 
 def address_of(file: File, bot: Bot) -> str:
-    """Return where a file is downloaded, which holds the token; raises DownloadFailed.
+    """Return the URL of a file, which contains the token; raises DownloadFailed.
 
-    The library would read a file of our own disk instead, if one lies at the path that the server names.
+    The library would read a file from the local disk instead, if there is one at the path that the server names.
     """
     path = (file.file_path or "").removeprefix(f"{bot.base_file_url}/")
     if not path or path.startswith("/"):

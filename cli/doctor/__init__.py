@@ -1,1 +1,1 @@
-"""`igsearch doctor`: what igsearch needs of the machine, the dataset and the database, and what to fix."""
+"""Carry out `igsearch doctor`: check the machine, the dataset, the database and the settings, and say what to fix."""

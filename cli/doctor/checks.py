@@ -1,4 +1,4 @@
-"""The checks that take several things to be known: the photos, the database, the machine."""
+"""Combine the checks that depend on several inputs: the photos, the database, the machine."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,21 +15,23 @@ from cli.doctor.storage_space import SERVER_BYTES, check_disk, wants
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What was found out about where we run, and how many photos lie there."""
+    """The machine that igsearch runs on, and the photos that are there."""
 
     now: datetime
     photos: int
+    """The number of photos in the dataset."""
     workers: int
     cache: Path
+    """The folder for snapshots of the index."""
     temporary: Callable[[], str]
-    """Returns where temporary files go; raises OSError where they can go nowhere."""
+    """Returns the folder for temporary files; raises OSError if there is none."""
     system: System
     telegram_ahead: timedelta | None
-    """How far Telegram's clock is ahead of ours."""
+    """The time by which Telegram's clock is ahead of ours; None if unknown."""
 
 
 def combined_checks(machine: Machine, facts: Facts | None) -> Mapping[CheckName, Callable[[], list[Finding]]]:
-    """Return the checks that are to be made, given what the database says, or without that."""
+    """Return the checks to make, with or without the facts of the database."""
     photos = max(machine.photos, facts.images if facts else 0)
     ahead = {"the database server": facts.ahead if facts else None, "Telegram": machine.telegram_ahead}
     return {

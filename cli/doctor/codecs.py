@@ -1,4 +1,4 @@
-"""The codecs: a real worker process reads a tiny picture of each type."""
+"""Check the codecs: have a real worker process read a tiny picture of each type."""
 
 import asyncio
 from collections.abc import Mapping
@@ -11,19 +11,19 @@ from core.errors import ImageError
 from core.model.fingerprints import PhotoHashes
 
 LIBRARIES: Mapping[str, str] = {"PIL": "Pillow", "pillow_heif": "pillow-heif"}
-"""Packages by what is imported of them; without either no picture of any type is read."""
+"""Packages by the name they are imported under; without either of them no picture of any type can be read."""
 READ_BY = {"HEIC": "pillow-heif"}
-"""Types that another package than Pillow reads."""
+"""Types that a package other than Pillow reads."""
 
 
 class Reader(Protocol):
-    """What fingerprints pictures."""
+    """A reader and hasher of pictures."""
 
     async def hash_bytes(self, data: bytes) -> PhotoHashes: ...
 
 
 def check_codecs() -> list[Finding]:
-    """Read the samples in a worker process; raises NoWorkers where none can be started."""
+    """Read the samples in a worker process; raises NoWorkers if none can be started."""
     for module, package in LIBRARIES.items():
         try:
             import_module(module)
@@ -33,7 +33,7 @@ def check_codecs() -> list[Finding]:
 
 
 async def _read_in_a_worker() -> list[Finding]:
-    from core.workers.pool import PhotoWorkers  # noqa: PLC0415 - what it needs was only now found to be there
+    from core.workers.pool import PhotoWorkers  # noqa: PLC0415 - it needs the packages that were just checked
 
     async with PhotoWorkers(1) as reader:
         return await read_samples(reader, SAMPLES)
@@ -55,4 +55,4 @@ async def _fault(reader: Reader, kind: str, data: bytes) -> Finding | None:
 
 
 def _remedy(package: str) -> str:
-    return f"install it anew by `pip install --force-reinstall {package}`"
+    return f"reinstall it with `pip install --force-reinstall {package}`"

@@ -1,4 +1,4 @@
-"""`igsearch doctor`: all that igsearch needs, looked at side by side."""
+"""Carry out `igsearch doctor`: run all checks in parallel and print their findings in order."""
 
 import asyncio
 import os
@@ -28,7 +28,7 @@ from core.service.logs import start_logging
 from core.settings import Reading, Settings, default_database, read_settings
 from core.storage.database import sqlite_url
 
-# ruff: noqa: PLC0415 - a chat's library takes 2 s to import, and is asked only where its token is set
+# ruff: noqa: PLC0415 - a chat's library takes 2 s to import, and is needed only if its token is set
 
 
 async def doctor(dataset: Path | None, *, as_json: bool) -> int:
@@ -39,14 +39,14 @@ async def doctor(dataset: Path | None, *, as_json: bool) -> int:
     for finding in runner.findings:
         print(finding_json(finding) if as_json else finding_text(finding))
     code = 0 if runner.is_well else 1
-    if runner.has_left_behind:  # Python would wait at its end for what hangs
+    if runner.has_left_behind:  # Python would wait for the thread that hangs
         sys.stdout.flush()
         os._exit(code)
     return code
 
 
 async def _examine(runner: CheckRunner, reading: Reading, root: Path) -> None:
-    """Look at everything side by side, and then judge what takes several things to be known."""
+    """Gather the facts in parallel, then make the checks that need several of them."""
     settings, cache, look, check = reading.settings, cache_folder(), runner.look, runner.check
     url = settings.database_url.get_secret_value() if settings.database_url else sqlite_url(default_database(root))
     others = asyncio.gather(
@@ -83,14 +83,14 @@ async def _examine(runner: CheckRunner, reading: Reading, root: Path) -> None:
 def _judged(
     check: Literal["telegram", "discord"], token: SecretStr | None, introduction: Introduction | None
 ) -> list[Finding]:
-    """Judge what a chat's server says of our token; why it says nothing is told already."""
+    """Judge the answer of a chat's server about our token; if there is none, the runner has noted why."""
     if token is None:
         return [skipped(check, f"there is no token (IGSEARCH_{check.upper()}_TOKEN)")]
     if introduction is None:
         return []
     if introduction.fault:
         return [fix(check, introduction.fault)]
-    return [ok(check, f"the bot is @{introduction.name}" if introduction.name else "the token is taken")]
+    return [ok(check, f"the bot is @{introduction.name}" if introduction.name else "the token is accepted")]
 
 
 def _meet_telegram(settings: Settings) -> Introduction | None:

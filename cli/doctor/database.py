@@ -1,4 +1,4 @@
-"""The database: its kind and version, its tables, and how they compare text."""
+"""Check the database: its kind and version, its tables, and how they compare text."""
 
 from collections.abc import Iterator, Mapping
 
@@ -13,8 +13,8 @@ from core.storage.schema import check_version
 from core.storage.tables import metadata
 
 OLDEST: Mapping[Kind, tuple[int, int]] = {"MySQL": (8, 0), "MariaDB": (10, 5), "SQLite": (3, 35)}
-"""Older servers get no security updates any more, and MySQL 5.7 passes over CHECK constraints; older SQLite can neither
-drop columns, as a migration may, nor return the ids of inserted rows."""
+"""Older servers no longer get security updates, and MySQL 5.7 ignores CHECK constraints; older SQLite can neither drop
+columns, as a migration may, nor return the ids of inserted rows."""
 REMEDIES: Mapping[Kind, str] = {
     "MySQL": "upgrade the server",
     "MariaDB": "upgrade the server",
@@ -23,7 +23,7 @@ REMEDIES: Mapping[Kind, str] = {
 
 
 def check_database(facts: Facts | None) -> list[Finding]:
-    """Judge a database that answered; why one did not is told already."""
+    """Judge a database that answered; if it did not, the runner has noted why."""
     if facts is None:
         return []
     said = f"{facts.kind} {'.'.join(map(str, facts.version))}"
@@ -36,7 +36,7 @@ def check_database(facts: Facts | None) -> list[Finding]:
 
 MYSQL = mysql.dialect()
 ENGINE = "InnoDB"
-NO_DATABASE = "the database has to be mended first"
+NO_DATABASE = "the database has to be fixed first"
 NO_TABLES = "there are no tables yet"
 
 
@@ -49,7 +49,7 @@ def check_schema(facts: Facts | None) -> list[Finding]:
 
 
 def check_collation(facts: Facts | None) -> list[Finding]:
-    """See that MySQL has the character sets, collations and engine that the tables were made with."""
+    """Check that MySQL has the character sets, collations and engine that igsearch created the tables with."""
     if facts is None:
         return [skipped("collation", NO_DATABASE)]
     if facts.kind == "SQLite":
@@ -76,7 +76,7 @@ def _version_fault(facts: Facts) -> str | None:
 
 
 def _ours(facts: Facts) -> list[str]:
-    """Return the tables of our names."""
+    """Return the tables whose names are ours."""
     return [name for name in metadata.tables if name in facts.tables]
 
 
@@ -93,15 +93,15 @@ def _missing(facts: Facts) -> str | None:
 
 
 def _strange_text(facts: Facts) -> str | None:
-    """Say which text columns compare otherwise than ours, and how to mend them."""
+    """Return which text columns compare differently than they should, and how to fix them."""
     wrong = [(column, found) for column, wanted, found in _text_columns(facts) if found != wanted]
     if not wrong:
         return None
     seen = listed([f"{column} is {found.collation if found else 'no text'}" for column, found in wrong])
-    mends = " ".join(f"ALTER TABLE {column.table} MODIFY {_definition(column)};" for column, _ in wrong[:3])
+    fixes = " ".join(f"ALTER TABLE {column.table} MODIFY {_definition(column)};" for column, _ in wrong[:3])
     return (
         f"'abc' may be taken for 'ABC' in {len(wrong)} column(s) of {facts.name} ({seen}): stop igsearch and run"
-        f" `{mends}`. Where a dump was loaded, load it again with --default-character-set=utf8mb4."
+        f" `{fixes}`. If you loaded a dump, load it again with --default-character-set=utf8mb4."
     )
 
 
@@ -109,12 +109,12 @@ def _strange_engines(facts: Facts) -> str | None:
     wrong = [name for name in _ours(facts) if facts.engines.get(name) != ENGINE]
     if not wrong:
         return None
-    mends = " ".join(f"ALTER TABLE {name} ENGINE={ENGINE};" for name in wrong)
-    return f"A crash may damage {listed(wrong)}, for transactions are {ENGINE}'s only: stop igsearch and run `{mends}`."
+    fixes = " ".join(f"ALTER TABLE {name} ENGINE={ENGINE};" for name in wrong)
+    return f"A crash may damage {listed(wrong)}, as only {ENGINE} has transactions: stop igsearch and run `{fixes}`."
 
 
 def _text_columns(facts: Facts) -> list[tuple[Column[str], Charset, Charset | None]]:
-    """Return our text columns that are there, with the character set that each should have and the one it has."""
+    """Return our existing text columns, each with the character set that it should have and the one that it has."""
     return [
         (column, wanted, facts.tables[name][column.name])
         for name in _ours(facts)
@@ -131,5 +131,5 @@ def _wanted(table: str) -> Iterator[tuple[Column[str], Charset]]:
 
 
 def _definition(column: Column[str]) -> str:
-    """Return a column as CREATE TABLE says it."""
+    """Return the definition of a column as in CREATE TABLE."""
     return str(CreateColumn(column).compile(dialect=MYSQL))

@@ -1,4 +1,4 @@
-"""What `igsearch doctor` sees of the dataset: its folders can be listed, its photos opened, and all of it watched."""
+"""Check the dataset: its folders can be listed, its photos opened, and all folders watched."""
 
 import ctypes
 import os
@@ -13,20 +13,24 @@ from indexer.scanning.listing import list_root
 from indexer.watching.watch_limits import WATCH_LIMITS, too_few_watches, watch_limit
 
 MOST_FOLDERS = 20_000
-"""Looked into: 0.7 s with three photos each, where the system has them in memory."""
+"""The most folders to look into: this takes 0.7 s with three photos each, if the system has them cached."""
 FAULTS_TOLD = 3
 
 
 @dataclass(slots=True)
 class Inventory:
-    """What lies in the dataset folder; with more than MOST_FOLDERS folders, in the first of them."""
+    """The contents of the dataset folder, as far as it was looked into."""
 
     dataset: Dataset
     accounts: int
     faults: Sequence[str]
+    """Folders and files of the root that are not indexed, one sentence each."""
     listed: int = 0
+    """The folders that were looked into, at most MOST_FOLDERS."""
     waiting: int = 0
+    """The folders that are known but were not looked into."""
     photos: int = 0
+    """The photos in the listed folders."""
     closed: list[str] = field(default_factory=list)
     """The folders that cannot be listed, and why."""
     unreadable: list[str] = field(default_factory=list)
@@ -34,17 +38,17 @@ class Inventory:
 
     @property
     def folders(self) -> int:
-        """Count the folders that are known of, the root among them: each is to be watched."""
+        """Return the number of known folders, including the root; each has to be watched."""
         return self.listed + self.waiting
 
     @property
     def expected_photos(self) -> int:
-        """Count the photos, reckoning that folders that were not looked into have as many as others."""
+        """Estimate the number of photos, assuming that the other folders have as many as the listed ones."""
         return self.photos * self.folders // max(self.listed, 1)
 
 
 def take_inventory(dataset: Dataset, *, most_folders: int = MOST_FOLDERS) -> Inventory:
-    """Look into the folders of the dataset; raises PathError where there is none that can be listed."""
+    """Look into the folders of the dataset; raises PathError if the dataset cannot be listed."""
     listing = list_root(dataset)
     inventory = Inventory(dataset, len(listing.folders), listing.faults)
     folders = [b""]
@@ -56,7 +60,7 @@ def take_inventory(dataset: Dataset, *, most_folders: int = MOST_FOLDERS) -> Inv
 
 
 def check_dataset(inventory: Inventory | None) -> list[Finding]:
-    """Judge a dataset that could be listed; why one could not is told already."""
+    """Judge a dataset that could be listed; if it could not, the runner has noted why."""
     if inventory is None:
         return []
     faults = [fix("dataset", fault) for fault in _faults(inventory)]
@@ -67,22 +71,22 @@ def check_dataset(inventory: Inventory | None) -> list[Finding]:
 
 
 def check_events(inventory: Inventory | None, limits: Sequence[Path] = WATCH_LIMITS) -> list[Finding]:
-    """Compare the folders with the kernel's limits of watches, and see that one more process may watch at all."""
+    """Compare the folders with the kernel's limits on watches, and check that one more process may watch at all."""
     if fault := _instance_fault():
         return [fix("events", fault)]
     if inventory is None:
-        return [skipped("events", "the dataset has to be put right first")]
+        return [skipped("events", "the dataset has to be fixed first")]
     known = {file: limit for file in limits if (limit := watch_limit([file])) is not None}
     if not known:
         return [skipped("events", "the system does not say how many folders may be watched")]
     lowest = min(known.values())
     if lowest < inventory.folders:
         return [fix("events", too_few_watches(inventory.folders, limits))]
-    return [ok("events", f"{inventory.folders:,} folder(s) to be watched, {lowest:,} may be")]
+    return [ok("events", f"{inventory.folders:,} folder(s) to watch, {lowest:,} allowed")]
 
 
 def _below(folder: bytes, inventory: Inventory) -> list[bytes]:
-    """Count the photos in a folder, try one, and return the folders in it; paths are relative to the dataset."""
+    """Count the photos in a folder, open one, and return the folders in it; paths are relative to the dataset."""
     is_ours = locate(os.path.join(folder, b"photo.jpg")) is not None
     folders, photos = list[bytes](), list[bytes]()
     try:
@@ -93,7 +97,7 @@ def _below(folder: bytes, inventory: Inventory) -> list[bytes]:
                 elif is_ours and entry.is_file(follow_symlinks=False) and not is_ignored_file(entry.name):
                     photos.append(os.path.join(folder, entry.name))
     except FileNotFoundError:
-        return []  # it went meanwhile
+        return []  # removed meanwhile
     except OSError as error:
         inventory.closed += [_refused(folder, error)] if is_ours else []
     inventory.photos += len(photos)
@@ -141,7 +145,7 @@ def _user() -> str:
 
 
 def _instance_fault() -> str | None:
-    """Ask the kernel for events, and say why it gives none."""
+    """Ask the kernel for events, and return why it gives none; None if it does."""
     system = ctypes.CDLL(None, use_errno=True)
     descriptor = system.inotify_init1(os.O_CLOEXEC)
     if descriptor >= 0:
@@ -149,5 +153,5 @@ def _instance_fault() -> str | None:
         return None
     return (
         f"the kernel gives no more events to {_user()} ({os.strerror(ctypes.get_errno())}), so changes are found by"
-        " polling only: end other programs that watch folders, or run `sysctl fs.inotify.max_user_instances=1024`."
+        " polling only: stop other programs that watch folders, or run `sysctl fs.inotify.max_user_instances=1024`."
     )

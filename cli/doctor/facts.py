@@ -1,4 +1,4 @@
-"""What a database says of itself, read without changing anything: no file, no table, no journal is left behind."""
+"""Read the facts about a database without changing anything: no file, table or journal is left behind."""
 
 import os
 import sqlite3
@@ -21,7 +21,7 @@ from core.storage.schema import found_version
 from core.storage.writing import aware
 
 DAMAGE_SECONDS = 4.0
-"""For which a SQLite file is searched for damage: 5 GB are read in that time where the system has them in memory."""
+"""The time limit for searching a SQLite file for damage; 5 GB are read in that time if the system has them cached."""
 BUSY_SECONDS = 2.0
 
 T = TypeVar("T")
@@ -35,44 +35,51 @@ COLUMNS = text(
 ENGINES = text("SELECT TABLE_NAME, ENGINE FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE()")
 MOMENTS: Mapping[str, Column[datetime]] = {
     "the newest image": t.checkpoint.c.newest,
-    "the daemon's last word": t.daemon.c.seen_at,
+    "the daemon's last report": t.daemon.c.seen_at,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Charset:
-    """The character set of a text column, and how it compares."""
+    """The character set and collation of a text column."""
 
     name: str
     collation: str
 
 
 Columns = Mapping[str, Charset | None]
-"""By name; None for a column that is no text, or where the database has but one way to compare."""
+"""By the column's name; None for a column that is not text, or if the database has only one collation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a database says of itself; `ahead` is how far its server's clock is before ours."""
+    """The facts about a database."""
 
     name: str
+    """Its path, or its name and host, without the password."""
     kind: Kind
     version: tuple[int, ...]
     schema: str | None = None
+    """The version of its tables; None if it has none."""
     tables: Mapping[str, Columns] = field(default_factory=dict)
+    """The columns of each table."""
     engines: Mapping[str, str] = field(default_factory=dict)
+    """The storage engine of each table; empty for SQLite."""
     images: int = 0
+    """The number of indexed images."""
     moments: Mapping[str, datetime] = field(default_factory=dict)
+    """Times in the database, which must not be in the future."""
     ahead: timedelta | None = None
+    """The time by which the server's clock is ahead of ours; None for SQLite."""
 
     @property
     def file(self) -> Path | None:
-        """Return where a SQLite database lies."""
+        """Return the file of a SQLite database; None for a server."""
         return Path(self.name) if self.kind == "SQLite" else None
 
 
 async def read_facts(url: str | URL, clock: Clock) -> Facts:
-    """Read what a database says of itself; raises StoreError where it cannot be reached, written or read."""
+    """Read the facts about a database; raises StoreError if it cannot be reached, read or written."""
     database = Database(url)
     try:
         if database.is_sqlite:
@@ -102,7 +109,7 @@ def _facts_of_server(connection: Connection, name: str, clock: Clock) -> Facts:
 
 
 def _facts_of_file(database: Database) -> Facts:
-    """Read a SQLite file that is there, or see that one could be made."""
+    """Read an existing SQLite file, or check that one can be created."""
     path = Path(database.name)
     try:
         if not _is_usable(path):
@@ -133,7 +140,7 @@ def _facts_in_file(connection: Connection, name: str) -> Facts:
 
 
 def _is_usable(path: Path) -> bool:
-    """Tell whether a file can be written, or made; SQLite writes beside it, too."""
+    """Tell whether a file can be written or created; SQLite also writes other files beside it."""
     if not os.access(path.parent, os.W_OK | os.X_OK, effective_ids=True) or not os.path.isdir(path.parent):
         return False
     if not os.path.lexists(path):
@@ -143,7 +150,7 @@ def _is_usable(path: Path) -> bool:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Connection]:
-    """Open a SQLite file; for writing, since a mere reader leaves the files of the write-ahead log behind."""
+    """Open a SQLite file for writing, since a mere reader leaves the files of the write-ahead log behind."""
     address = f"file:{quote(os.fsencode(path))}?mode=rw"
     with closing(sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS)) as file:
         _search_for_damage(file)
@@ -152,7 +159,7 @@ def _opened(path: Path) -> Iterator[Connection]:
 
 
 def _search_for_damage(file: sqlite3.Connection) -> None:
-    """Raise sqlite3.Error for a damaged file; what is not seen in time may be damaged."""
+    """Raise sqlite3.Error if the file is damaged, as far as that can be checked in DAMAGE_SECONDS."""
     timer = Timer(DAMAGE_SECONDS, file.interrupt)
     timer.start()
     try:
@@ -177,6 +184,6 @@ def _moments(connection: Connection, tables: Mapping[str, Columns]) -> dict[str,
 
 
 def _value(connection: Connection, tables: Mapping[str, Columns], column: Column[T]) -> T | None:
-    """Return a column's value in the only row of its table, if there is such a column."""
+    """Return a column's value in the only row of its table; None if there is no such column or row."""
     is_there = column.name in tables.get(str(column.table), {})
     return connection.scalar(select(column)) if is_there else None

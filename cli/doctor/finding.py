@@ -1,4 +1,4 @@
-"""What a check found: all well, what to fix, or why it was not checked."""
+"""Define the findings of checks, and print them: all is well, what to fix, or why it was not checked."""
 
 import json
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ CheckName = Literal[
     "memory",
     "cache",
 ]
-"""In the order in which their findings are told."""
+"""In the order in which their findings are printed."""
 State = Literal["ok", "fix", "skipped"]
 
 ORDER = get_args(CheckName)
@@ -29,11 +29,12 @@ MARKS: dict[State, str] = {"ok": "OK", "fix": "FIX", "skipped": "--"}
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the doctor: which check, how it stands, and what was found or what to do."""
+    """A finding of one check: a line of the output."""
 
     check: CheckName
     state: State
     detail: str
+    """The facts, or what is wrong and what to do."""
 
 
 def ok(check: CheckName, detail: str) -> Finding:
@@ -54,16 +55,16 @@ def finding_text(finding: Finding) -> str:
 
 
 def finding_json(finding: Finding) -> str:
-    """Write a finding."""
+    """Return a finding as JSON."""
     return json.dumps(asdict(finding))
 
 
 def listed(names: Sequence[str], *, most: int = 3) -> str:
-    """Name the first few of many."""
+    """List the first few names and count the others."""
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def size_text(count: float) -> str:
-    """Return a number of bytes as people say it."""
+    """Return a number of bytes in MB or GB."""
     return f"{count / 1e9:,.1f} GB" if abs(count) >= 1e9 else f"{count / 1e6:,.0f} MB"  # noqa: PLR2004 - a gigabyte

@@ -1,4 +1,4 @@
-"""The machine: its clock against others, and its memory against what the index and the workers take."""
+"""Check the machine: its clock against others, and its memory against what the index and the workers need."""
 
 import resource
 from collections.abc import Iterator, Mapping
@@ -10,16 +10,16 @@ from pathlib import Path, PurePosixPath
 from cli.doctor.finding import Finding, fix, ok, size_text, skipped
 
 FIRST_YEAR = 2025
-"""igsearch is not older; machines whose clock has no battery start in 1970."""
+"""igsearch is not older than this; the clock of a machine without a battery starts in 1970."""
 APART = timedelta(minutes=1)
 REMEDY = "set the clock, e.g. by `timedatectl set-ntp true`"
 
 
 def check_clock(now: datetime, ahead: Mapping[str, timedelta | None], moments: Mapping[str, datetime]) -> list[Finding]:
-    """Compare the time with how far other clocks are ahead of it, and with moments of the store, by their names."""
+    """Compare our clock with others, given by name how far they are ahead, and with times in the database."""
     known = {name: by for name, by in ahead.items() if by is not None}
     faults = [f"{_apart(by)} by the clock of {name}" for name, by in known.items() if abs(by) > APART]
-    faults += [f"{name} is of {moment:%Y-%m-%d %H:%M}" for name, moment in moments.items() if moment > now + APART]
+    faults += [f"{name} is from {moment:%Y-%m-%d %H:%M}" for name, moment in moments.items() if moment > now + APART]
     said = f"it is {now.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC here"
     if faults:
         return [fix("clock", f"{said}, but {' and '.join(faults)}: {REMEDY}.")]
@@ -33,33 +33,37 @@ def _apart(by: timedelta) -> str:
 
 
 START_BYTES, PHOTO_BYTES = 115_000_000, 21_000
-"""Of a searching process at its start, and for a photo at most, while the index is built; afterwards it keeps 10,000
-(28,000 images, `benchmarks.speed.storage_size`)."""
+"""The memory of a searching process when it starts, and the most per photo while it builds the index; afterwards 10,000
+remain (28,000 images, `benchmarks.speed.storage_size`)."""
 WORKER_BYTES = 134_000_000
-"""The most that a worker had to itself over 100 photos of 1,080 pixels."""
+"""The most memory that one worker used by itself over 100 photos of 1,080 pixels."""
 START_ADDRESSES, PHOTO_ADDRESSES = 900_000_000, 24_300
-"""The same as address space, which is what `ulimit -v` limits; every worker has its own."""
+"""The same in address space, which is what `ulimit -v` limits; every worker has its own."""
 UNLIMITED = 1 << 60
-"""Cgroups say a larger number where there is no limit."""
+"""A cgroup without a limit gives a larger number than this."""
 SERVICES = frozenset((b"run", b"watch", b"telegram", b"discord"))
 
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """Where the system tells of memory, and the limit of our address space."""
+    """The places where the system describes its memory."""
 
     proc: Path = Path("/proc")
     cgroups: Path = Path("/sys/fs/cgroup")
     address_space: int = resource.RLIM_INFINITY
+    """The limit of our address space, in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """How much somebody leaves us, and how much of that we will need."""
+    """The memory within one limit."""
 
     where: str
+    """The name of what sets the limit."""
     left: int
+    """The bytes that are left."""
     needed: int
+    """The bytes that igsearch needs."""
 
     @property
     def spare(self) -> int:
@@ -80,12 +84,12 @@ def check_memory(photos: int, workers: int, system: System) -> list[Finding]:
         f" {size_text(tightest.left)} left in {tightest.where}"
     )
     if tightest.spare < 0:
-        return [fix("memory", f"{said}: give it more, close other programs, or set IGSEARCH_WORKERS to fewer.")]
+        return [fix("memory", f"{said}: add memory, close other programs, or lower IGSEARCH_WORKERS.")]
     return [ok("memory", said)]
 
 
 def _left(system: System) -> Iterator[tuple[str, int]]:
-    """Yield what the machine has left, and each group of processes with a limit that we are in."""
+    """Yield the memory left in the machine and in each of our cgroups that has a limit."""
     available = _figures(system.proc / "meminfo").get("MemAvailable")
     if available is not None:
         yield "this machine", available * 1024
@@ -99,9 +103,9 @@ def _left(system: System) -> Iterator[tuple[str, int]]:
 
 
 def _left_in_groups(mount: Path, path: str, names: tuple[str, str, str]) -> Iterator[tuple[str, int]]:
-    """Yield what a group and those above it have left; what is kept of files goes when others need it.
+    """Yield the memory left in a cgroup and those above it; the file cache counts as left, as it makes way on demand.
 
-    In a container the path may be that outside of it, and its group is the mount.
+    In a container the path may be the one outside of it, and its own cgroup is the mount.
     """
     limit, usage, cached = names
     inside = PurePosixPath(path.lstrip("/"))
@@ -112,7 +116,7 @@ def _left_in_groups(mount: Path, path: str, names: tuple[str, str, str]) -> Iter
 
 
 def _taken(proc: Path) -> int:
-    """Return what services of igsearch that run already have: they will not take it once more."""
+    """Return the memory that running services of igsearch have already, and will not need again."""
     return 1024 * sum(
         _figures(folder / "status").get("RssAnon", 0) for folder in proc.glob("[0-9]*") if _is_service(folder)
     )
@@ -126,13 +130,13 @@ def _is_service(folder: Path) -> bool:
 
 
 def _figures(file: Path) -> dict[str, int]:
-    """Return the numbers of a file that has a name and a number on each line."""
+    """Return the numbers in a file that has a name and a number on each line."""
     pairs = (line.replace(":", " ").split()[:2] for line in _lines(file))
     return {pair[0]: int(pair[1]) for pair in pairs if len(pair) > 1 and pair[1].isdigit()}
 
 
 def _number(file: Path) -> int | None:
-    """Return the number in a file; None where there is none, or a word such as max."""
+    """Return the number in a file; None if there is none, or a word such as max."""
     text = "".join(_lines(file))
     return int(text) if text.isdigit() else None
 

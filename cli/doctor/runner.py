@@ -1,6 +1,6 @@
-"""Checks that run side by side, each in a thread of its own that is left behind when its time is over.
+"""Run checks in parallel, each in its own thread, which is abandoned when its time is over.
 
-A disk that is away, a frozen server or a silent name server holds up nobody but its own check.
+A missing disk, a frozen server or a silent name server delays only the check that waits for it.
 """
 
 import asyncio
@@ -13,16 +13,16 @@ from core.errors import IgSearchError
 from core.service.logs import hider
 
 CHECK_SECONDS = 15.0
-"""More than any check takes by itself: a database has 4 s to answer, a chat 8 s."""
+"""More than any check needs: a database has 4 s to answer, a chat 8 s."""
 
 MOST_CHECKS = 32
-"""Threads, so that a check that hangs keeps none of the others from its own."""
+"""The number of threads: enough for every check, so that one that hangs delays no other."""
 
 T = TypeVar("T")
 
 
 class CheckRunner:
-    """Gathers what the checks of one run find, without secrets."""
+    """The checks of one run and their findings, in which secrets are hidden."""
 
     def __init__(self, secrets: Collection[str], *, seconds: float = CHECK_SECONDS) -> None:
         self._hidden = hider(secrets)
@@ -30,11 +30,11 @@ class CheckRunner:
         self._findings: list[Finding] = []
         self._threads = ThreadPoolExecutor(MOST_CHECKS)
         self.has_left_behind = False
-        """Whether a thread still hangs: Python would wait for it at the end."""
+        """True if a thread still hangs, for which Python would wait at exit."""
 
     @property
     def findings(self) -> list[Finding]:
-        """Everything that was noted, in the order of the checks."""
+        """Return all findings, in the order of the checks."""
         return sorted(self._findings, key=lambda finding: ORDER.index(finding.check))
 
     @property
@@ -45,18 +45,18 @@ class CheckRunner:
         self._findings += [Finding(one.check, one.state, self._hidden(one.detail)) for one in findings]
 
     async def check(self, name: CheckName, work: Callable[[], Iterable[Finding]]) -> None:
-        """Note what a check finds."""
+        """Run a check and note its findings."""
         self.note(*(await self.look(name, work) or ()))
 
     async def look(self, name: CheckName, work: Callable[[], T]) -> T | None:
-        """Return what was looked for; where that fails or takes too long, note it and return None."""
+        """Return the result of some work; if it fails or takes too long, note that and return None."""
         future = asyncio.wrap_future(self._threads.submit(work))
         await asyncio.wait({future}, timeout=self._seconds)
         if not future.done():
             self.has_left_behind = True
             future.cancel()
             self.note(
-                fix(name, f"it took more than {self._seconds:g} s: see whether a disk or server does not answer.")
+                fix(name, f"it took more than {self._seconds:g} s: check for a disk or server that does not answer.")
             )
             return None
         if error := future.exception():
@@ -69,7 +69,7 @@ def _sentence(error: BaseException) -> str:
     if isinstance(error, IgSearchError):
         return str(error)
     if isinstance(error, OSError):
-        return f"{error}: mend that and run `igsearch doctor` again."
+        return f"{error}: fix that and run `igsearch doctor` again."
     if isinstance(error, ImportError):
         return f"a library cannot be imported ({error}): install igsearch's requirements again."
     return f"unexpected {type(error).__name__}: {error}. This is a fault in igsearch: report it."

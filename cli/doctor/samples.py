@@ -1,4 +1,4 @@
-"""One tiny picture of 16 by 12 pixels in each type that photos come in, made with Pillow and pillow-heif."""
+"""Provide one picture of 16 by 12 pixels in each type that photos come in, made with Pillow and pillow-heif."""
 
 from base64 import b64decode
 from collections.abc import Mapping

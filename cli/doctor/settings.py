@@ -1,4 +1,4 @@
-"""The settings: every wrong variable by its name, names that are none of ours, and who else may read or write them."""
+"""Check the settings: wrong values, unknown names, and files with secrets that others may read or write."""
 
 import stat
 from collections.abc import Iterator
@@ -19,14 +19,14 @@ def check_settings(reading: Reading, env_file: Path = Path(".env")) -> list[Find
 
 
 def _unknown(reading: Reading) -> Iterator[str]:
-    """Name the variables that nothing reads, which are most often misspelt."""
+    """Yield a fault for each variable that nothing reads, most often a misspelt one."""
     for name in sorted((reading.in_environment | reading.in_file) - VARIABLES - FILE_VARIABLES):
         near = get_close_matches(name, VARIABLES | FILE_VARIABLES, n=1)
-        yield f"{name}: there is no such setting: " + (f"write {near[0]}." if near else "take it out.")
+        yield f"{name}: there is no such setting: " + (f"write {near[0]}." if near else "remove it.")
 
 
 def _exposed(reading: Reading, env_file: Path) -> Iterator[str]:
-    """Name the files with secrets that others have rights to."""
+    """Yield a fault for each file with secrets that others have rights to."""
     if _mode(env_file) & READ_BY_OTHERS:
         yield f"{env_file} can be read by others, and may hold tokens: run `chmod 600 {env_file}`."
     for name, file in reading.secret_files.items():

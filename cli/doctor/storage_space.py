@@ -1,4 +1,4 @@
-"""The cache folder and disk space: snapshots can be kept, and what is still to be indexed fits."""
+"""Check the cache folder and the disk space: snapshots can be written, and everything still to be indexed fits."""
 
 import os
 import stat
@@ -15,12 +15,12 @@ OTHER_FOLDER = "set XDG_CACHE_HOME to a folder that can be written"
 def check_cache(folder: Path) -> list[Finding]:
     if fault := _cache_fault(folder):
         return [fix("cache", fault)]
-    remark = "can be written" if folder.exists() else "will be made"
+    remark = "can be written" if folder.exists() else "will be created"
     return [ok("cache", f"{folder} {remark}")]
 
 
 def existing(path: Path) -> Path:
-    """Return the path itself, or the nearest folder above that is there."""
+    """Return the path itself, or the nearest folder above it that exists."""
     while not os.path.lexists(path) and path != path.parent:
         path = path.parent
     return path
@@ -29,10 +29,10 @@ def existing(path: Path) -> Path:
 def _cache_fault(folder: Path) -> str | None:
     place = existing(folder)
     if not place.is_dir():
-        return f"{place} is no folder, so searches start slowly: move it away, or {OTHER_FOLDER}."
+        return f"{place} is not a folder, so searches start slowly: move it away, or {OTHER_FOLDER}."
     if place != folder:
         is_open = os.access(place, os.W_OK | os.X_OK, effective_ids=True)
-        return None if is_open else f"{folder} cannot be made in {place}: give rights to that, or {OTHER_FOLDER}."
+        return None if is_open else f"{folder} cannot be created in {place}: give rights to that, or {OTHER_FOLDER}."
     if error := _refusal(folder):
         return f"{folder} cannot be written ({error}): give rights to it, or {OTHER_FOLDER}."
     if folder.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
@@ -41,7 +41,7 @@ def _cache_fault(folder: Path) -> str | None:
 
 
 def _refusal(folder: Path) -> str | None:
-    """Say why nothing can be written; the file that is tried has no name, or goes at once."""
+    """Return why nothing can be written to a folder, or None; the file it tries has no name, or is removed at once."""
     try:
         with TemporaryFile(dir=folder) as file:
             file.write(b"probe")
@@ -52,43 +52,51 @@ def _refusal(folder: Path) -> str | None:
 
 
 SQLITE_BYTES, SERVER_BYTES = 10_100, 20_200
-"""A photo takes in a SQLite file, and in MariaDB's files (28,000 images, `benchmarks.speed.storage_size`)."""
+"""The size of a photo in a SQLite file, and in MariaDB's files (28,000 images, `benchmarks.speed.storage_size`)."""
 SNAPSHOT_BYTES = 6_300
-"""A photo takes in a snapshot of the index. The new one is written beside the old one."""
+"""The size of a photo in a snapshot of the index; a new snapshot is written beside the old one."""
 MARGIN_BYTES = 100_000_000
-"""For the write-ahead log of SQLite, logs, and whatever else is written there."""
+"""The reserve for the write-ahead log of SQLite, logs, and whatever else is written there."""
 FEWEST_INODES = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Want:
-    """So many bytes that something will need in a folder, or in the nearest one above that is there."""
+    """A need for disk space."""
 
     what: str
+    """The name of what needs it."""
     folder: Path
+    """The folder it is needed in, which may not exist yet."""
     count: int
+    """The bytes that are needed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """What a file system has left, and what is wanted of it, by whom."""
+    """A file system and what is needed of it."""
 
     place: Path
+    """A folder in it."""
     free: int
+    """The bytes that are free."""
     has_inodes: bool
+    """True if enough files can be created."""
     wanted: int
+    """The bytes that are needed."""
     wanted_for: str
+    """The names of what needs them."""
 
 
 def wants(photos: int, new: int, *, database: Path | None, cache: Path, temporary: Path) -> list[Want]:
-    """Reckon what so many photos need, some of which are new to the database; `database`: a SQLite file."""
+    """Estimate the needs of `photos`, of which `new` are not in the database yet; `database` is a SQLite file."""
     files = [Want("the database", database.parent, new * SQLITE_BYTES)] if database else []
     snapshots = Want("the cache", cache, 2 * photos * SNAPSHOT_BYTES)
     return [*files, snapshots, Want("temporary files", temporary, 0)]
 
 
 def check_disk(wanted: Iterable[Want], *, of_server: int = 0) -> list[Finding]:
-    """Compare what is wanted with what is free; the disk of a database server is not seen from here."""
+    """Compare the needs with the free space; the disk of a database server cannot be seen from here."""
     disks = _disks(wanted)
     faults = [fix("disk", fault) for disk in disks if (fault := _disk_fault(disk))]
     figures = [
@@ -99,7 +107,7 @@ def check_disk(wanted: Iterable[Want], *, of_server: int = 0) -> list[Finding]:
 
 
 def _disks(wanted: Iterable[Want]) -> list[Disk]:
-    """Gather the wants by file system."""
+    """Group the needs by file system."""
     by_device: dict[int, list[Want]] = {}
     for want in wanted:
         by_device.setdefault(os.stat(existing(want.folder)).st_dev, []).append(want)
@@ -120,15 +128,15 @@ def _disk(wanted: list[Want]) -> Disk:
 
 def _disk_figures(disk: Disk) -> str:
     wanted = size_text(disk.wanted)
-    return f"at {disk.place} ({disk.wanted_for}) {wanted} may be needed, and {size_text(disk.free)} are free"
+    return f"at {disk.place} ({disk.wanted_for}) {wanted} may be needed, and {size_text(disk.free)} is free"
 
 
 def _disk_fault(disk: Disk) -> str | None:
     if disk.free < disk.wanted:
         return (
-            f"{_disk_figures(disk)}: free some space there, or choose another disk by IGSEARCH_DATABASE_URL,"
+            f"{_disk_figures(disk)}: free some space there, or choose another disk with IGSEARCH_DATABASE_URL,"
             " XDG_CACHE_HOME or TMPDIR."
         )
     if not disk.has_inodes:
-        return f"no more files can be made at {disk.place} (its inodes are used up): remove some files there."
+        return f"no more files can be created at {disk.place} (its inodes are used up): remove some files there."
     return None

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Make the database users of igsearch and give them their rights. Run it again after an upgrade that brings a table, or
+# Create the database users of igsearch and grant them their rights. Run it again after an upgrade that adds a table, or
 # with other passwords in secrets/: `docker compose exec mysql /docker-entrypoint-initdb.d/20-users.sh`.
 #
 # The entrypoint of the mysql image runs it when the volume is new, after 10-schema.sql: rights on a table need the table.
@@ -25,13 +25,13 @@ user_sql() {
     echo "ALTER USER 'igsearch_$1'@'%' IDENTIFIED BY $password;"
 }
 
-# quoted TEXT: write it as a string of SQL.
+# quoted TEXT: print it as an SQL string.
 quoted() {
     local text=${1//\\/\\\\}
     printf "'%s'" "${text//\'/\'\'}"
 }
 
-# The password comes by a file that is none, so that no list of processes and no environment shows it.
+# The password is passed through a pipe, so that neither the process list nor the environment shows it.
 as_root() {
     mysql --defaults-extra-file=<(root_login) --protocol=socket --database="$MYSQL_DATABASE"
 }

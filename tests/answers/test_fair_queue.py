@@ -139,7 +139,7 @@ async def test_a_closed_line_sends_waiting_people_away_and_finishes_the_rest() -
 
 @given(st.lists(st.tuples(st.sampled_from(["join", "leave", "cancel"]), st.integers(0, 3)), max_size=60))
 def test_no_place_is_ever_lost(steps: list[tuple[str, int]]) -> None:
-    """However people come, go and are called off, all places are free in the end and nobody is forgotten."""
+    """However people come, go and are cancelled, all places are free in the end and nobody is forgotten."""
 
     async def run() -> None:
         queue = FairQueue(places=2, share=1, bound=1000)

@@ -60,7 +60,7 @@ def test_similar_scenes_stand_apart() -> None:
 
     assert reply.entries == ()
     assert reply.passages[0].similar == ("anna",)
-    assert reply.closing[0].startswith("Unter 28.114 Fotos von 31 Konten")
+    assert reply.closing[0].startswith("Kein sicherer Treffer unter 28.114 Fotos von 31 Konten")
 
 
 @pytest.mark.parametrize("fault", get_args(Fault))
@@ -178,4 +178,4 @@ def test_a_list_of_reports_fits_into_a_message() -> None:
         assert len(lines) == 20
         assert all("+497" in line for line in lines)
         assert len("\n".join(lines)) < 4096
-    assert report_lines([], ENGLISH) == ["No answer was called wrong."]
+    assert report_lines([], ENGLISH) == ["No answers have been reported as wrong."]

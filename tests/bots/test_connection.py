@@ -11,7 +11,7 @@ from core.service.heartbeat import Heartbeat
 from core.service.meter import Meter
 
 
-class Book:
+class FakeStatuses:
     """Keeps what is said, unless it is away."""
 
     def __init__(self) -> None:
@@ -33,8 +33,8 @@ class Book:
             await self.news.wait_for(lambda: bool(self.said) and self.said[-1].state == state)
 
 
-class Ear(Meter):
-    """Remembers the states that it was told."""
+class RecordingMeter(Meter):
+    """A meter that records the states it is given."""
 
     def __init__(self) -> None:
         self.states: list[str] = []
@@ -44,47 +44,52 @@ class Ear(Meter):
 
 
 class Service:
-    """As much of the service as a heartbeat looks at."""
+    """The part of the backend that a heartbeat uses."""
 
-    def __init__(self, book: Book, meter: Meter) -> None:
-        self.statuses = book
+    def __init__(self, statuses: FakeStatuses, meter: Meter) -> None:
+        self.statuses = statuses
         self.meter = meter
 
     def has_workers(self) -> bool:
         return True
 
 
-def heartbeat_into(book: Book, link: ConnectionState, meter: Meter) -> Heartbeat[FrontEndStatus]:
-    return heartbeat_of("discord", link, cast("SearchBackend", Service(book, meter)), lambda: 7)
+def heartbeat_into(statuses: FakeStatuses, link: ConnectionState, meter: Meter) -> Heartbeat[FrontEndStatus]:
+    return heartbeat_of("discord", link, cast("SearchBackend", Service(statuses, meter)), lambda: 7)
 
 
 async def test_what_changes_is_said_at_once() -> None:
-    """From logging in to answering to a broken way, each state arrives with its reason, and at last the end."""
-    book, link = Book(), ConnectionState()
+    """From logging in to answering to a lost connection, each state arrives with its reason, and at last the end."""
+    statuses, link = FakeStatuses(), ConnectionState()
 
-    async with heartbeat_into(book, link, Meter()).beating():
-        await book.until("connecting")
+    async with heartbeat_into(statuses, link, Meter()).beating():
+        await statuses.until("connecting")
         link.up()
-        await book.until("answering")
-        link.down("the way broke")
-        await book.until("connecting")
+        await statuses.until("answering")
+        link.down("it was lost")
+        await statuses.until("connecting")
 
-    states = [(status.state, status.remark) for status in book.said]
-    assert states == [("connecting", None), ("answering", None), ("connecting", "the way broke"), ("stopped", None)]
-    assert {(status.name, status.waiting, status.has_workers) for status in book.said} == {("discord", 7, True)}
+    states = [(status.state, status.remark) for status in statuses.said]
+    assert states == [
+        ("connecting", None),
+        ("answering", None),
+        ("connecting", "it was lost"),
+        ("stopped", None),
+    ]
+    assert {(status.name, status.waiting, status.has_workers) for status in statuses.said} == {("discord", 7, True)}
 
 
 async def test_a_database_that_is_away_is_tried_again() -> None:
-    """Nothing is raised meanwhile, what is to be said is said when it is back, and the metrics hear all of it."""
-    book, ear = Book(), Ear()
-    book.is_away = True
+    """Nothing is raised meanwhile, what is to be said is said when it is back, and the metrics get all of it."""
+    statuses, meter = FakeStatuses(), RecordingMeter()
+    statuses.is_away = True
 
-    async with heartbeat_into(book, ConnectionState(), ear).beating():
-        async with book.news:
-            await book.news.wait_for(lambda: book.refused >= 1)
-        book.is_away = False
-        await book.until("connecting")
+    async with heartbeat_into(statuses, ConnectionState(), meter).beating():
+        async with statuses.news:
+            await statuses.news.wait_for(lambda: statuses.refused >= 1)
+        statuses.is_away = False
+        await statuses.until("connecting")
 
-    assert book.said[-1].state == "stopped"
-    assert ear.states[0] == "connecting"
-    assert ear.states[-1] == "stopped"
+    assert statuses.said[-1].state == "stopped"
+    assert meter.states[0] == "connecting"
+    assert meter.states[-1] == "stopped"

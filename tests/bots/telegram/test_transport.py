@@ -8,7 +8,7 @@ from telegram import File
 from telegram.error import Conflict, NetworkError
 
 from answers.downloads import DownloadFailed
-from bots.telegram.transport import Trouble, Webhook, address_of, listen, new_bot, poll, receiver, refused_token
+from bots.telegram.transport import PollFailures, Webhook, address_of, listen, new_bot, poll, receiver, refused_token
 
 TOKEN = "123:secret-part"
 API = "http://127.0.0.1:1"
@@ -55,26 +55,26 @@ def test_a_webhook_is_used_where_one_is_set() -> None:
 def test_a_trouble_is_said_once_and_rests_grow(caplog: pytest.LogCaptureFixture) -> None:
     """The same failure again is not logged again; rests grow up to 5 s, and begin anew when it is over."""
     caplog.set_level(logging.INFO)
-    trouble = Trouble(lambda: 0.0)
+    failures = PollFailures(lambda: 0.0)
 
-    rests = [trouble.pause(NetworkError("away")) for _ in range(6)]
-    trouble.is_over()
+    rests = [failures.pause(NetworkError("away")) for _ in range(6)]
+    failures.clear()
 
     assert rests == [0.5, 1, 2, 4, 5, 5]
     assert [record.message for record in caplog.records] == [
-        "Telegram gives no updates (NetworkError: away): asking again until it does",
+        "Telegram gives no updates (NetworkError: away): trying again until it does",
         "Telegram gives updates again",
     ]
-    assert trouble.pause(NetworkError("away")) == 0.5
+    assert failures.pause(NetworkError("away")) == 0.5
 
 
 def test_a_conflict_is_said_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
     """A second program with the same token makes every other question fail."""
     now = [0.0]
-    trouble = Trouble(lambda: now[0])
+    failures = PollFailures(lambda: now[0])
 
     for second in range(0, 135, 5):
         now[0] = second
-        trouble.pause(Conflict("terminated"))
+        failures.pause(Conflict("terminated"))
 
     assert sum("another program" in record.message for record in caplog.records) == 3

@@ -136,7 +136,7 @@ def test_a_file_in_the_place_of_the_cache_folder_is_named(tmp_path: Path, below:
 
     [fault] = faults(check_cache(tmp_path / "cache" / below))
 
-    assert fault.startswith(f"{tmp_path / 'cache'} is no folder")
+    assert fault.startswith(f"{tmp_path / 'cache'} is not a folder")
 
 
 def test_a_cache_folder_that_others_write_is_named(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_a_full_disk_is_named(mounted: Callable[[str], Path]) -> None:
 
     [fault] = faults(check_disk([Want("the database", Path("/"), 0), *cramped]))
 
-    assert fault.startswith(f"at {tiny_disk} (the cache, temporary files) 100 MB may be needed, and 1 MB are free")
+    assert fault.startswith(f"at {tiny_disk} (the cache, temporary files) 100 MB may be needed, and 1 MB is free")
 
 
 def test_a_disk_without_inodes_is_named(mounted: Callable[[str], Path]) -> None:
@@ -176,7 +176,7 @@ def test_a_disk_without_inodes_is_named(mounted: Callable[[str], Path]) -> None:
     disk = mounted("size=200m,nr_inodes=20")
 
     assert faults(check_disk([Want("the cache", disk, 0)])) == [
-        f"no more files can be made at {disk} (its inodes are used up): remove some files there."
+        f"no more files can be created at {disk} (its inodes are used up): remove some files there."
     ]
 
 
@@ -271,7 +271,7 @@ def fake_system(
     [
         ({"Telegram": timedelta(seconds=300)}, {}, "300 s later by the clock of Telegram"),
         ({"Telegram": timedelta(0), "the database server": -timedelta(hours=1)}, {}, "3,600 s earlier by the clock of"),
-        ({}, {"the newest image": NOW + timedelta(days=9)}, "the newest image is of 2026-12-04 12:00"),
+        ({}, {"the newest image": NOW + timedelta(days=9)}, "the newest image is from 2026-12-04 12:00"),
     ],
 )
 def test_a_clock_that_is_off_is_named(

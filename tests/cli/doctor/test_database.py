@@ -136,7 +136,7 @@ async def test_an_old_server_is_named() -> None:
 
 
 async def test_wrong_collations_are_named_with_what_mends_them(mariadb: MariaDB) -> None:
-    """The statements of the finding mend what it names."""
+    """The statements in a finding fix what it names."""
     url = await made(mariadb.create_database("collation"))
     mariadb.execute(
         "USE collation",

@@ -85,7 +85,7 @@ def test_too_few_watches_are_named_with_the_line_that_mends_it(root: Path, tmp_p
 
     assert "6 folder(s) are to be watched, but this user's programs may watch only 5" in few.detail
     assert "write fs.inotify.max_user_watches=524288 to /etc/sysctl.d/" in few.detail
-    assert enough == ok("events", "6 folder(s) to be watched, 999 may be")
+    assert enough == ok("events", "6 folder(s) to watch, 999 allowed")
     assert check_events(inventory, (tmp_path / "none",))[0].state == "skipped"
     assert check_events(None)[0].state == "skipped"
 

@@ -198,7 +198,7 @@ def test_faults_around_a_server_are_named_one_by_one(tmp_path: Path, mariadb: Ma
         ("schema", "lacks table 'tombstones': restore a backup"),
         ("telegram", "127.0.0.1 does not answer as Telegram does"),
         ("discord", "Discord refuses it"),
-        ("clock", "the newest image is of"),
+        ("clock", "the newest image is from"),
     ]
     assert ended.code == 1
     assert [check for check, _ in fixes(ended)] == [check for check, _ in expected], ended.out
