@@ -1,4 +1,4 @@
-"""Pauses between attempts that fail: each twice as long as the one before, up to the longest."""
+"""Compute the pauses between failing attempts: each is twice as long as the previous one, up to a limit."""
 
 
 class Backoff:
@@ -15,5 +15,5 @@ class Backoff:
         return pause
 
     def reset(self) -> None:
-        """Begin anew with the first pause, after an attempt that succeeded."""
+        """Start again with the first pause, after a successful attempt."""
         self._next = self._first

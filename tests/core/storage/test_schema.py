@@ -178,7 +178,7 @@ async def test_the_names_of_0005_keep_every_row(database_url: str) -> None:
 
 @pytest.mark.parametrize("statements", [1, 2, 4, 6, 9, 10, 11, 12, 14])
 async def test_a_killed_renaming_is_finished_by_the_next(mariadb: MariaDB, statements: int) -> None:
-    """What a process left that was killed amid migration 0005 is taken up where it ended, with every row."""
+    """A migration 0005 that was killed midway is continued where it ended, with every row."""
     url = mariadb.create_database(f"renaming_{statements}")
     database = Database(url)
     await database.write(partial(AsyncConnection.run_sync, fn=partial(_fresh, to="0004")))

@@ -1,4 +1,4 @@
-"""The foundation: images, users, fingerprints, ledger, tombstones, scans, and the checkpoint."""
+"""The first tables: images, users, fingerprints, ledger, tombstones, scans, and the checkpoint."""
 
 from typing import Any
 

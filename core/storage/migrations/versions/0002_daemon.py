@@ -1,6 +1,6 @@
 """The status of the daemon.
 
-MySQL commits the table by itself, so after a kill it may be there before the version is written.
+MySQL commits the table separately, so after a kill it may exist before the version is written.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
 """The bots' replies, the reports of wrong ones, and the time at which the last image was added.
 
-MySQL commits each statement by itself, so after a kill some of this may be there before the version is written: nobody
-has used it yet, and it is made again.
+MySQL commits each statement separately, so after a kill some of these tables may exist before the version is written:
+they are still unused, and are made again.
 """
 
 from typing import Any

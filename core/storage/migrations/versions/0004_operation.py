@@ -1,7 +1,7 @@
 """The opt-outs, the status of every service, and an index for counting the backlog without reading features.
 
-What the daemon says of itself is said anew every 15 s, so its table is made again. MySQL commits each statement by
-itself: after a kill some of this may be there before the version is written, and is made again, too.
+The daemon reports its status every 15 s, so its table is simply made again. MySQL commits each statement separately:
+after a kill some of these tables may exist before the version is written, and are made again, too.
 """
 
 from typing import Any

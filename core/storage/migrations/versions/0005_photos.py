@@ -1,7 +1,7 @@
-"""The field's words: photos and their features, the tables that were called light and deep fingerprints.
+"""New names: the tables light_fingerprints and deep_fingerprints become photos and photo_features.
 
-Nothing but names changes: every row stays. MySQL commits each statement by itself, so each is made only where it is
-still to be made; SQLite, which cannot rename an index, makes it anew.
+Only names change: every row stays. MySQL commits each statement separately, so each is run only if it is still needed;
+SQLite, which cannot rename an index, creates it again.
 """
 
 from collections.abc import Collection
@@ -17,7 +17,7 @@ depends_on = None
 TABLES = {"light_fingerprints": "photos", "deep_fingerprints": "photo_features"}
 COLUMN = ("light_id", "photo_id")
 HOLDERS = ("photo_features", "images", "tombstones", "reply_matches")
-"""The tables with that column."""
+"""The tables that have this column."""
 INDEXES = (
     ("photos", "ix_light_fingerprints_revision", "ix_photos_revision", "revision"),
     ("photo_features", "ix_deep_fingerprints_revision", "ix_photo_features_revision", "revision"),
@@ -54,7 +54,7 @@ def _rename_indexes_and_keys_of_mysql() -> None:
     for table, old, new, _ in INDEXES:
         if _lacks(_indexes(table), new):
             op.execute(f"ALTER TABLE {table} RENAME INDEX {old} TO {new}")
-    op.execute("SET foreign_key_checks = 0")  # the rows agreed with the old key: no table is copied to see it again
+    op.execute("SET foreign_key_checks = 0")  # the rows satisfied the old key: checking them again would copy the table
     for table, old, new, action in FOREIGN_KEYS:
         if _lacks(_foreign_keys(table), new):
             op.execute(
@@ -65,7 +65,7 @@ def _rename_indexes_and_keys_of_mysql() -> None:
 
 
 def _lacks(names: Collection[str] | None, name: str) -> bool:
-    """Tell whether a name is still to be made; always where only the SQL is written."""
+    """Tell whether a name is still missing; when only the SQL is printed, it always is."""
     return names is None or name not in names
 
 
