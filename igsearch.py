@@ -239,12 +239,12 @@ def main() -> None:
     except typer.TyperException as error:
         code = _fail(f"{error.format_message()} See `igsearch --help`.", error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        code = _fail("Interrupted; what was finished is kept.", 0)
+        code = _fail("Interrupted; finished work is kept.", 0)
     except BrokenPipeError:  # the reader of our output is gone, such as `head`
         _discard_output()
         code = 0
     except OSError as error:
-        code = _fail(f"{error}: fix that and run again; what was finished is kept.", UNEXPECTED)
+        code = _fail(f"{error}: fix that and run again; finished work is kept.", UNEXPECTED)
         _discard_output()
     except Exception as error:  # noqa: BLE001 - the last resort: nobody is shown a traceback
         code = _fail(f"Unexpected {type(error).__name__}: {error}. This is a fault in igsearch: report it.", UNEXPECTED)

@@ -30,7 +30,7 @@ async def index(folder: Path | None, *, as_json: bool, is_quiet: bool, is_light:
         if not is_light and not is_stopped:
             is_stopped = await _extract_features(options, store, reader, is_quiet=is_quiet or as_json)
     if is_stopped:
-        say("Interrupted; what was finished is kept: run again to continue.")
+        say("Interrupted; finished work is kept: run again to continue.")
     if as_json:
         print(scan_json(report))
     elif not is_quiet:

@@ -51,7 +51,9 @@ def _files(folder: str) -> Iterator[str]:
 
 
 def _cannot_list(error: OSError) -> None:
-    raise PathError(f"The folder {error.filename} cannot be listed ({error.strerror}): check its rights.") from error
+    raise PathError(
+        f"The folder {error.filename} cannot be listed ({error.strerror}): check its permissions."
+    ) from error
 
 
 class Answers:

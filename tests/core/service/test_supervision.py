@@ -47,7 +47,7 @@ async def test_a_service_that_ends_is_started_again_and_takes_none_along(caplog:
     """A service that ends, with a known error, an unexpected one or none, is logged and restarted; others run on."""
     parts = {
         "sound": Service(),
-        "refused": Service(StoreError("The database refuses us: check its rights.")),
+        "refused": Service(StoreError("The database refuses us: check its permissions.")),
         "broken": Service(ZeroDivisionError("division by zero")),
         "deserting": Service(None),
     }
@@ -66,7 +66,7 @@ async def test_a_service_that_ends_is_started_again_and_takes_none_along(caplog:
         for sentence in (
             "broken ended: unexpected ZeroDivisionError: division by zero. This is a fault in igsearch: report it.",
             "deserting ended: it was not told to stop.",
-            "refused ended: The database refuses us: check its rights.",
+            "refused ended: The database refuses us: check its permissions.",
         )
     ]
 
