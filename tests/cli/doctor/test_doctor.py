@@ -157,7 +157,7 @@ def test_faults_of_a_machine_are_named_one_by_one(shell: Shell, api: BotApi) -> 
         ("telegram", "Telegram refuses it"),
         ("disk", f"at {shell.folder}/tiny (temporary files) 100 MB may be needed"),
         ("memory", "left in the address space of a process (ulimit -v)"),
-        ("cache", ".cache/igsearch is no folder"),
+        ("cache", ".cache/igsearch is not a folder"),
     ]
     assert ended.code == 1
     assert [check for check, _ in fixes(ended)] == [check for check, _ in expected], ended.out
