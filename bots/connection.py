@@ -7,7 +7,7 @@ from answers.backend import SearchBackend
 from core.model.statuses import FrontEnd, FrontEndState, FrontEndStatus
 from core.service.heartbeat import Heartbeat
 
-LOOK_SECONDS, GOODBYE_SECONDS = 1.0, 0.4
+LOOK_SECONDS, LAST_REPORT_SECONDS = 1.0, 0.4
 """The interval between two looks at the bot's status, and the time limit for its last report at shutdown."""
 
 
@@ -45,5 +45,5 @@ def heartbeat_of(
         measure=backend.meter.front_end_is,
         report=backend.statuses.note_front_end,
         look_seconds=LOOK_SECONDS,
-        goodbye_seconds=GOODBYE_SECONDS,
+        last_report_seconds=LAST_REPORT_SECONDS,
     )

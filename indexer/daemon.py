@@ -82,7 +82,7 @@ class Daemon:
             measure=meter.daemon_is,
             report=self._report,
             look_seconds=LOOK_SECONDS,
-            goodbye_seconds=LAST_REPORT_SECONDS,
+            last_report_seconds=LAST_REPORT_SECONDS,
         )
         self._outage = Outage(self._pool)
         self._busy_at = time.monotonic()

@@ -43,7 +43,7 @@ ATTEMPTS = 8
 LONGEST_OBEYED_SECONDS = 600.0
 CONFLICT_SECONDS = 60.0
 REFUSALS = 3
-GOODBYE_SECONDS = 2.0
+LAST_CONFIRMATION_SECONDS = 2.0
 TRIED_ONCE = frozenset(("getMe", "sendChatAction", "answerCallbackQuery"))
 """Calls that are useless when late, or that their caller repeats."""
 ALLOWED_UPDATES = ("message", "callback_query")
@@ -224,7 +224,7 @@ async def _confirm(bot: Bot, offset: int | None) -> None:
     if offset is None:
         return
     try:
-        async with asyncio.timeout(GOODBYE_SECONDS):
+        async with asyncio.timeout(LAST_CONFIRMATION_SECONDS):
             await bot.get_updates(offset=offset, timeout=0, limit=1, allowed_updates=ALLOWED_UPDATES)
     except (TelegramError, TimeoutError):
         logger.info("the last updates could not be confirmed to Telegram: the next start may receive some again")

@@ -40,17 +40,17 @@ class Heartbeat(Generic[S]):
         measure: Callable[[S], None],
         report: Callable[[S], Awaitable[None]],
         look_seconds: float,
-        goodbye_seconds: float,
+        last_report_seconds: float,
     ) -> None:
         """Take the status every `look_seconds`; call `measure` each time, and `report` if there is news.
 
-        `report` may raise StoreError; `goodbye_seconds` is the longest time of the last report, at the stop.
+        `report` may raise StoreError; `last_report_seconds` is the longest time of the last report, at the stop.
         """
         self._status = status
         self._measure = measure
         self._report = report
         self._look_seconds = look_seconds
-        self._goodbye_seconds = goodbye_seconds
+        self._last_report_seconds = last_report_seconds
 
     @asynccontextmanager
     async def beating(self) -> AsyncIterator[None]:
@@ -63,7 +63,7 @@ class Heartbeat(Generic[S]):
             await asyncio.gather(beat, return_exceptions=True)
             status = self._status().stopped()
             self._measure(status)
-            await self._is_reported(status, self._goodbye_seconds)
+            await self._is_reported(status, self._last_report_seconds)
 
     async def _beat(self) -> None:
         reported: S | None = None

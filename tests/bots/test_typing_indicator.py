@@ -1,4 +1,4 @@
-"""Signs of life: shown at once, again and again, and once a chat however many answers are on their way."""
+"""The typing indicator: shown at once, again and again, and once a chat however many answers are on their way."""
 
 import asyncio
 
@@ -25,9 +25,9 @@ class Screen:
 async def test_a_sign_is_shown_until_the_answer_is_there() -> None:
     """It is repeated within the block, and no more after it."""
     screen = Screen()
-    signs = TypingIndicator(screen.show, every_seconds=0.01)
+    indicator = TypingIndicator(screen.show, every_seconds=0.01)
 
-    async with signs.shown("anna"):
+    async with indicator.shown("anna"):
         await screen.until(3)
     shown = len(screen.shown)
     await asyncio.sleep(0.05)
@@ -38,14 +38,14 @@ async def test_a_sign_is_shown_until_the_answer_is_there() -> None:
 async def test_many_answers_in_a_chat_share_one_sign() -> None:
     """Ten answers on their way in one chat show one sign at a time, and the last of them ends it."""
     screen = Screen()
-    signs = TypingIndicator(screen.show, every_seconds=3600)
+    indicator = TypingIndicator(screen.show, every_seconds=3600)
 
     async def answer(number: int) -> None:
-        async with signs.shown("anna"):
+        async with indicator.shown("anna"):
             await asyncio.sleep(0.001 * number)
 
     await asyncio.gather(*(answer(number) for number in range(10)))
 
     assert screen.shown == ["anna"]
-    assert not signs._shown
-    assert not signs._answers
+    assert not indicator._shown
+    assert not indicator._answers
