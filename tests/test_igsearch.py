@@ -206,7 +206,7 @@ def test_a_blank_query_is_unsearchable(indexed: Shell) -> None:
         (["search", "--query", "empty"], {}, 66, "holds no picture"),
         (["search", "--query", "images/notes.pdf"], {}, 65, "not a picture of a supported type"),
         (["index", "--dataset", "missing"], {}, 66, "missing"),
-        (["index", "--dataset", "images/notes.pdf"], {}, 66, "no folder"),
+        (["index", "--dataset", "images/notes.pdf"], {}, 66, "is not a folder"),
         (["stats", "--dataset", "elsewhere"], {}, 66, "no dataset folder"),
         (["stats", "--dataset", "empty"], {}, 69, "igsearch index"),
         (["stats"], {"IGSEARCH_DATABASE_URL": "mysql://u:hush@127.0.0.1:1/x"}, 69, "unavailable"),

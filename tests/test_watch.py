@@ -182,7 +182,7 @@ def test_an_overflow_of_the_kernels_queue_is_made_good(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize("when", ["at the start", "later"])
-def test_sweeps_replace_events_when_watches_run_out(shell: Shell, when: str) -> None:
+def test_polling_replaces_events_when_watches_run_out(shell: Shell, when: str) -> None:
     """With fewer watches than folders the log says how to get more, and photos are found all the same."""
     limited = ("sh", "-c", 'echo 8 > /proc/sys/user/max_inotify_watches; exec "$@"', "sh")
     folders = [f"images/user{number}" for number in range(12)]
@@ -194,7 +194,7 @@ def test_sweeps_replace_events_when_watches_run_out(shell: Shell, when: str) -> 
         if when == "later":
             for folder in folders:
                 (shell.folder / folder).mkdir()
-        service.until_said("sysctl fs.inotify.max_user_watches=")
+        service.until_said("write user.max_inotify_watches=")
         for number, folder in enumerate(folders):
             shell.put(f"{folder}/a.jpg", PICTURES[1] + bytes(number))
         until_images(shell, service, 13)

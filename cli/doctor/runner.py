@@ -5,7 +5,7 @@ A missing disk, a frozen server or a silent name server delays only the check th
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from cli.doctor.finding import ORDER, CheckName, Finding, fix
@@ -14,9 +14,6 @@ from core.service.logs import hider
 
 CHECK_SECONDS = 15.0
 """More than any check needs: a database has 4 s to answer, a chat 8 s."""
-
-MOST_CHECKS = 32
-"""The number of threads: enough for every check, so that one that hangs delays no other."""
 
 T = TypeVar("T")
 
@@ -28,7 +25,6 @@ class CheckRunner:
         self._hidden = hider(secrets)
         self._seconds = seconds
         self._findings: list[Finding] = []
-        self._threads = ThreadPoolExecutor(MOST_CHECKS)
         self.has_left_behind = False
         """True if a thread still hangs, for which Python would wait at exit."""
 
@@ -50,7 +46,11 @@ class CheckRunner:
 
     async def look(self, name: CheckName, work: Callable[[], T]) -> T | None:
         """Return the result of some work; if it fails or takes too long, note that and return None."""
-        future = asyncio.wrap_future(self._threads.submit(work))
+        try:
+            future = asyncio.wrap_future(_started(work))
+        except RuntimeError as error:  # the system gives no thread
+            self.note(fix(name, f"it cannot be checked ({error}): raise the limits of memory and processes."))
+            return None
         await asyncio.wait({future}, timeout=self._seconds)
         if not future.done():
             self.has_left_behind = True
@@ -59,10 +59,19 @@ class CheckRunner:
                 fix(name, f"it took more than {self._seconds:g} s: check for a disk or server that does not answer.")
             )
             return None
-        if error := future.exception():
-            self.note(fix(name, _sentence(error)))
+        if failure := future.exception():
+            self.note(fix(name, _sentence(failure)))
             return None
         return future.result()
+
+
+def _started(work: Callable[[], T]) -> Future[T]:
+    """Do work in a thread of its own, which ends with it."""
+    threads = ThreadPoolExecutor(1)
+    try:
+        return threads.submit(work)
+    finally:
+        threads.shutdown(wait=False)
 
 
 def _sentence(error: BaseException) -> str:
