@@ -1,4 +1,4 @@
-"""Compute the hashes of pixels: SHA-256, dhash, PDQ. The only module that uses ImageHash and pdqhash.
+"""Compute the hashes of pixels: dhash and PDQ. The only module that uses ImageHash and pdqhash.
 
 PDQ (Meta's ThreatExchange) has 256 bits: the signs of a 16 x 16 block of cosine coefficients relative to their median,
 computed from a 64 x 64 grey copy of the picture. That copy is made here, by Pillow's antialiased HAMMING filter, the
