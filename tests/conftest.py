@@ -15,6 +15,24 @@ from tests.mariadb import HOW_TO_INSTALL, MariaDB, is_installed, private_mariadb
 NUMBERS = count()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Spread the tests marked `waits` over the run, so that they wait while others compute.
+
+    They come between two files only: a fixture of a module would be made again after each.
+    """
+    waiting = [item for item in items if item.get_closest_marker("waits")]
+    others = [item for item in items if not item.get_closest_marker("waits")]
+    spread: list[pytest.Item] = []
+    placed = 0
+    for position, item in enumerate(others):
+        if position and item.path != others[position - 1].path:
+            due = len(waiting) * position // len(others)
+            spread += waiting[placed:due]
+            placed = due
+        spread.append(item)
+    items[:] = spread + waiting[placed:]
+
+
 @pytest.fixture(scope="session")
 def mariadb() -> Iterator[MariaDB]:
     """A running server; without one its tests are skipped, but on CI they fail."""

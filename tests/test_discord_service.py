@@ -16,6 +16,8 @@ from tests.mariadb import MariaDB, free_port
 from tests.metrics_page import Page
 from tests.shell import Shell
 
+pytestmark = pytest.mark.waits
+
 AWAY = "My index cannot be reached just now: try again in a minute."
 FOREIGN = "This bot serves certain chats only: give its operator the number {} to be admitted."
 NUMBERS = count()

@@ -13,6 +13,8 @@ from tests.mariadb import MariaDB
 from tests.pictures import photo_bytes
 from tests.shell import Shell
 
+pytestmark = pytest.mark.waits
+
 DOCUMENT = Path(__file__).parents[1] / "docs" / "operations.md"
 DATABASE = "igsearch"
 TOOLS = {

@@ -19,6 +19,8 @@ from tests.metrics_page import Page
 from tests.pictures import bombs
 from tests.shell import Service, Shell
 
+pytestmark = pytest.mark.waits
+
 AWAY = "My index cannot be reached just now: try again in a minute."
 VERDICTS = 'igsearch_searches_total{front_end="telegram",verdict="'
 STEPS = 'igsearch_search_seconds_count{front_end="telegram",step="'

@@ -19,6 +19,8 @@ from tests.metrics_page import Page
 from tests.pictures import photo_bytes
 from tests.shell import Service, Shell
 
+pytestmark = pytest.mark.waits
+
 PICTURES = [photo_bytes(seed, size=(160, 120)) for seed in range(6)]
 QUEUE = Path("/proc/sys/fs/inotify/max_queued_events")
 NUMBERS = itertools.count()
