@@ -252,7 +252,7 @@ def main() -> None:
 
 
 def _fail(sentence: str, code: int) -> int:
-    from cli.output import say
+    from cli.console import say
 
     say("igsearch: " + " ".join(sentence.split()))
     return code

@@ -4,7 +4,8 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cli.output import opt_out_json, opt_out_text, say
+from cli.console import say
+from cli.output import opt_out_json, opt_out_text
 from cli.wiring import cache_folder, prepare, ready_store
 from core.dataset import Dataset
 from core.errors import PathError

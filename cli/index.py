@@ -4,7 +4,8 @@ from contextlib import aclosing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cli.output import say, scan_json
+from cli.console import say
+from cli.output import scan_json
 from cli.progress import shown_progress
 from cli.wiring import open_store, prepare, stopping
 from core.storage.store import Store

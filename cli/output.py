@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -157,12 +156,6 @@ def _verbose_line(match: Match) -> str:
 
 def sureness(confidence: float) -> str:
     return f"{100 * confidence:.1f} % ({word_for(confidence)})"
-
-
-def say(sentence: str) -> None:
-    """Print a sentence for a person on standard error, if there is one."""
-    if sys.stderr is not None:
-        print(sentence, file=sys.stderr)
 
 
 def health_json(found: Sequence[Condition]) -> str:

@@ -1,6 +1,5 @@
 """Show the progress of a scan: a bar with rate and time left on a terminal, an occasional line elsewhere."""
 
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +7,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from cli.console import say
 from indexer.full_scan import Progress as Listener
 from indexer.scanning.write_batch import FileOutcome
 
@@ -95,10 +95,10 @@ class Lines:
             self._print_line()
 
     def say(self, sentence: str) -> None:
-        print(sentence, file=sys.stderr)
+        say(sentence)
 
     def _print_line(self) -> None:
         count = self._count
         left = (count.total - count.done) / max(count.rate, 1e-3)
         facts = [f"{self._work}: {count.done:,} of {count.total:,}", f"{count.rate:,.0f}/s", f"{left:,.0f} s left"]
-        print(", ".join(filter(None, [*facts, count.trouble])), file=sys.stderr, flush=True)
+        say(", ".join(filter(None, [*facts, count.trouble])))

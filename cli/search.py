@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
+from cli.console import say
 from cli.engine import engine_of
-from cli.output import audit_json, audit_text, say, search_lines, search_remark, trial_text
+from cli.output import audit_json, audit_text, search_lines, search_remark, trial_text
 from cli.queries import Answer, Answers, expand, read_query
 from cli.wiring import prepare, ready_store, stopping
 from core.errors import PathError

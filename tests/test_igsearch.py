@@ -355,15 +355,28 @@ def test_plain_lines_carry_no_colour(indexed: Shell) -> None:
         assert "\x1b" not in ended.out + ended.err
 
 
-def test_help_names_every_command_quickly() -> None:
-    """`--help` lists the commands without importing numpy, SQLAlchemy or Pillow."""
-    code = "import sys, igsearch; sys.argv = ['igsearch', '--help']\ntry: igsearch.main()\nexcept SystemExit: pass\n"
-    code += "print({'numpy', 'sqlalchemy', 'PIL'} & set(sys.modules))"
+def with_heavy_imports_told(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line; the last line of its output is the set of the large libraries that it imported."""
+    code = f"import sys, igsearch; sys.argv = ['igsearch', *{arguments}]\n"
+    code += "try: igsearch.main()\nexcept SystemExit: pass\n"
+    code += "print({'numpy', 'sqlalchemy', 'PIL', 'cv2'} & set(sys.modules))"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+def test_help_names_every_command_quickly() -> None:
+    """`--help` lists the commands without importing numpy, SQLAlchemy, Pillow or OpenCV."""
+    ended = with_heavy_imports_told("--help")
 
     assert all(name in ended.stdout for name in ("index", "search", "init-db", "stats", "failures"))
     assert ended.stdout.splitlines()[-1] == "set()"
+
+
+def test_a_usage_error_is_told_quickly() -> None:
+    """A mistyped option is named without importing numpy, SQLAlchemy, Pillow or OpenCV."""
+    ended = with_heavy_imports_told("stats", "--datset", "x")
+
+    assert ended.stderr.startswith("igsearch: No such option: --datset")
+    assert ended.stdout == "set()\n"
 
 
 @pytest.fixture
